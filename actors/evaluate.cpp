@@ -1,0 +1,1 @@
+#include <starling/actors/evaluate.hpp>

@@ -1,0 +1,31 @@
+// What the engine asks of whatever evaluates a candidate: a trainer in a worker process, or any callable of a test or a user.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include <starling/genome/genome.hpp>
+#include <starling/run/records.hpp>
+
+namespace starling::actors {
+
+struct Job {
+  std::uint64_t id = 0;
+  std::uint32_t attempt = 1;
+  std::uint64_t training_seed = 0;  ///< depends on (run seed, id), never on the attempt
+  genome::Genome genome;
+};
+
+struct Progress {
+  std::uint64_t id = 0;
+  std::int64_t step = 0;
+  std::int64_t steps = 0;
+  double loss = 0;
+};
+
+/// Blocks until the candidate is evaluated and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
+/// returns early where it is set (its result is then ignored). An exception costs one attempt; its what() is recorded.
+using Evaluate = std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;
+
+}  // namespace starling::actors

@@ -1,0 +1,22 @@
+# Every library outside the tree is found here, once. tools/packages.txt names their Debian packages.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost REQUIRED COMPONENTS headers)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(CAF REQUIRED COMPONENTS core io)
+find_package(Torch REQUIRED)
+if(STARLING_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(STARLING_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()
+
+# LibTorch's own target carries warnings and options we do not want in the tree: headers as system headers.
+add_library(starling_torch INTERFACE)
+target_link_libraries(starling_torch INTERFACE ${TORCH_LIBRARIES})
+target_include_directories(starling_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})

@@ -1,0 +1,32 @@
+# A floor is one static library with a view of its own headers: build/include/<floor>/starling/<floor> is a link to the
+# floor's folder and a PUBLIC include directory. A target sees the headers of the floors it links and no others, so an
+# include that points up the house does not compile.
+#
+#   starling_floor(<name> [SANITIZE] SOURCES <file>... [LINKS <target>...] [PRIVATE_LINKS <target>...])
+#
+# SANITIZE marks a floor without LibTorch: it gets ASan and UBSan where STARLING_SANITIZE is on.
+function(starling_floor name)
+  cmake_parse_arguments(FLOOR "SANITIZE" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
+  set(target starling_${name})
+  add_library(${target} STATIC ${FLOOR_SOURCES})
+  add_library(starling::${name} ALIAS ${target})
+  set(view ${CMAKE_BINARY_DIR}/include/${name})
+  file(MAKE_DIRECTORY ${view}/starling)
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${view}/starling/${name} SYMBOLIC)
+  target_include_directories(${target} PUBLIC ${view})
+  target_link_libraries(${target} PUBLIC ${FLOOR_LINKS} PRIVATE ${FLOOR_PRIVATE_LINKS} starling_warnings)
+  if(FLOOR_SANITIZE)
+    target_link_libraries(${target} PUBLIC starling_sanitizers)
+  endif()
+endfunction()
+
+add_library(starling_warnings INTERFACE)
+target_compile_options(starling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+
+add_library(starling_sanitizers INTERFACE)
+if(STARLING_SANITIZE)
+  # -fno-sanitize=null: headers of CAF bind null references.
+  target_compile_options(starling_sanitizers INTERFACE -fsanitize=address,undefined -fno-sanitize=null
+                         -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(starling_sanitizers INTERFACE -fsanitize=address,undefined)
+endif()

@@ -1,0 +1,1 @@
+#include <starling/operators/parameter.hpp>

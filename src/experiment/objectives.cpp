@@ -1,0 +1,1 @@
+#include <starling/experiment/objectives.hpp>

@@ -1,0 +1,15 @@
+// The objectives a search can minimise: one table.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <starling/run/records.hpp>
+
+namespace starling::experiment {
+
+/// quality (validation loss in nats per token; for MAD tasks 1 − accuracy), parameters (without embeddings), cache (bytes by formula).
+std::vector<run::ObjectiveInfo> all_objectives(bool task_is_mad);
+std::vector<std::string> objective_names();
+
+}  // namespace starling::experiment

@@ -1,0 +1,56 @@
+// Exact numbers of an architecture by formula: parameters, inference cache, floating-point operations. The model and its generation
+// state are counted against these in the tests.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <starling/genome/catalogue.hpp>
+#include <starling/genome/genome.hpp>
+
+namespace starling::genome {
+
+/// The sizes a genome is instantiated at.
+struct Dimensions {
+  std::int64_t width = 0;       ///< channels d
+  std::int64_t length = 0;      ///< tokens L of the sequence
+  std::int64_t vocabulary = 0;  ///< rows of the tied embedding
+};
+
+struct Parameters {
+  std::int64_t matrices = 0;    ///< elements of weight matrices (projections), without the embedding
+  std::int64_t vectors = 0;     ///< norms, biases, kernels, A, D: the rest, without the embedding
+  std::int64_t embedding = 0;
+
+  std::int64_t without_embedding() const { return matrices + vectors; }
+  std::int64_t total() const { return matrices + vectors + embedding; }
+};
+
+/// What one sequence keeps to continue, in elements.
+struct Cache {
+  std::int64_t dynamic_per_token = 0;
+  std::int64_t fixed = 0;
+
+  std::int64_t elements(std::int64_t tokens) const { return dynamic_per_token * tokens + fixed; }
+  /// The objective: 2 bytes per element.
+  std::int64_t bytes(std::int64_t tokens) const { return 2 * elements(tokens); }
+};
+
+/// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that computes them).
+struct LivAccount {
+  Parameters parameters;          ///< includes the LIV's RMSNorm
+  Cache cache;
+  std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
+};
+
+struct Account {
+  std::vector<LivAccount> livs;
+  Parameters parameters;  ///< with embedding and final norm
+  Cache cache;
+  std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
+};
+
+/// `genome` must be valid. Throws UserError where the width has no legal head size.
+Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions);
+
+}  // namespace starling::genome

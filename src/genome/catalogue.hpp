@@ -1,0 +1,101 @@
+// The class catalogue: LIV classes as data (operator genome + featurizer genome). Adding a class is adding a row.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace starling::genome {
+
+enum class TokenMixing { diagonal = 1, low_rank = 2, toeplitz = 3, semi_separable = 4 };
+enum class Sparsity { none = 1, banded = 2, block_diagonal = 3 };
+enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
+enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
+
+/// Five integers that say how T_ij is made of the feature groups.
+struct OperatorGenome {
+  int featurizer = 0;
+  TokenMixing token_mixing{};
+  Sparsity sparsity{};
+  Nonlinearity nonlinearity{};
+  ChannelMixing channel_mixing{};
+};
+
+/// Group channels as a share of the model width ("×2/3"), or a number of channels per token that does not depend on the width ("16 per token").
+struct Expansion {
+  int numerator = 1;
+  int denominator = 1;
+  bool per_token = false;
+};
+
+/// One feature group of a featurizer: how the features that modulate T come from the input.
+struct FeatureGroup {
+  std::string name;  ///< q, k, v, B, C, A, K, z, gate, value
+  TokenMixing token_mixing = TokenMixing::diagonal;
+  int kernel = 0;  ///< taps of the depthwise causal convolution where token_mixing is toeplitz; for the group K, of K itself
+  Sparsity sparsity = Sparsity::none;
+  Nonlinearity nonlinearity = Nonlinearity::none;
+  ChannelMixing channel_mixing = ChannelMixing::dense;
+  Expansion expansion;
+  int repeat = 1;
+};
+
+struct Featurizer {
+  int id = 0;
+  std::vector<FeatureGroup> groups;
+};
+
+/// What a class's sharing strategies mean depends on its family.
+enum class Family { attention, recurrence, gated_convolution, memoryless };
+
+/// A set of feature groups of one featurizer; bit i is its i-th group.
+using GroupMask = std::uint32_t;
+
+struct LivClass {
+  int id = 0;
+  std::string name;      ///< "SA-1"
+  OperatorGenome op;
+  std::string definition;  ///< one line of mathematics for `starling classes`
+  Family family{};
+};
+
+class Catalogue {
+ public:
+  /// The default catalogue.
+  static const Catalogue& liquid();
+  /// By name ("liquid"); throws UserError with the nearest name.
+  static const Catalogue& named(std::string_view name);
+  static std::vector<std::string> names();
+
+  Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
+
+  const std::string& name() const { return name_; }
+  const std::vector<LivClass>& classes() const { return classes_; }
+  bool contains(int id) const;
+  /// Throws UserError where there is no such class; the message names those there are.
+  const LivClass& at(int id) const;
+  const LivClass& at(std::string_view name) const;
+  const Featurizer& featurizer_of(const LivClass& liv_class) const;
+
+  /// How many feature-group-sharing strategies the class has (4 in attention, 2 in memoryless).
+  int feature_strategies(int id) const;
+  /// The feature groups a reader with this strategy takes from its group's first member.
+  GroupMask shared_groups(int id, int strategy) const;
+
+ private:
+  std::string name_;
+  std::vector<LivClass> classes_;
+  std::vector<Featurizer> featurizers_;
+};
+
+/// Index of the named group in a featurizer, or -1.
+int group_index(const Featurizer& featurizer, std::string_view name);
+
+/// Number of attention heads at a width: 4 · max(1, ⌊width / 256⌋). Throws UserError where width / heads is no multiple of 4.
+int heads_at(std::int64_t width);
+
+/// Inner width of the gated memoryless classes: 8 · width / 3 rounded to the nearest multiple of 8.
+std::int64_t memoryless_inner(std::int64_t width);
+
+}  // namespace starling::genome

@@ -1,0 +1,29 @@
+// The sharing plan: what a genome means before any weight exists. Canonical form, accounting and the model all read it.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <starling/genome/catalogue.hpp>
+#include <starling/genome/genome.hpp>
+
+namespace starling::genome {
+
+struct LivPlan {
+  const LivClass* liv_class = nullptr;
+  std::size_t weight_owner = 0;   ///< LIV whose featurizer bank is used; itself where nothing is shared
+  std::size_t feature_owner = 0;  ///< LIV whose activations are read; itself where it reads none
+  GroupMask reads = 0;            ///< groups read from feature_owner
+  GroupMask computes = 0;         ///< all the other groups of its featurizer
+  GroupMask bank = 0;             ///< where weight_owner is itself: groups its bank must hold, those that any member computes; else 0
+};
+
+struct Plan {
+  std::vector<LivPlan> livs;
+};
+
+/// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns, later ones read or share.
+/// The owner's own strategy reads nothing. `genome` must be valid for the catalogue.
+Plan make_plan(const Catalogue& catalogue, const Genome& genome);
+
+}  // namespace starling::genome

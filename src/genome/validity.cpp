@@ -1,0 +1,1 @@
+#include <starling/genome/validity.hpp>

@@ -1,0 +1,30 @@
+// Which genomes are valid, their canonical form, and the hash of the canonical form.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <starling/genome/catalogue.hpp>
+#include <starling/genome/genome.hpp>
+
+namespace starling::genome {
+
+/// What is wrong with the genome, one sentence per finding ("LIV 3: class 2 is not in the catalogue 'liquid' …"), in the order repair
+/// works; empty where it is valid. A sharing group with one member is not invalid to read (canonical form mends it) and not reported.
+std::vector<std::string> findings(const Catalogue& catalogue, const Genome& genome);
+
+/// Throws UserError with the first finding.
+void require_valid(const Catalogue& catalogue, const Genome& genome);
+
+/// At least one token mixer and one position-wise (memoryless) LIV: the search constraint for new candidates.
+bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome);
+
+/// Equal phenotype ⇒ equal canonical genome: inactive ids are 1, active ids numbered by first use per class and kind, a sharing group
+/// with one member has strategy 1. Idempotent. `genome` must be valid.
+Genome canonical(const Catalogue& catalogue, const Genome& genome);
+
+/// FNV-1a over the genes of the canonical form.
+std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome);
+
+}  // namespace starling::genome

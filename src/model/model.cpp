@@ -1,0 +1,1 @@
+#include <starling/model/model.hpp>

@@ -1,0 +1,57 @@
+// A genome as a model: embedding, LIVs in pre-norm residual blocks, final norm, tied output.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <starling/genome/accounting.hpp>
+#include <starling/genome/catalogue.hpp>
+#include <starling/genome/genome.hpp>
+#include <starling/operators/parameter.hpp>
+
+namespace starling::model {
+
+/// What a sequence keeps between tokens; defined in generation.hpp.
+struct Generation;
+
+class Model {
+ public:
+  enum class Initialization { glorot, he };
+
+  /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid. Throws UserError where the width has no
+  /// legal head size.
+  Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
+        Initialization initialization = Initialization::glorot);
+  ~Model();
+  Model(Model&&) noexcept;
+
+  /// tokens: int64 (batch, length) → logits (batch, length, vocabulary).
+  at::Tensor logits(const at::Tensor& tokens) const;
+  /// Mean cross-entropy in nats over the targets that are not −100. Differentiable.
+  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
+  struct Score {
+    double nats = 0;            ///< Σ of the cross-entropy
+    std::int64_t counted = 0;   ///< targets that were not ignored
+    at::Tensor predictions;     ///< int64 (batch, length): argmax
+  };
+  /// Without gradient.
+  Score score(const at::Tensor& tokens, const at::Tensor& targets) const;
+
+  /// State for `batch` sequences of at most `capacity` tokens.
+  std::unique_ptr<Generation> begin(std::int64_t batch, std::int64_t capacity) const;
+  /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last row of logits().
+  at::Tensor step(const at::Tensor& tokens, Generation& state) const;
+
+  /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names ("livs.3.bank.q").
+  const std::vector<operators::Parameter>& parameters() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace starling::model

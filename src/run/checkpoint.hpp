@@ -1,0 +1,45 @@
+// Checkpoint files: weights of one candidate in one HDF5 file, contiguous and uncompressed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <starling/run/records.hpp>
+
+namespace starling::run {
+
+/// A float32 array that somebody else owns.
+struct ArrayView {
+  std::string name;                 ///< path inside the file's group /weights, "livs.0.bank.q"
+  std::vector<std::int64_t> shape;
+  const float* data = nullptr;
+};
+
+struct CheckpointInfo {
+  std::uint64_t candidate_id = 0;
+  std::string genome;      ///< text form
+  std::string experiment;  ///< resolved TOML
+  std::int64_t step = 0;
+};
+
+/// checkpoints/NNNNNNNN.h5 below the run directory, written to a temporary name, fsynced, renamed, directory fsynced. Throws Failure.
+CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, const CheckpointInfo& info, std::span<const ArrayView> weights);
+
+struct LoadedArray {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  std::vector<float> data;
+};
+
+struct LoadedCheckpoint {
+  CheckpointInfo info;
+  std::vector<LoadedArray> weights;
+};
+
+/// Throws UserError (no such file, not a checkpoint) or Failure (damage).
+LoadedCheckpoint read_checkpoint(const std::filesystem::path& file);
+
+}  // namespace starling::run

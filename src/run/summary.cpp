@@ -1,0 +1,1 @@
+#include <starling/run/summary.hpp>

@@ -1,0 +1,33 @@
+// A run as `starling show` and `starling front` present it, read from its journal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <starling/run/journal.hpp>
+#include <starling/run/records.hpp>
+
+namespace starling::run {
+
+struct RunSummary {
+  RunStarted started;
+  std::optional<RunEnded> ended;
+  std::map<std::uint64_t, CandidateAccepted> candidates;
+  std::map<std::uint64_t, EvaluationRecorded> evaluations;  ///< the one that counts, by candidate
+  std::vector<EvaluationRecorded> superseded;
+  std::vector<AttemptLost> lost;
+  std::vector<WorkerJoined> workers;
+  std::vector<ReferenceLoss> references;
+  std::vector<std::uint64_t> front;      ///< non-dominated ok candidates by the objectives, baselines excluded, sorted by the first objective
+  std::vector<std::uint64_t> baselines;
+};
+
+/// Throws as read_journal; UserError where `directory` is no run directory.
+RunSummary summarise(const std::filesystem::path& directory);
+RunSummary summarise(const std::vector<JournalEntry>& entries);
+
+}  // namespace starling::run

@@ -1,0 +1,1 @@
+#include <starling/search/population.hpp>

@@ -1,0 +1,1 @@
+#include <starling/tasks/task.hpp>

@@ -1,0 +1,52 @@
+// A task: where the tokens of a batch come from and what its numbers mean.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace starling::tasks {
+
+inline constexpr std::int64_t ignored = -100;  ///< target that is not counted
+
+/// inputs and targets: int64 (batch, length); targets are `ignored` where nothing is predicted.
+struct Batch {
+  at::Tensor inputs;
+  at::Tensor targets;
+};
+
+enum class Split { validation, test };
+
+/// Text that a reference loss and bits per byte are counted over.
+struct ReferenceLoss {
+  std::string name;
+  double loss = 0;           ///< nats per token
+  double bits_per_byte = 0;
+};
+
+/// Immutable after construction and safe to read from several threads.
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual std::int64_t vocabulary() const = 0;
+  virtual std::int64_t sequence_length() const = 0;
+  /// Batch number `step` of the run with this seed: a pure function of its arguments (sample order is a stateless permutation of (seed, epoch, position)).
+  virtual Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const = 0;
+  /// The whole held-out part in order: every counted token stands in exactly one batch, at exactly one place.
+  virtual std::int64_t held_out_batches(Split split, std::int64_t sequences) const = 0;
+  virtual Batch held_out_batch(Split split, std::int64_t number, std::int64_t sequences) const = 0;
+  /// Bytes of text in the held-out part; 0 where bits per byte mean nothing.
+  virtual std::int64_t held_out_bytes(Split split) const = 0;
+  /// Quality is 1 − accuracy instead of the loss.
+  virtual bool scored_by_accuracy() const = 0;
+  /// Losses on the validation part that any model should beat.
+  virtual std::vector<ReferenceLoss> references() const = 0;
+  /// "412 files, 1,998,112 bytes: 1,598,301 training, …": one line for the log.
+  virtual std::string summary() const = 0;
+};
+
+}  // namespace starling::tasks

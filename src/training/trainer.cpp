@@ -1,0 +1,1 @@
+#include <starling/training/trainer.hpp>
