@@ -10,7 +10,10 @@ namespace starling::operators {
 struct Parameter {
   std::string name;
   at::Tensor value;
-  bool matrix = false;  ///< a projection: Glorot-initialised, weight decay applies; norms, biases, kernels, A, D, λ are not
+  bool matrix =
+      false;  ///< a projection: Glorot-initialised, weight decay applies; norms, biases, kernels, A, D, λ are not
+  bool embedding = false;  ///< the tied token embedding: weight decay applies as to a matrix (the model sets this for
+                           ///< its one embedding)
 };
 
 }  // namespace starling::operators

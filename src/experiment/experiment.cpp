@@ -1,1 +1,112 @@
 #include <starling/experiment/experiment.hpp>
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include <starling/base/error.hpp>
+#include <starling/experiment/objectives.hpp>
+#include <starling/experiment/reader.hpp>
+#include <starling/experiment/schema.hpp>
+
+namespace starling::experiment {
+namespace {
+
+std::string file_text(const std::filesystem::path& file) {
+  // Enough for any experiment; a data file or /dev/zero given by mistake ends here.
+  constexpr std::size_t most_bytes = 1 << 20;
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (status.type() == std::filesystem::file_type::not_found) {
+    throw UserError(fmt::format("{}: there is no such file, expected an experiment in TOML", file.string()));
+  }
+  if (std::filesystem::is_directory(status)) {
+    throw UserError(fmt::format("{}: is a directory, expected an experiment in TOML", file.string()));
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream)
+    throw UserError(fmt::format("{}: cannot be opened: {}", file.string(), std::generic_category().message(errno)));
+  std::string text(most_bytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) throw UserError(fmt::format("{}: cannot be read", file.string()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > most_bytes)
+    throw UserError(fmt::format("{}: is larger than 1 MiB, expected an experiment in TOML", file.string()));
+  return text;
+}
+
+}  // namespace
+
+Experiment load(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return parse(file_text(file), file.string(), overrides);
+}
+
+Experiment parse(std::string_view toml, const std::string& source, const std::vector<std::string>& overrides) {
+  Experiment experiment;
+  experiment.source = source;
+  Given given;
+  Findings findings(source);
+  if (read_text(toml, experiment, given, findings)) {
+    for (const auto& text : overrides) read_override(text, experiment, given, findings);
+    check_rules(experiment, given, findings);
+  }
+  findings.raise();
+  return experiment;
+}
+
+std::string to_toml(const Experiment& experiment) {
+  std::string text;
+  std::string_view section;
+  for (const auto& key : schema()) {
+    if (!applies(key, experiment.task.kind)) continue;
+    if (section_of(key) != section) {
+      section = section_of(key);
+      text += fmt::format("\n[{}]\n", section);
+    }
+    text += fmt::format("{} = {}\n", leaf_of(key), toml_value(key, experiment));
+  }
+  return text;
+}
+
+std::vector<KeyHelp> keys() {
+  std::vector<KeyHelp> rows;
+  for (const auto& key : schema()) {
+    const auto value = key.presence == Presence::required ? std::string{} : toml_value(key, Experiment{});
+    const auto scope =
+        key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    rows.push_back({key.path, type_name(key), value, range_text(key), key.help + scope});
+  }
+  return rows;
+}
+
+search::SteadyState::Settings search_settings(const Experiment& experiment) {
+  search::SteadyState::Settings settings;
+  auto& breeding = settings.breeding;
+  breeding.algorithm = experiment.search.algorithm == "random" ? search::Algorithm::random : search::Algorithm::nsga2;
+  breeding.seed = experiment.seed;
+  breeding.population = static_cast<std::size_t>(experiment.search.population);
+  breeding.tournament = static_cast<int>(experiment.search.tournament);
+  breeding.crossover_points = static_cast<int>(experiment.search.crossover_points);
+  breeding.mutation = experiment.search.mutation;
+  breeding.space.catalogue = &genome::Catalogue::named(experiment.model.catalogue);
+  breeding.space.depth = static_cast<std::size_t>(experiment.model.depth);
+  breeding.space.require_mixer_and_map = experiment.search.require_mixer_and_map;
+  settings.objectives = experiment.search.objectives.size();
+  settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
+  settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);
+  return settings;
+}
+
+std::int64_t vocabulary(const Experiment& experiment) {
+  constexpr std::int64_t bytes = 257;  // and the separator of documents
+  return experiment.task.kind == "mad" ? experiment.task.vocabulary : bytes;
+}
+
+genome::Dimensions dimensions(const Experiment& experiment) {
+  return {experiment.model.width, experiment.task.sequence_length, vocabulary(experiment)};
+}
+
+}  // namespace starling::experiment

@@ -4,12 +4,16 @@
 #include <string>
 #include <vector>
 
+#include <starling/experiment/experiment.hpp>
 #include <starling/run/records.hpp>
 
 namespace starling::experiment {
 
-/// quality (validation loss in nats per token; for MAD tasks 1 − accuracy), parameters (without embeddings), cache (bytes by formula).
+/// quality (validation loss in nats per token; for MAD tasks 1 − accuracy), parameters (without embeddings), cache
+/// (bytes by formula).
 std::vector<run::ObjectiveInfo> all_objectives(bool task_is_mad);
 std::vector<std::string> objective_names();
+/// Those of the experiment, in its order.
+std::vector<run::ObjectiveInfo> objectives_of(const Experiment& experiment);
 
 }  // namespace starling::experiment

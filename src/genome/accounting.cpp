@@ -1,1 +1,161 @@
 #include <starling/genome/accounting.hpp>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/plan.hpp>
+
+namespace starling::genome {
+namespace {
+
+/// Operations per element of a selective scan's state and token; the header lists them.
+constexpr std::int64_t scan_flops = 7;
+
+/// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
+class ClassAccount {
+ public:
+  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, std::int64_t width)
+      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(width) {}
+
+  /// Weights of a featurizer bank that holds the groups of `mask`.
+  Parameters bank(GroupMask mask) const {
+    Parameters parameters;
+    for (const auto* group : selected(mask)) {
+      parameters.matrices += matrices(*group);
+      parameters.vectors += vectors(*group);
+    }
+    return parameters;
+  }
+
+  /// What no LIV shares: W_o, RMSNorm, and the skip D of a recurrence.
+  Parameters own() const {
+    Parameters parameters;
+    parameters.matrices = output_matrix();
+    parameters.vectors = class_.family == Family::recurrence ? 2 * width_ : width_;
+    return parameters;
+  }
+
+  Cache cache(GroupMask computes) const {
+    Cache cache;
+    for (const auto* group : selected(computes)) {
+      if (is_convolved(*group)) cache.fixed += (group->kernel - 1) * channels(*group);
+      const bool kept = class_.family == Family::attention && (group->name == "k" || group->name == "v");
+      if (kept) cache.dynamic_per_token += channels(*group);
+    }
+    if (class_.family == Family::recurrence) cache.fixed += width_ * state_size();
+    if (class_.family == Family::gated_convolution) cache.fixed += (named("K").kernel - 1) * width_;
+    return cache;
+  }
+
+  std::int64_t forward_flops(GroupMask computes, std::int64_t length) const {
+    std::int64_t flops = 2 * output_matrix() + mixing_flops(length);
+    for (const auto* group : selected(computes)) {
+      flops += 2 * matrices(*group);
+      if (is_convolved(*group)) flops += 2 * group->kernel * channels(*group);
+    }
+    return flops;
+  }
+
+ private:
+  std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
+
+  const FeatureGroup& named(std::string_view name) const {
+    for (const auto& group : groups_) {
+      if (group.name == name) return group;
+    }
+    throw UserError("class " + class_.name + ": its featurizer has no group '" + std::string(name) + "'");
+  }
+
+  std::vector<const FeatureGroup*> selected(GroupMask mask) const {
+    std::vector<const FeatureGroup*> groups;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      if (mask >> i & 1u) groups.push_back(&groups_[i]);
+    }
+    return groups;
+  }
+
+  static bool is_convolved(const FeatureGroup& group) {
+    return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::toeplitz;
+  }
+
+  /// Numbers of state per channel of a recurrence.
+  std::int64_t state_size() const { return channels(named("B")); }
+
+  std::int64_t matrices(const FeatureGroup& group) const {
+    switch (group.parametrisation) {
+      case Parametrisation::input:
+        return width_ * channels(group);
+      case Parametrisation::direct:
+        return 0;
+      case Parametrisation::selective:
+        return 2 * width_ * ((width_ + 15) / 16);  // Δ: d → ⌈d/16⌉ → d
+    }
+    return 0;
+  }
+
+  std::int64_t vectors(const FeatureGroup& group) const {
+    switch (group.parametrisation) {
+      case Parametrisation::input:
+        return is_convolved(group) ? group.kernel * channels(group) : 0;
+      case Parametrisation::direct:
+        return group.kernel * channels(group);
+      case Parametrisation::selective:
+        return width_ + width_ * state_size();  // bias of Δ, A_log
+    }
+    return 0;
+  }
+
+  /// W_o: from the channels that token mixing leaves back to the width.
+  std::int64_t output_matrix() const {
+    const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
+    return channels(value) * value.repeat * width_;
+  }
+
+  std::int64_t mixing_flops(std::int64_t length) const {
+    switch (class_.family) {
+      case Family::attention:
+        return 2 * width_ * (length + 1);  // q kᵀ and T v: 2 · 2 · d per pair, (L + 1) / 2 pairs per token
+      case Family::recurrence:
+        return scan_flops * width_ * state_size() + 2 * width_;
+      case Family::gated_convolution:
+        return 2 * named("K").kernel * width_;
+      case Family::memoryless:
+        return 0;
+    }
+    return 0;
+  }
+
+  const LivClass& class_;
+  const std::vector<FeatureGroup>& groups_;
+  std::int64_t width_;
+};
+
+}  // namespace
+
+Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions) {
+  heads_at(dimensions.width);
+  Account account;
+  account.livs.reserve(genome.depth());
+  account.parameters.embedding = dimensions.vocabulary * dimensions.width;
+  account.parameters.vectors = dimensions.width;
+  std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  for (const auto& part : make_plan(catalogue, genome).livs) {
+    const ClassAccount numbers(catalogue, *part.liv_class, dimensions.width);
+    const auto bank = numbers.bank(part.bank);
+    LivAccount liv;
+    liv.parameters = numbers.own();
+    liv.parameters.matrices += bank.matrices;
+    liv.parameters.vectors += bank.vectors;
+    liv.cache = numbers.cache(part.computes);
+    liv.forward_flops = numbers.forward_flops(part.computes, dimensions.length);
+
+    account.parameters.matrices += liv.parameters.matrices;
+    account.parameters.vectors += liv.parameters.vectors;
+    account.cache.dynamic_per_token += liv.cache.dynamic_per_token;
+    account.cache.fixed += liv.cache.fixed;
+    forward += liv.forward_flops;
+    account.livs.push_back(liv);
+  }
+  account.training_flops = 3 * forward;
+  return account;
+}
+
+}  // namespace starling::genome

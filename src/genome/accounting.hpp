@@ -1,5 +1,16 @@
-// Exact numbers of an architecture by formula: parameters, inference cache, floating-point operations. The model and its generation
-// state are counted against these in the tests.
+// Exact numbers of an architecture by formula: parameters, inference cache, floating-point operations. The model and
+// its generation state are counted against these in the tests.
+//
+// FLOPs (a multiplication and an addition are two), per token:
+//   projections        2 × the elements of the matrices that this LIV's own computations use, W_o included; weights
+//   that are shared are
+//                      counted by everyone who computes with them, feature groups that are read cost nothing
+//   convolved groups   2 per tap and channel
+//   softmax attention  4 · d · (L + 1) / 2: q kᵀ and T v over the causal pairs of a sequence of L tokens
+//   selective scan     7 per element of the state (Δ A, its exponential, (Δ v) B, decay × h, the sum, C h, the sum over
+//   states) + 2 d for D v gated convolution  2 per tap of K and channel
+// Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
+// Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +29,8 @@ struct Dimensions {
 };
 
 struct Parameters {
-  std::int64_t matrices = 0;    ///< elements of weight matrices (projections), without the embedding
-  std::int64_t vectors = 0;     ///< norms, biases, kernels, A, D: the rest, without the embedding
+  std::int64_t matrices = 0;  ///< elements of weight matrices (projections), without the embedding
+  std::int64_t vectors = 0;   ///< norms, biases, kernels, A, D: the rest, without the embedding
   std::int64_t embedding = 0;
 
   std::int64_t without_embedding() const { return matrices + vectors; }
@@ -36,9 +47,10 @@ struct Cache {
   std::int64_t bytes(std::int64_t tokens) const { return 2 * elements(tokens); }
 };
 
-/// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that computes them).
+/// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that
+/// computes them).
 struct LivAccount {
-  Parameters parameters;          ///< includes the LIV's RMSNorm
+  Parameters parameters;  ///< includes the LIV's RMSNorm
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
 };

@@ -1,1 +1,241 @@
 #include <starling/genome/catalogue.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <initializer_list>
+#include <unordered_set>
+#include <utility>
+
+#include <starling/base/error.hpp>
+
+namespace starling::genome {
+namespace {
+
+/// The feature groups that strategies 2, 3, … of a family read from the group's first member.
+std::vector<std::vector<const char*>> groups_by_strategy(Family family) {
+  switch (family) {
+    case Family::attention:
+      return {{"k", "v"}, {"k"}, {"v"}};
+    case Family::recurrence:
+    case Family::gated_convolution:
+      return {{"B", "C"}, {"B"}, {"C"}};
+    case Family::memoryless:
+      return {{"gate"}};
+  }
+  return {};
+}
+
+FeatureGroup projected(std::string name, Expansion expansion = {}, int repeat = 1) {
+  FeatureGroup group;
+  group.name = std::move(name);
+  group.expansion = expansion;
+  group.repeat = repeat;
+  return group;
+}
+
+FeatureGroup convolved(std::string name, int taps) {
+  auto group = projected(std::move(name));
+  group.token_mixing = TokenMixing::toeplitz;
+  group.kernel = taps;
+  return group;
+}
+
+FeatureGroup with_nonlinearity(FeatureGroup group, Nonlinearity nonlinearity) {
+  group.nonlinearity = nonlinearity;
+  return group;
+}
+
+FeatureGroup with_parametrisation(FeatureGroup group, Parametrisation parametrisation, ChannelMixing channel_mixing) {
+  group.parametrisation = parametrisation;
+  group.channel_mixing = channel_mixing;
+  return group;
+}
+
+std::vector<Featurizer> liquid_featurizers() {
+  constexpr Expansion quarter{1, 4, false};
+  constexpr Expansion state{16, 1, true};
+  constexpr Expansion gated{8, 3, false};
+  return {
+      {1, {projected("q"), projected("k"), projected("v")}},
+      {3, {projected("q"), projected("k", quarter, 4), projected("v", quarter, 4)}},
+      {5,
+       {projected("B", state), projected("C", state),
+        with_parametrisation(projected("A"), Parametrisation::selective, ChannelMixing::dense),
+        with_nonlinearity(convolved("v", 4), Nonlinearity::silu), projected("z")}},
+      {7,
+       {projected("B"), projected("C"), projected("v"),
+        with_parametrisation(convolved("K", 3), Parametrisation::direct, ChannelMixing::diagonal)}},
+      {9, {projected("gate", gated), projected("value", gated)}},
+  };
+}
+
+LivClass row(int id, std::string name, OperatorGenome op, std::string definition) {
+  return {id, std::move(name), op, std::move(definition), family_of(op)};
+}
+
+std::vector<LivClass> liquid_classes() {
+  using T = TokenMixing;
+  using S = Sparsity;
+  using N = Nonlinearity;
+  using C = ChannelMixing;
+  return {
+      row(1, "SA-1", {1, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v per head, RoPE on q and k"),
+      row(3, "SA-3", {3, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 4 of q, RoPE on q and k"),
+      row(4, "Rec-1", {5, T::semi_separable, S::none, N::none, C::diagonal},
+          "h_t = exp(Δ A) h_{t−1} + Δ B v, y = W_o (SiLU(z) ⊙ (C h + D v)); v = SiLU(conv₄(W_v x)); B, C, Δ of v; A = "
+          "−exp(A_log)"),
+      row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal},
+          "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
+      row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
+  };
+}
+
+[[noreturn]] void refuse(const std::string& catalogue, const std::string& what) {
+  throw UserError("catalogue '" + catalogue + "': " + what);
+}
+
+}  // namespace
+
+Family family_of(const OperatorGenome& op) {
+  switch (op.token_mixing) {
+    case TokenMixing::diagonal:
+      return Family::memoryless;
+    case TokenMixing::low_rank:
+      return Family::attention;
+    case TokenMixing::toeplitz:
+      return Family::gated_convolution;
+    case TokenMixing::semi_separable:
+      return Family::recurrence;
+  }
+  throw UserError("token mixing " + std::to_string(static_cast<int>(op.token_mixing)) + " is not in 1 … 4");
+}
+
+const Catalogue& Catalogue::liquid() {
+  static const Catalogue catalogue("liquid", liquid_classes(), liquid_featurizers());
+  return catalogue;
+}
+
+std::vector<std::string> Catalogue::names() { return {"liquid"}; }
+
+const Catalogue& Catalogue::named(std::string_view name) {
+  if (name == "liquid") return liquid();
+  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) +
+                  "; there is: liquid");
+}
+
+Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)
+    : name_(std::move(name)), classes_(std::move(classes)), featurizers_(std::move(featurizers)) {
+  if (classes_.empty()) refuse(name_, "it has no class");
+  std::unordered_set<std::string> names;
+  for (auto& liv_class : classes_) {
+    const std::string label = "class " + std::to_string(liv_class.id) + " '" + liv_class.name + "'";
+    if (liv_class.id < 1 || liv_class.id > INT16_MAX) refuse(name_, label + ": ids run from 1 to 32767");
+    if (!names.insert(liv_class.name).second) refuse(name_, label + ": the name is there twice");
+    liv_class.family = family_of(liv_class.op);
+    const auto id = static_cast<std::size_t>(liv_class.id);
+    if (id >= row_of_id_.size()) row_of_id_.resize(id + 1, -1);
+    if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
+    row_of_id_[id] = static_cast<int>(sharing_.size());
+
+    const auto featurizer = std::find_if(featurizers_.begin(), featurizers_.end(),
+                                         [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+    if (featurizer == featurizers_.end()) {
+      refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    }
+    auto& sharing = sharing_.emplace_back();
+    for (const auto& groups : groups_by_strategy(liv_class.family)) {
+      ++sharing.strategies;
+      for (const auto* group : groups) {
+        const int index = group_index(*featurizer, group);
+        if (index < 0) {
+          refuse(name_, label + ": featurizer " + std::to_string(featurizer->id) + " has no group '" + group +
+                            "', which its sharing strategy " + std::to_string(sharing.strategies) + " reads");
+        }
+        sharing.groups[static_cast<std::size_t>(sharing.strategies)] |= GroupMask{1} << index;
+      }
+    }
+  }
+}
+
+bool Catalogue::contains(int id) const {
+  return id >= 0 && static_cast<std::size_t>(id) < row_of_id_.size() && row_of_id_[static_cast<std::size_t>(id)] >= 0;
+}
+
+const LivClass& Catalogue::at(int id) const {
+  if (!contains(id)) {
+    throw UserError("class " + std::to_string(id) + " is not in the catalogue '" + name_ + "' (" +
+                    list_of_classes(*this) + ")");
+  }
+  return classes_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(id)])];
+}
+
+const LivClass& Catalogue::at(std::string_view name) const {
+  std::vector<std::string> known;
+  for (const auto& liv_class : classes_) {
+    if (liv_class.name == name) return liv_class;
+    known.push_back(liv_class.name);
+  }
+  throw UserError("class '" + std::string(name) + "' is not in the catalogue '" + name_ + "'" +
+                  did_you_mean(name, known) + "; there are " + list_of_classes(*this));
+}
+
+const Featurizer& Catalogue::featurizer_of(const LivClass& liv_class) const {
+  const auto found = std::find_if(featurizers_.begin(), featurizers_.end(),
+                                  [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+  assert(found != featurizers_.end() && "the class is of another catalogue");
+  return *found;
+}
+
+const Catalogue::Sharing& Catalogue::sharing(int id) const {
+  assert(contains(id));
+  return sharing_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(id)])];
+}
+
+int Catalogue::feature_strategies(int id) const { return sharing(id).strategies; }
+
+GroupMask Catalogue::shared_groups(int id, int strategy) const {
+  assert(strategy >= 1 && strategy <= max_feature_strategies);
+  return sharing(id).groups[static_cast<std::size_t>(strategy)];
+}
+
+std::string list_of_classes(const Catalogue& catalogue) {
+  std::string text;
+  for (const auto& liv_class : catalogue.classes()) {
+    if (!text.empty()) text += ", ";
+    text += std::to_string(liv_class.id) + ' ' + liv_class.name;
+  }
+  return text;
+}
+
+int group_index(const Featurizer& featurizer, std::string_view name) {
+  const auto found = std::find_if(featurizer.groups.begin(), featurizer.groups.end(),
+                                  [&](const FeatureGroup& group) { return group.name == name; });
+  return found == featurizer.groups.end() ? -1 : static_cast<int>(found - featurizer.groups.begin());
+}
+
+std::int64_t group_channels(const FeatureGroup& group, std::int64_t width) {
+  const std::int64_t numerator = group.expansion.numerator;
+  if (group.expansion.per_token) return numerator;
+  const std::int64_t denominator = group.expansion.denominator;
+  if (width * numerator % denominator == 0) return width * numerator / denominator;
+  return (width * numerator + 4 * denominator) / (8 * denominator) * 8;
+}
+
+int heads_at(std::int64_t width) {
+  const std::int64_t heads = 4 * std::max<std::int64_t>(1, width / 256);
+  if (width < 1 || width % (4 * heads) != 0) {
+    const std::int64_t below = width / (4 * heads) * (4 * heads);
+    // Where the next multiple of 256 is nearer, heads change there; it is always legal.
+    const std::int64_t above = std::min(below + 4 * heads, (width / 256 + 1) * 256);
+    throw UserError("width " + std::to_string(width) + " has no legal head size: its " + std::to_string(heads) +
+                    " heads need a multiple of " + std::to_string(4 * heads) + " channels (" +
+                    (below > 0 ? std::to_string(below) + " or " : "") + std::to_string(above) + ')');
+  }
+  return static_cast<int>(heads);
+}
+
+std::int64_t memoryless_inner(std::int64_t width) { return (width + 1) / 3 * 8; }
+
+}  // namespace starling::genome

@@ -1,6 +1,7 @@
 // The class catalogue: LIV classes as data (operator genome + featurizer genome). Adding a class is adding a row.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,18 +23,28 @@ struct OperatorGenome {
   ChannelMixing channel_mixing{};
 };
 
-/// Group channels as a share of the model width ("×2/3"), or a number of channels per token that does not depend on the width ("16 per token").
+/// Group channels as a share of the model width ("×2/3"), or a number of channels per token that does not depend on the
+/// width ("16 per token").
 struct Expansion {
   int numerator = 1;
   int denominator = 1;
   bool per_token = false;
 };
 
+/// Where the values of a feature group come from.
+enum class Parametrisation {
+  input,     ///< a projection of the input
+  direct,    ///< learned, the same whatever the input
+  selective  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
+};
+
 /// One feature group of a featurizer: how the features that modulate T come from the input.
 struct FeatureGroup {
   std::string name;  ///< q, k, v, B, C, A, K, z, gate, value
+  Parametrisation parametrisation = Parametrisation::input;
   TokenMixing token_mixing = TokenMixing::diagonal;
-  int kernel = 0;  ///< taps of the depthwise causal convolution where token_mixing is toeplitz; for the group K, of K itself
+  int kernel =
+      0;  ///< taps of the depthwise causal convolution where token_mixing is toeplitz; for the group K, of K itself
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
@@ -52,12 +63,18 @@ enum class Family { attention, recurrence, gated_convolution, memoryless };
 /// A set of feature groups of one featurizer; bit i is its i-th group.
 using GroupMask = std::uint32_t;
 
+/// The family follows from the operator's token mixing.
+Family family_of(const OperatorGenome& op);
+
+/// Feature-group-sharing strategies above this exist in no family.
+inline constexpr int max_feature_strategies = 4;
+
 struct LivClass {
   int id = 0;
-  std::string name;      ///< "SA-1"
+  std::string name;  ///< "SA-1"
   OperatorGenome op;
   std::string definition;  ///< one line of mathematics for `starling classes`
-  Family family{};
+  Family family{};         ///< set by the catalogue: family_of(op)
 };
 
 class Catalogue {
@@ -68,6 +85,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
+  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, or a featurizer lacks a
+  /// group that the sharing strategies of its family read.
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   const std::string& name() const { return name_; }
@@ -87,12 +106,28 @@ class Catalogue {
   std::string name_;
   std::vector<LivClass> classes_;
   std::vector<Featurizer> featurizers_;
+  struct Sharing {
+    int strategies = 1;
+    std::array<GroupMask, max_feature_strategies + 1> groups{};  ///< by strategy
+  };
+  const Sharing& sharing(int id) const;
+
+  std::vector<int> row_of_id_;    ///< -1 where there is no such class
+  std::vector<Sharing> sharing_;  ///< by row
 };
+
+/// "1 SA-1, 3 SA-3, …": the rows of a catalogue, for messages.
+std::string list_of_classes(const Catalogue& catalogue);
 
 /// Index of the named group in a featurizer, or -1.
 int group_index(const Featurizer& featurizer, std::string_view name);
 
-/// Number of attention heads at a width: 4 · max(1, ⌊width / 256⌋). Throws UserError where width / heads is no multiple of 4.
+/// Channels of a feature group at a width: width × expansion (where that is no whole number the nearest multiple of 8),
+/// or the number per token.
+std::int64_t group_channels(const FeatureGroup& group, std::int64_t width);
+
+/// Number of attention heads at a width: 4 · max(1, ⌊width / 256⌋). Throws UserError where width / heads is no multiple
+/// of 4.
 int heads_at(std::int64_t width);
 
 /// Inner width of the gated memoryless classes: 8 · width / 3 rounded to the nearest multiple of 8.

@@ -1,1 +1,41 @@
 #include <starling/genome/plan.hpp>
+
+#include <cassert>
+
+namespace starling::genome {
+namespace {
+
+using Gene = std::int16_t Liv::*;
+
+/// The first LIV in depth order of the group that LIV `i` is a member of; itself where it is none.
+std::size_t owner_of(const Genome& genome, std::size_t i, Gene group, Gene strategy) {
+  const auto& liv = genome.livs[i];
+  if (liv.*strategy < 2) return i;
+  for (std::size_t j = 0; j < i; ++j) {
+    const auto& other = genome.livs[j];
+    if (other.liv_class == liv.liv_class && other.*strategy >= 2 && other.*group == liv.*group) return j;
+  }
+  return i;
+}
+
+}  // namespace
+
+Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
+  Plan plan;
+  plan.livs.resize(genome.depth());
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    const auto& liv = genome.livs[i];
+    auto& part = plan.livs[i];
+    part.liv_class = &catalogue.at(liv.liv_class);
+    part.weight_owner = owner_of(genome, i, &Liv::featurizer_group, &Liv::featurizer_strategy);
+    part.feature_owner = owner_of(genome, i, &Liv::feature_group, &Liv::feature_strategy);
+    if (part.feature_owner != i) part.reads = catalogue.shared_groups(liv.liv_class, liv.feature_strategy);
+    const auto groups = catalogue.featurizer_of(*part.liv_class).groups.size();
+    assert(groups < 32);
+    part.computes = ((GroupMask{1} << groups) - 1) & ~part.reads;
+    plan.livs[part.weight_owner].bank |= part.computes;
+  }
+  return plan;
+}
+
+}  // namespace starling::genome

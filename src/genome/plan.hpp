@@ -15,15 +15,21 @@ struct LivPlan {
   std::size_t feature_owner = 0;  ///< LIV whose activations are read; itself where it reads none
   GroupMask reads = 0;            ///< groups read from feature_owner
   GroupMask computes = 0;         ///< all the other groups of its featurizer
-  GroupMask bank = 0;             ///< where weight_owner is itself: groups its bank must hold, those that any member computes; else 0
+  GroupMask bank =
+      0;  ///< where weight_owner is itself: groups its bank must hold, those that any member computes; else 0
+
+  bool operator==(const LivPlan&) const = default;
 };
 
 struct Plan {
   std::vector<LivPlan> livs;
+
+  /// Equal plans of one catalogue are equal phenotypes.
+  bool operator==(const Plan&) const = default;
 };
 
-/// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns, later ones read or share.
-/// The owner's own strategy reads nothing. `genome` must be valid for the catalogue.
+/// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns,
+/// later ones read or share. The owner's own strategy reads nothing. `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

@@ -1,1 +1,130 @@
 #include <starling/genome/validity.hpp>
+
+#include <algorithm>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/plan.hpp>
+
+namespace starling::genome {
+namespace {
+
+/// The genes of one kind of sharing, and what the plan says of its owners.
+struct Kind {
+  std::int16_t Liv::*group;
+  std::int16_t Liv::*strategy;
+  std::size_t LivPlan::*owner;
+};
+
+constexpr Kind featurizers{&Liv::featurizer_group, &Liv::featurizer_strategy, &LivPlan::weight_owner};
+constexpr Kind features{&Liv::feature_group, &Liv::feature_strategy, &LivPlan::feature_owner};
+
+std::string liv_name(std::size_t i) { return "LIV " + std::to_string(i + 1) + ": "; }
+
+std::string out_of_range(std::size_t i, const char* gene, int found, int limit) {
+  return liv_name(i) + gene + ' ' + std::to_string(found) + " is not in 1 … " + std::to_string(limit);
+}
+
+/// Strategy of a reader: the first that reads these groups.
+std::int16_t strategy_reading(const Catalogue& catalogue, int liv_class, GroupMask reads) {
+  const int count = catalogue.feature_strategies(liv_class);
+  int strategy = 2;
+  while (strategy < count && catalogue.shared_groups(liv_class, strategy) != reads) ++strategy;
+  return static_cast<std::int16_t>(strategy);
+}
+
+/// Writes the strategies of one kind: 1 but for readers and those who are read.
+void write_strategies(const Catalogue& catalogue, const Plan& plan, Kind kind, Genome& genome) {
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    const std::size_t owner = plan.livs[i].*kind.owner;
+    if (owner == i) continue;
+    auto& reader = genome.livs[i];
+    const bool reads = kind.strategy == features.strategy;
+    reader.*kind.strategy = reads ? strategy_reading(catalogue, reader.liv_class, plan.livs[i].reads) : std::int16_t{2};
+    genome.livs[owner].*kind.strategy = 2;
+  }
+}
+
+/// Numbers the groups of one kind by first use in their class.
+void number_groups(const Plan& plan, Kind kind, Genome& genome) {
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    auto& liv = genome.livs[i];
+    if (liv.*kind.strategy < 2) continue;
+    const std::size_t owner = plan.livs[i].*kind.owner;
+    if (owner != i) {
+      liv.*kind.group = genome.livs[owner].*kind.group;
+      continue;
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      const auto& other = genome.livs[j];
+      const bool owns = other.*kind.strategy >= 2 && plan.livs[j].*kind.owner == j;
+      if (owns && other.liv_class == liv.liv_class) ++(liv.*kind.group);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> findings(const Catalogue& catalogue, const Genome& genome) {
+  if (genome.livs.empty()) return {"the genome is empty: it needs at least one LIV"};
+  std::vector<std::string> classes, integers, strategies;
+  const int limit = group_limit(genome.depth());
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    const auto& liv = genome.livs[i];
+    const bool known = catalogue.contains(liv.liv_class);
+    if (!known) {
+      classes.push_back(liv_name(i) + "class " + std::to_string(liv.liv_class) + " is not in the catalogue '" +
+                        catalogue.name() + "' (" + list_of_classes(catalogue) + ")");
+    }
+    const auto check = [&](const char* gene, int found, int highest) {
+      if (found < 1 || found > highest) integers.push_back(out_of_range(i, gene, found, highest));
+    };
+    check("featurizer-sharing group", liv.featurizer_group, limit);
+    check("featurizer-sharing strategy", liv.featurizer_strategy, featurizer_strategies);
+    check("feature-group-sharing group", liv.feature_group, limit);
+    check("feature-group-sharing strategy", liv.feature_strategy, max_feature_strategies);
+    if (!known || liv.feature_strategy > max_feature_strategies) continue;
+    const int count = catalogue.feature_strategies(liv.liv_class);
+    if (liv.feature_strategy > count) {
+      strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, count) +
+                           ", all that " + catalogue.at(liv.liv_class).name + " has");
+    }
+  }
+  classes.insert(classes.end(), integers.begin(), integers.end());
+  classes.insert(classes.end(), strategies.begin(), strategies.end());
+  return classes;
+}
+
+void require_valid(const Catalogue& catalogue, const Genome& genome) {
+  const auto found = findings(catalogue, genome);
+  if (!found.empty()) throw UserError("illegal genome: " + found.front());
+}
+
+bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome) {
+  const auto is_map = [&](const Liv& liv) { return catalogue.at(liv.liv_class).family == Family::memoryless; };
+  return std::any_of(genome.livs.begin(), genome.livs.end(), is_map) &&
+         !std::all_of(genome.livs.begin(), genome.livs.end(), is_map);
+}
+
+// The canonical genome is written from the plan alone, so that equal plans cannot have different ones.
+Genome canonical(const Catalogue& catalogue, const Genome& genome) {
+  const auto plan = make_plan(catalogue, genome);
+  Genome result;
+  result.livs.resize(genome.depth());
+  for (std::size_t i = 0; i < genome.depth(); ++i) result.livs[i].liv_class = genome.livs[i].liv_class;
+  for (const auto kind : {featurizers, features}) {
+    write_strategies(catalogue, plan, kind, result);
+    number_groups(plan, kind, result);
+  }
+  return result;
+}
+
+std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;
+  for (const auto gene : to_genes(canonical(catalogue, genome))) {
+    const auto bits = static_cast<std::uint16_t>(gene);
+    for (const unsigned byte : {bits & 0xffu, bits >> 8 & 0xffu}) hash = (hash ^ byte) * 0x100000001b3ull;
+  }
+  return hash;
+}
+
+}  // namespace starling::genome

@@ -10,8 +10,9 @@
 
 namespace starling::genome {
 
-/// What is wrong with the genome, one sentence per finding ("LIV 3: class 2 is not in the catalogue 'liquid' …"), in the order repair
-/// works; empty where it is valid. A sharing group with one member is not invalid to read (canonical form mends it) and not reported.
+/// What is wrong with the genome, one sentence per finding ("LIV 3: class 2 is not in the catalogue 'liquid' …"), in
+/// the order repair works; empty where it is valid. A sharing group with one member is not invalid to read (canonical
+/// form mends it) and not reported.
 std::vector<std::string> findings(const Catalogue& catalogue, const Genome& genome);
 
 /// Throws UserError with the first finding.
@@ -20,11 +21,12 @@ void require_valid(const Catalogue& catalogue, const Genome& genome);
 /// At least one token mixer and one position-wise (memoryless) LIV: the search constraint for new candidates.
 bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome);
 
-/// Equal phenotype ⇒ equal canonical genome: inactive ids are 1, active ids numbered by first use per class and kind, a sharing group
-/// with one member has strategy 1. Idempotent. `genome` must be valid.
+/// Equal phenotype ⇒ equal canonical genome: inactive ids are 1, active ids numbered by first use per class and kind, a
+/// sharing group with one member has strategy 1, the first member of a feature group (its own strategy reads nothing)
+/// has strategy 2. Idempotent; the plan stays the same. `genome` must be valid.
 Genome canonical(const Catalogue& catalogue, const Genome& genome);
 
-/// FNV-1a over the genes of the canonical form.
+/// FNV-1a (64 bits) over the genes of the canonical form, low byte first.
 std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

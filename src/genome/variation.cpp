@@ -1,1 +1,200 @@
 #include <starling/genome/variation.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/validity.hpp>
+
+namespace starling::genome {
+namespace {
+
+/// Uniform in 1 … highest.
+std::int16_t draw_integer(int highest, Stream& stream) {
+  return static_cast<std::int16_t>(1 + stream.below(static_cast<std::uint64_t>(highest)));
+}
+
+bool in_range(int value, int highest) { return value >= 1 && value <= highest; }
+
+/// Uniform in 1 … highest without `current`; `current` where there is no other.
+std::int16_t draw_other_integer(int highest, std::int16_t current, Stream& stream) {
+  if (!in_range(current, highest)) return draw_integer(highest, stream);  // a strategy that the LIV's new class lacks
+  if (highest < 2) return current;
+  const auto drawn = draw_integer(highest - 1, stream);
+  return drawn >= current ? static_cast<std::int16_t>(drawn + 1) : drawn;
+}
+
+std::int16_t draw_class(const Catalogue& catalogue, Stream& stream) {
+  const auto& classes = catalogue.classes();
+  return static_cast<std::int16_t>(classes[stream.below(classes.size())].id);
+}
+
+std::int16_t draw_other_class(const Catalogue& catalogue, std::int16_t current, Stream& stream) {
+  const auto& classes = catalogue.classes();
+  if (classes.size() < 2) return current;
+  auto row = stream.below(classes.size() - 1);
+  const auto own = std::find_if(classes.begin(), classes.end(), [&](const LivClass& c) { return c.id == current; });
+  if (row >= static_cast<std::uint64_t>(own - classes.begin())) ++row;
+  return static_cast<std::int16_t>(classes[row].id);
+}
+
+void repair_classes(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  for (auto& liv : genome.livs) {
+    if (catalogue.contains(liv.liv_class)) continue;
+    liv.liv_class = draw_class(catalogue, stream);
+    ++repairs.class_out_of_range;
+  }
+}
+
+void repair_integers(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  const int limit = group_limit(genome.depth());
+  const auto mend = [&](std::int16_t& gene, int legal, int drawn_from) {
+    if (in_range(gene, legal)) return;
+    gene = draw_integer(drawn_from, stream);
+    ++repairs.illegal_integer;
+  };
+  for (auto& liv : genome.livs) {
+    mend(liv.featurizer_group, limit, limit);
+    mend(liv.featurizer_strategy, featurizer_strategies, featurizer_strategies);
+    mend(liv.feature_group, limit, limit);
+    mend(liv.feature_strategy, max_feature_strategies, catalogue.feature_strategies(liv.liv_class));
+  }
+}
+
+void repair_strategies(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  for (auto& liv : genome.livs) {
+    const int count = catalogue.feature_strategies(liv.liv_class);
+    if (liv.feature_strategy <= count) continue;
+    liv.feature_strategy = draw_integer(count, stream);
+    ++repairs.illegal_strategy;
+  }
+}
+
+/// A group's only member leaves it. That makes no other group lonely, so one pass is enough.
+void repair_lonely(Genome& genome, std::int16_t Liv::*group, std::int16_t Liv::*strategy, Repairs& repairs) {
+  for (auto& liv : genome.livs) {
+    if (liv.*strategy < 2) continue;
+    const auto members = std::count_if(genome.livs.begin(), genome.livs.end(), [&](const Liv& other) {
+      return other.liv_class == liv.liv_class && other.*strategy >= 2 && other.*group == liv.*group;
+    });
+    if (members > 1) continue;
+    liv.*strategy = 1;
+    ++repairs.lonely_group;
+  }
+}
+
+void repair_sharing(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  repair_strategies(catalogue, genome, stream, repairs);
+  repair_lonely(genome, &Liv::featurizer_group, &Liv::featurizer_strategy, repairs);
+  repair_lonely(genome, &Liv::feature_group, &Liv::feature_strategy, repairs);
+}
+
+/// Gives one LIV a class of the kind that is missing.
+void repair_composition(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  const bool all_map = catalogue.at(genome.livs.front().liv_class).family == Family::memoryless;
+  std::vector<std::int16_t> missing;
+  for (const auto& liv_class : catalogue.classes()) {
+    if ((liv_class.family == Family::memoryless) != all_map) missing.push_back(static_cast<std::int16_t>(liv_class.id));
+  }
+  genome.livs[stream.below(genome.depth())].liv_class = missing[stream.below(missing.size())];
+  ++repairs.composition;
+}
+
+}  // namespace
+
+void require_searchable(const Space& space) {
+  if (space.depth < 1) throw UserError("a genome needs a depth of at least 1");
+  if (!space.require_mixer_and_map) return;
+  if (space.depth < 2) {
+    throw UserError(
+        "a genome of depth 1 cannot hold both a token mixer and a position-wise LIV: more depth, or a search without "
+        "that constraint");
+  }
+  const auto& classes = space.catalogue->classes();
+  const auto is_map = [](const LivClass& liv_class) { return liv_class.family == Family::memoryless; };
+  const auto maps = std::count_if(classes.begin(), classes.end(), is_map);
+  if (maps == 0 || maps == static_cast<std::ptrdiff_t>(classes.size())) {
+    throw UserError("the catalogue '" + space.catalogue->name() + "' has no " +
+                    (maps == 0 ? "position-wise class" : "token mixer") +
+                    ", but every genome of the search must have one (" + list_of_classes(*space.catalogue) + ")");
+  }
+}
+
+Genome sample(const Space& space, Stream& stream, Repairs* repairs) {
+  const int limit = group_limit(space.depth);
+  Genome genome;
+  genome.livs.resize(space.depth);
+  for (auto& liv : genome.livs) {
+    liv.liv_class = draw_class(*space.catalogue, stream);
+    liv.featurizer_group = draw_integer(limit, stream);
+    liv.featurizer_strategy = draw_integer(featurizer_strategies, stream);
+    liv.feature_group = draw_integer(limit, stream);
+    liv.feature_strategy = draw_integer(space.catalogue->feature_strategies(liv.liv_class), stream);
+  }
+  return repair(space, std::move(genome), stream, repairs);
+}
+
+Genome crossover(const Genome& a, const Genome& b, int points, Stream& stream) {
+  assert(a.depth() == b.depth());
+  auto genes = to_genes(a);
+  const auto other = to_genes(b);
+  assert(points >= 0 && static_cast<std::size_t>(points) < genes.size());
+  // Selection sampling (Knuth, algorithm S) of `points` of the positions between genes: one pass, the cuts come in
+  // order.
+  auto wanted = static_cast<std::uint64_t>(points);
+  bool from_b = false;
+  for (std::size_t i = 1; i < genes.size(); ++i) {
+    if (wanted > 0 && stream.below(genes.size() - i) < wanted) {
+      from_b = !from_b;
+      --wanted;
+    }
+    if (from_b) genes[i] = other[i];
+  }
+  return from_genes(genes);
+}
+
+Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed) {
+  const auto& catalogue = *space.catalogue;
+  const int limit = group_limit(genome.depth());
+  Genome mutant = genome;
+  const auto change = [&](std::int16_t& gene, int highest) {
+    if (stream.chance(probability)) gene = draw_other_integer(highest, gene, stream);
+  };
+  for (auto& liv : mutant.livs) {
+    if (stream.chance(probability)) liv.liv_class = draw_other_class(catalogue, liv.liv_class, stream);
+    change(liv.featurizer_group, limit);
+    change(liv.featurizer_strategy, featurizer_strategies);
+    change(liv.feature_group, limit);
+    change(liv.feature_strategy, catalogue.feature_strategies(liv.liv_class));
+  }
+  if (changed != nullptr) *changed = distance(genome, mutant);
+  return mutant;
+}
+
+Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repairs) {
+  assert(genome.depth() > 0);
+  Repairs ignored;
+  auto& counts = repairs != nullptr ? *repairs : ignored;
+  const auto& catalogue = *space.catalogue;
+  repair_classes(catalogue, genome, stream, counts);
+  repair_integers(catalogue, genome, stream, counts);
+  repair_sharing(catalogue, genome, stream, counts);
+  if (space.require_mixer_and_map && !mixes_and_maps(catalogue, genome)) {
+    repair_composition(catalogue, genome, stream, counts);
+    // The LIV left the groups of its old class and may have a strategy its new one lacks.
+    repair_sharing(catalogue, genome, stream, counts);
+  }
+  return genome;
+}
+
+int distance(const Genome& a, const Genome& b) {
+  assert(a.depth() == b.depth());
+  const auto genes = to_genes(a);
+  const auto other = to_genes(b);
+  int differing = 0;
+  for (std::size_t i = 0; i < genes.size(); ++i) differing += genes[i] != other[i];
+  return differing;
+}
+
+}  // namespace starling::genome

@@ -15,8 +15,8 @@ struct Repairs {
   std::uint32_t class_out_of_range = 0;
   std::uint32_t illegal_integer = 0;
   std::uint32_t illegal_strategy = 0;
-  std::uint32_t lonely_group = 0;   ///< sharing group with one member: its strategy becomes 1
-  std::uint32_t composition = 0;    ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
+  std::uint32_t lonely_group = 0;  ///< sharing group with one member: its strategy becomes 1
+  std::uint32_t composition = 0;   ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
 
   std::uint32_t total() const {
     return class_out_of_range + illegal_integer + illegal_strategy + lonely_group + composition;
@@ -31,19 +31,24 @@ struct Space {
   bool require_mixer_and_map = true;
 };
 
-/// A random genome: every gene uniform over its legal values, then repaired.
-Genome sample(const Space& space, Stream& stream);
+/// Throws UserError where no genome of the space can meet its constraint (depth, catalogue). The functions below rely
+/// on it.
+void require_searchable(const Space& space);
 
-/// k-point crossover at LIV-gene granularity: cut points are k distinct positions between genes; child takes a, b, a, … between them.
-/// Parents have equal depth. May be invalid; pass the result through repair().
+/// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null).
+Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
+
+/// k-point crossover at LIV-gene granularity: cut points are k distinct positions between genes; child takes a, b, a, …
+/// between them. Parents have equal depth, points < 5 · depth. May be invalid; pass the result through repair().
 Genome crossover(const Genome& a, const Genome& b, int points, Stream& stream);
 
-/// Each gene is re-sampled with `probability` among its other legal values. May be invalid; pass the result through repair().
-/// `changed` (may be null) counts the genes that differ afterwards.
+/// Each gene is re-sampled with `probability` among its other legal values. May be invalid; pass the result through
+/// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` must be valid.
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed = nullptr);
 
-/// Re-samples offending genes in the fixed order: class out of range → integer illegal for its position → strategy illegal for its class →
-/// sharing group with one member → (where the space asks) composition. The result is valid; the input may be any integers.
+/// Re-samples offending genes in the fixed order: class out of range → integer illegal for its position → strategy
+/// illegal for its class → sharing group with one member → (where the space asks) composition. The result is valid; the
+/// input may be any integers. Adds to `repairs` (may be null).
 Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repairs = nullptr);
 
 /// Number of genes that differ.

@@ -1,1 +1,232 @@
 #include <starling/model/model.hpp>
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include <starling/genome/plan.hpp>
+#include <starling/model/generation.hpp>
+#include <starling/model/translate.hpp>
+#include <starling/operators/compile.hpp>
+#include <starling/operators/functions/cross_entropy.hpp>
+#include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/rms_norm.hpp>
+#include <starling/operators/initialise.hpp>
+#include <starling/operators/operator.hpp>
+
+namespace starling::model {
+namespace {
+
+using operators::Fill;
+using operators::Tensors;
+using operators::TensorSpec;
+
+constexpr double embedding_sigma = 0.02;
+
+/// One residual branch.
+struct Block {
+  std::shared_ptr<const operators::Operator> op;
+  std::size_t bank_owner = 0;
+  std::size_t feature_owner = 0;
+  operators::GroupMask reads = 0;
+  operators::GroupMask computes = 0;
+  std::size_t groups = 0;
+  bool is_read = false;  ///< a later LIV reads features of this one
+  at::Tensor norm;
+  Tensors bank;  ///< handles of the bank owner's tensors
+  Tensors own;
+};
+
+/// Declares every weight in order, then makes all of them slices of one allocation, so that projections declared side
+/// by side are one matrix.
+class Weights {
+ public:
+  void declare(std::string name, TensorSpec spec, at::Tensor* target) {
+    entries_.push_back({std::move(name), std::move(spec), target});
+  }
+
+  std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule,
+                                             std::size_t depth) {
+    std::int64_t elements = 0;
+    for (const auto& entry : entries_) elements += entry.spec.elements();
+    // Below view tracking the slices are leaves of their own, each with its own version.
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto storage = at::empty({elements}, at::TensorOptions().dtype(dtype));
+    std::vector<operators::Parameter> parameters;
+    std::int64_t offset = 0;
+    for (auto& [name, spec, target] : entries_) {
+      *target = storage.narrow(0, offset, spec.elements()).view(spec.shape);
+      Stream stream(seed, Purpose::initialisation, parameters.size());
+      operators::initialise(*target, spec, rule, depth, stream);
+      target->requires_grad_(true);
+      parameters.push_back({std::move(name), *target, spec.matrix});
+      offset += spec.elements();
+    }
+    return parameters;
+  }
+
+ private:
+  struct Entry {
+    std::string name;
+    TensorSpec spec;
+    at::Tensor* target;
+  };
+  std::vector<Entry> entries_;
+};
+
+}  // namespace
+
+struct Model::Parts {
+  std::vector<Block> blocks;
+  at::Tensor embedding;
+  at::Tensor norm;
+  std::vector<operators::Parameter> parameters;
+
+  // tokens (batch, length) → normalised (batch, length, width); continues `state` where there is one.
+  at::Tensor hidden(const at::Tensor& tokens, Generation* state) const {
+    auto x = at::embedding(embedding, tokens);
+    std::vector<Tensors> features(blocks.size());
+    for (std::size_t i = 0; i < blocks.size(); ++i) {
+      const auto& block = blocks[i];
+      Tensors local(block.groups);
+      for (std::size_t group = 0; group < block.groups; ++group) {
+        if (operators::contains(block.reads, group)) local[group] = features[block.feature_owner][group];
+      }
+      const auto normalised = operators::rms_norm(x, block.norm);
+      const auto mixed = block.op->forward({.x = normalised,
+                                            .bank = block.bank,
+                                            .own = block.own,
+                                            .computes = block.computes,
+                                            .features = local,
+                                            .state = state ? &state->livs[i] : nullptr});
+      x = operators::add_projection(x, mixed, block.own[0]);
+      if (block.is_read) features[i] = std::move(local);
+    }
+    return operators::rms_norm(x, norm);
+  }
+};
+
+Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
+             std::uint64_t seed, Initialization initialization, at::ScalarType dtype)
+    : parts_(std::make_unique<Parts>()) {
+  const auto plan = genome::make_plan(catalogue, genome);
+  std::map<const genome::LivClass*, std::shared_ptr<const operators::Operator>> compiled;
+  auto& blocks = parts_->blocks;
+  blocks.resize(plan.livs.size());
+  Weights weights;
+  weights.declare("embedding",
+                  {.name = "embedding",
+                   .shape = {dimensions.vocabulary, dimensions.width},
+                   .fill = Fill::normal,
+                   .scale = embedding_sigma},
+                  &parts_->embedding);
+  const TensorSpec norm{.name = "norm", .shape = {dimensions.width}, .fill = Fill::one};
+
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const auto& liv = plan.livs[i];
+    auto& block = blocks[i];
+    auto& op = compiled[liv.liv_class];
+    if (!op) op = operators::compile(translate(catalogue, *liv.liv_class, dimensions.width));
+    block.op = op;
+    block.bank_owner = liv.weight_owner;
+    block.feature_owner = liv.feature_owner;
+    block.reads = liv.reads;
+    block.computes = liv.computes;
+    block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
+    if (block.reads != 0) blocks[block.feature_owner].is_read = true;
+
+    const auto prefix = "livs." + std::to_string(i) + ".";
+    weights.declare(prefix + "norm", norm, &block.norm);
+    block.bank.resize(op->bank().size());
+    for (std::size_t slot = 0; slot < op->bank().size(); ++slot) {
+      const auto& spec = op->bank()[slot];
+      if (operators::contains(liv.bank, static_cast<std::size_t>(spec.group))) {
+        weights.declare(prefix + "bank." + spec.name, spec, &block.bank[slot]);
+      }
+    }
+    block.own.resize(op->own().size());
+    for (std::size_t slot = 0; slot < op->own().size(); ++slot) {
+      weights.declare(prefix + op->own()[slot].name, op->own()[slot], &block.own[slot]);
+    }
+  }
+  weights.declare("norm", norm, &parts_->norm);
+
+  const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
+  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size());
+  for (auto& block : blocks) block.bank = blocks[block.bank_owner].bank;
+}
+
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+
+const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
+
+at::Tensor Model::logits(const at::Tensor& tokens) const {
+  return operators::project(parts_->hidden(tokens, nullptr), {parts_->embedding})[0];
+}
+
+at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
+  return operators::cross_entropy(parts_->hidden(tokens, nullptr), parts_->embedding, targets);
+}
+
+Model::Score Model::score(const at::Tensor& tokens, const at::Tensor& targets) const {
+  const c10::NoGradGuard no_gradient;
+  Score result;
+  result.predictions = at::empty(targets.sizes(), targets.options());
+  const auto sums = operators::score(parts_->hidden(tokens, nullptr), parts_->embedding, targets, result.predictions);
+  result.nats = sums.loss;
+  result.counted = sums.count;
+  return result;
+}
+
+std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capacity) const {
+  auto state = std::make_unique<Generation>();
+  state->batch = batch;
+  state->capacity = capacity;
+  for (const auto& block : parts_->blocks) {
+    auto& liv = state->livs.emplace_back();
+    for (const auto& spec : block.op->state(block.computes)) {
+      std::vector<std::int64_t> shape{batch};
+      if (spec.per_token) shape.push_back(capacity);
+      shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
+      liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
+    }
+  }
+  return state;
+}
+
+at::Tensor Model::extend(const at::Tensor& tokens, Generation& state) const {
+  if (tokens.dim() != 2 || tokens.size(0) != state.batch || tokens.size(1) < 1) {
+    throw std::invalid_argument("generation: tokens must be (batch, length ≥ 1) with the batch of its state");
+  }
+  const auto count = tokens.size(1);
+  if (state.position + count > state.capacity) {
+    throw std::length_error("generation: the state holds " + std::to_string(state.capacity) + " tokens, " +
+                            std::to_string(state.position + count) + " are needed");
+  }
+  const c10::NoGradGuard no_gradient;
+  for (auto& liv : state.livs) liv.position = state.position;
+  const auto hidden = parts_->hidden(tokens, &state);
+  state.position += count;
+  return at::matmul(hidden.select(1, count - 1), parts_->embedding.t());
+}
+
+at::Tensor Model::step(const at::Tensor& tokens, Generation& state) const { return extend(tokens.unsqueeze(1), state); }
+
+std::int64_t Generation::elements_per_sequence() const {
+  std::int64_t elements = 0;
+  for (const auto& liv : livs) {
+    for (const auto& tensor : liv.tensors) elements += tensor.numel();
+  }
+  return batch > 0 ? elements / batch : 0;
+}
+
+}  // namespace starling::model

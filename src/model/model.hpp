@@ -22,31 +22,37 @@ class Model {
  public:
   enum class Initialization { glorot, he };
 
-  /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid. Throws UserError where the width has no
-  /// legal head size.
-  Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
-        Initialization initialization = Initialization::glorot);
+  /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid; dtype is float
+  /// or double. Throws UserError where the width has no legal head size or no operator realises a class.
+  Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
+        std::uint64_t seed, Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat);
   ~Model();
   Model(Model&&) noexcept;
 
   /// tokens: int64 (batch, length) → logits (batch, length, vocabulary).
   at::Tensor logits(const at::Tensor& tokens) const;
-  /// Mean cross-entropy in nats over the targets that are not −100. Differentiable.
+  /// Mean cross-entropy in nats over the targets that are not −100; 0 where none counts. Differentiable. Throws
+  /// std::out_of_range for a target outside the vocabulary.
   at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
   struct Score {
-    double nats = 0;            ///< Σ of the cross-entropy
-    std::int64_t counted = 0;   ///< targets that were not ignored
-    at::Tensor predictions;     ///< int64 (batch, length): argmax
+    double nats = 0;           ///< Σ of the cross-entropy
+    std::int64_t counted = 0;  ///< targets that were not ignored
+    at::Tensor predictions;    ///< int64 (batch, length): argmax
   };
   /// Without gradient.
   Score score(const at::Tensor& tokens, const at::Tensor& targets) const;
 
   /// State for `batch` sequences of at most `capacity` tokens.
   std::unique_ptr<Generation> begin(std::int64_t batch, std::int64_t capacity) const;
-  /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last row of logits().
+  /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last
+  /// row of logits(). Throws std::length_error where the state is full.
   at::Tensor step(const at::Tensor& tokens, Generation& state) const;
+  /// The same for several tokens at once, int64 (batch, count): logits after the last of them.
+  at::Tensor extend(const at::Tensor& tokens, Generation& state) const;
 
-  /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names ("livs.3.bank.q").
+  /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names: "embedding", then by
+  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm". All are slices of one allocation: update
+  /// them in place.
   const std::vector<operators::Parameter>& parameters() const;
 
  private:

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include <starling/run/crc32c.hpp>
+#include <starling/run/files.hpp>
 #include <starling/run/records.hpp>
 
 namespace starling::run {
@@ -27,33 +29,34 @@ class Journal {
   /// Creates `path` (fails where it exists) and makes its directory entry durable. Throws Failure.
   static Journal create(const std::filesystem::path& path);
 
-  Journal(Journal&&) noexcept;
-  Journal& operator=(Journal&&) noexcept;
-  ~Journal();
-
   /// Adds a record to the end; it is durable after the next sync(). Returns its sequence number. Throws Failure (disk full …): the
-  /// journal is then cut back to the last whole record and refuses further appends.
+  /// journal is then cut back to the last whole record and refuses further appends; sync() still makes durable what was appended before.
   std::uint64_t append(const Record& record);
-  /// fdatasync: one for all the records appended since the last (group commit).
+  /// fdatasync: one for all the records appended since the last (group commit). Throws Failure: what was appended since the last
+  /// successful sync() may be lost, and the journal refuses everything from then on (Linux drops pages that it could not write, so a
+  /// second fdatasync would succeed without having written them).
   void sync();
   std::uint64_t next_seq() const { return next_seq_; }
 
  private:
-  Journal(int descriptor, std::uint64_t next_seq, std::uint64_t size);
-  int descriptor_ = -1;
+  Journal(Descriptor file, std::filesystem::path path, std::uint64_t size);
+  Descriptor file_;
+  std::filesystem::path path_;
   std::uint64_t next_seq_ = 0;
   std::uint64_t size_ = 0;
-  bool failed_ = false;
+  bool unsynced_ = false;
+  bool refuses_appends_ = false;
+  bool refuses_syncs_ = false;
 };
 
 struct JournalContent {
   std::vector<JournalEntry> entries;
-  std::uint64_t torn_bytes = 0;  ///< of an unfinished last record that was ignored
+  std::uint64_t torn_bytes = 0;  ///< of unfinished records at the end that were ignored
 };
 
-/// Reads a journal, also one that is being written. Throws UserError (no such file, not a journal, newer version) or Failure (damage: offset and remedy).
+/// Reads a journal, also one that is being written. Throws UserError (no such file, not a journal, newer version) or Failure (damage:
+/// offset and remedy). A last record of full length whose checksum is wrong is a torn tail too: after power loss the length of a file can be
+/// durable and its pages not, and a record that was acknowledged cannot be told from one that was not.
 JournalContent read_journal(const std::filesystem::path& path);
-
-std::uint32_t crc32c(const void* data, std::size_t bytes, std::uint32_t crc = 0);
 
 }  // namespace starling::run

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -31,6 +32,8 @@ struct RunStarted {
   std::string host;
   std::uint64_t seed = 0;
   std::vector<ObjectiveInfo> objectives;
+  std::uint64_t population = 0;  ///< capacity; with `seed` it repeats who entered and who left
+  std::string catalogue;         ///< name of the class catalogue the genomes refer to
 };
 
 struct CandidateAccepted {
@@ -127,12 +130,16 @@ struct RunEnded {
 using Record = std::variant<RunStarted, CandidateAccepted, EvaluationRecorded, AttemptLost, WorkerJoined, WorkerLeft, CheckpointDropped,
                             ReferenceLoss, RunEnded>;
 
-/// CBOR, self-describing: {"type": "...", fields by name}; readers ignore fields they do not know. Doubles keep every bit (NaN and ±inf too).
+/// CBOR, self-describing: {"type": "...", fields by name}; readers ignore fields they do not know. Doubles keep every bit (NaN and ±inf
+/// too): a NaN other than the default one is written as a byte string of its 8 bytes. Curves are one byte string per column,
+/// little-endian i64 or f64.
 std::vector<std::uint8_t> encode(const Record& record);
-/// Throws Failure where the bytes are not a record.
-Record decode(const std::vector<std::uint8_t>& bytes);
+/// Throws Failure where the bytes are not a record: what is missing or of the wrong kind.
+Record decode(std::span<const std::uint8_t> bytes);
 
 /// Now, as "2026-01-31T12:34:56.789Z".
 std::string now_utc();
+/// A time of that form some seconds later; "" where `time` is not of that form or the sum is not finite.
+std::string later_utc(const std::string& time, double seconds);
 
 }  // namespace starling::run

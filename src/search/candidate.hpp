@@ -19,14 +19,14 @@ std::string to_string(Status status);
 /// A genome that was accepted for evaluation. Ids start at 1 and are given in the order of acceptance.
 struct Candidate {
   std::uint64_t id = 0;
-  std::uint64_t index = 0;     ///< breeding index, 0 for baselines; with (seed, attempt) it names the random streams
-  std::uint32_t attempt = 0;   ///< how many proposals of this index were refused as seen before
+  std::uint64_t index = 0;    ///< breeding index, 0 for baselines; with (seed, attempt) it names the random streams
+  std::uint32_t attempt = 0;  ///< how many proposals of this index were refused as seen before
   Origin origin = Origin::random;
-  std::string name;            ///< of a baseline; "" otherwise
-  genome::Genome genome;       ///< canonical
-  std::uint64_t hash = 0;      ///< phenotype hash
+  std::string name;                    ///< of a baseline; "" otherwise
+  genome::Genome genome;               ///< canonical
+  std::uint64_t hash = 0;              ///< phenotype hash
   std::vector<std::uint64_t> parents;  ///< ids, first the one whose genes come first
-  double generation = 0;       ///< evaluations committed when it was bred / population size
+  double generation = 0;               ///< evaluations committed when it was bred / population size
   genome::Repairs repairs;
   std::int32_t changed_genes = 0;  ///< against the first parent
 };

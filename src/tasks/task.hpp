@@ -21,10 +21,10 @@ struct Batch {
 
 enum class Split { validation, test };
 
-/// Text that a reference loss and bits per byte are counted over.
+/// What a simple model reaches on the validation part.
 struct ReferenceLoss {
   std::string name;
-  double loss = 0;           ///< nats per token
+  double loss = 0;  ///< nats per token
   double bits_per_byte = 0;
 };
 
@@ -34,7 +34,8 @@ class Task {
   virtual ~Task() = default;
   virtual std::int64_t vocabulary() const = 0;
   virtual std::int64_t sequence_length() const = 0;
-  /// Batch number `step` of the run with this seed: a pure function of its arguments (sample order is a stateless permutation of (seed, epoch, position)).
+  /// Batch number `step` of the run with this seed: a pure function of its arguments (sample order is a stateless permutation of (seed,
+  /// epoch, position)).
   virtual Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const = 0;
   /// The whole held-out part in order: every counted token stands in exactly one batch, at exactly one place.
   virtual std::int64_t held_out_batches(Split split, std::int64_t sequences) const = 0;

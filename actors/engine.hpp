@@ -1,0 +1,56 @@
+// The engine: one search from its first candidate to its last record. Owns the actor system; this header knows no CAF.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <starling/actors/evaluate.hpp>
+#include <starling/experiment/experiment.hpp>
+#include <starling/run/journal.hpp>
+
+namespace starling::actors {
+
+/// Called from one actor, never from two threads at once.
+struct Observer {
+  std::function<void(const run::JournalEntry&)> on_record;                       ///< durable, in journal order
+  std::function<void(const std::string& worker, const Progress&)> on_progress;  ///< now and then
+};
+
+struct EngineSetup {
+  experiment::Experiment experiment;
+  std::filesystem::path directory;  ///< of the run; exists, has no journal yet
+  run::RunStarted started;
+  std::filesystem::path worker_program;   ///< experiment.workers processes of it are started …
+  Evaluate evaluate;                      ///< … unless this is given: then as many evaluators run in this process
+  Observer observer;
+  std::chrono::milliseconds publish_pause{2000};
+};
+
+struct RunResult {
+  std::string reason;         ///< "budget", "space exhausted", "interrupted", or what went wrong
+  bool complete = false;      ///< the budget was used up (or the space)
+  bool bad_input = false;     ///< what went wrong is the user's to mend
+  std::string publish_error;  ///< run.h5 is behind the journal: why
+};
+
+class Engine {
+ public:
+  /// Creates the journal and starts the search. Throws Failure.
+  explicit Engine(EngineSetup setup);
+  /// Ends what still runs, workers included.
+  ~Engine();
+
+  /// Ends the search: no more work is handed out, workers end, everything is recorded. Returns at once.
+  void stop();
+  std::optional<RunResult> wait_for(std::chrono::milliseconds time);
+
+ private:
+  struct System;
+  std::unique_ptr<System> system_;
+};
+
+}  // namespace starling::actors

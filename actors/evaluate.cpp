@@ -1,1 +1,0 @@
-#include <starling/actors/evaluate.hpp>

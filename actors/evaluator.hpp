@@ -1,0 +1,26 @@
+// The evaluator: front of one device. It stays responsive while its trainer, a detached actor, computes.
+#pragma once
+
+#include <string>
+
+#include <starling/actors/interfaces.hpp>
+
+namespace starling::actors {
+
+/// Candidates an evaluator asks for at first: one to train and one prefetched, so that the device never waits.
+inline constexpr std::uint32_t evaluator_credit = 2;
+
+struct EvaluatorWiring {
+  std::string worker;
+  PopulationActor population;
+  RecorderActor recorder;
+  ControlActor control;
+};
+
+/// Demands work, starts leases one after another and sends results to the recorder. Ends when the population is gone.
+EvaluatorActor::behavior_type evaluator(EvaluatorActor::pointer self, EvaluatorWiring wiring, TrainerActor trainer);
+
+/// Runs `evaluate` for one job at a time and answers to `front` (which it learns from the sender). Spawn it detached where `evaluate` blocks.
+TrainerActor::behavior_type trainer(TrainerActor::pointer self, Evaluate evaluate);
+
+}  // namespace starling::actors

@@ -1,0 +1,291 @@
+#include <starling/actors/supervisor.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include <starling/actors/evaluator.hpp>
+#include <starling/actors/mutation.hpp>
+#include <starling/actors/population.hpp>
+#include <starling/actors/publisher.hpp>
+#include <starling/actors/recorder.hpp>
+#include <starling/actors/role_count.hpp>
+#include <starling/actors/selection.hpp>
+#include <starling/actors/worker_process.hpp>
+#include <starling/genome/baselines.hpp>
+#include <starling/genome/validity.hpp>
+
+namespace starling::actors {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds tick_interval{100};
+constexpr milliseconds first_pause{500};
+constexpr milliseconds longest_pause{30'000};
+constexpr milliseconds patience{5'000};  ///< for workers that were asked to end
+constexpr int deaths_before_ready = 3;
+
+std::string secret() {
+  std::random_device device;
+  std::string text;
+  for (int i = 0; i < 8; ++i) {
+    char word[9];
+    std::snprintf(word, sizeof word, "%08x", device());
+    text += word;
+  }
+  return text;
+}
+
+std::string worker_name(std::int64_t number) { return std::string("w").append(std::to_string(number)); }
+
+PopulationSettings population_settings(const experiment::Experiment& experiment) {
+  PopulationSettings settings;
+  settings.search = experiment::search_settings(experiment);
+  settings.dimensions = experiment::dimensions(experiment);
+  settings.least_deadline = milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
+  const auto& space = settings.search.breeding.space;
+  for (const auto& name : experiment.search.baselines) {
+    search::Candidate baseline;
+    baseline.origin = search::Origin::baseline;
+    baseline.name = name;
+    baseline.genome = genome::canonical(*space.catalogue, genome::baseline(*space.catalogue, name, space.depth));
+    baseline.hash = genome::phenotype_hash(*space.catalogue, baseline.genome);
+    settings.baselines.push_back(std::move(baseline));
+  }
+  return settings;
+}
+
+class Supervisor {
+ public:
+  Supervisor(SupervisorActor::pointer self, std::shared_ptr<const EngineSetup> setup, std::shared_ptr<run::Journal> journal,
+             std::function<void(RunResult)> concluded)
+      : self_(self), setup_(std::move(setup)), concluded_(std::move(concluded)), token_(secret()) {
+    const auto control = caf::actor_cast<ControlActor>(self_);
+    const auto settings = population_settings(setup_->experiment);
+    mutation_ = self_->spawn(mutation, settings.search.breeding);
+    selection_ = self_->spawn(selection, settings.search.breeding, mutation_);
+    recorder_ = self_->spawn<caf::detached>(recorder, std::move(journal), setup_->directory, control);
+    publisher_ = self_->spawn<caf::detached>(publisher, setup_->directory, setup_->publish_pause);
+    self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(publisher_));
+    self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(self_));
+    population_ = self_->spawn(population, settings, PopulationWiring{selection_, recorder_, control});
+    record(setup_->started);
+  }
+
+  void begin(std::uint16_t port) {
+    port_ = port;
+    begun_ = Clock::now();
+    if (setup_->evaluate) {
+      start_local_evaluators();
+    } else {
+      for (std::int64_t i = 0; i < setup_->experiment.workers; ++i) slots_.emplace_back().name = worker_name(i);
+    }
+    self_->send(population_, begin_atom_v);
+    tick();
+  }
+
+  caf::result<WorkerWelcome> hello(const WorkerHello& hello) {
+    const auto slot = find(hello.worker);
+    if (hello.token != token_ || slot == slots_.end() || phase_ != Phase::running) return caf::make_error(caf::sec::invalid_argument);
+    joined(hello);
+    return WorkerWelcome{experiment::to_toml(setup_->experiment), setup_->directory.string(), population_, recorder_};
+  }
+
+  void ready(const std::string& worker, const std::vector<ReferenceMessage>& references) {
+    if (const auto slot = find(worker); slot != slots_.end()) slot->ready = true;
+    if (std::exchange(references_recorded_, true)) return;
+    for (const auto& reference : references) record(reference.record);
+  }
+
+  void refuse(const std::string& worker, const std::string& why, bool bad_input) {
+    end(bad_input ? why : worker + ": " + why, false, bad_input);
+  }
+
+  void finished(const std::string& reason) {
+    const bool complete = reason == "budget" || reason == "space exhausted";
+    if (reason.starts_with("journal: ")) journal_failed_ = true;
+    end(reason, complete);
+  }
+
+  void stop() { end("interrupted"); }
+
+  void kill_worker(const std::string& worker) {
+    if (const auto slot = find(worker); slot != slots_.end() && slot->process) slot->process->kill();
+  }
+
+  void durable(const EntryPtr& entry) {
+    if (const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry->record)) {
+      busy_s_ += evaluation->duration_s;
+      if (const auto slot = find(evaluation->worker); slot != slots_.end()) slot->restarts = 0;
+    }
+    if (setup_->observer.on_record) setup_->observer.on_record(*entry);
+  }
+
+  void progress(const std::string& worker, const Progress& progress) {
+    if (setup_->observer.on_progress) setup_->observer.on_progress(worker, progress);
+  }
+
+  void tick() {
+    for (auto& slot : slots_) {
+      reap(slot);
+      if (phase_ == Phase::running && !slot.process && Clock::now() >= slot.next_start) start(slot);
+    }
+    if (phase_ == Phase::ending) {
+      if (Clock::now() > ended_ + patience) {
+        for (auto& slot : slots_) {
+          if (slot.process) slot.process->kill();
+        }
+      }
+      if (std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.process != nullptr; })) return conclude();
+    }
+    if (!slots_.empty() && phase_ != Phase::concluding) self_->delayed_send(self_, tick_interval, tick_atom_v);
+  }
+
+ private:
+  enum class Phase { running, ending, concluding };
+
+  struct Slot {
+    std::string name;
+    std::unique_ptr<WorkerProcess> process;
+    bool ready = false;
+    int restarts = 0;             ///< since its last result
+    int deaths_before_ready = 0;  ///< in a row
+    Clock::time_point next_start{};
+  };
+
+  std::vector<Slot>::iterator find(const std::string& worker) {
+    return std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.name == worker; });
+  }
+
+  void start_local_evaluators() {
+    for (std::int64_t i = 0; i < setup_->experiment.workers; ++i) {
+      const auto name = worker_name(i);
+      const auto work = self_->spawn<caf::detached>(trainer, setup_->evaluate);
+      self_->spawn(evaluator, EvaluatorWiring{name, population_, recorder_, caf::actor_cast<ControlActor>(self_)}, work);
+      joined({.token = {}, .worker = name, .host = setup_->started.host, .device = "in-process", .pid = getpid()});
+    }
+  }
+
+  void joined(const WorkerHello& hello) { record(run::WorkerJoined{hello.worker, hello.host, hello.device, hello.pid, run::now_utc()}); }
+
+  void start(Slot& slot) {
+    try {
+      slot.ready = false;
+      slot.process = std::make_unique<WorkerProcess>(setup_->worker_program, slot.name, log_of(slot), std::to_string(port_) + " " + token_);
+    } catch (const std::exception& error) {
+      end(error.what());
+    }
+  }
+
+  void reap(Slot& slot) {
+    if (!slot.process) return;
+    const auto how = slot.process->ended();
+    if (!how) return;
+    record(run::WorkerLeft{slot.name, slot.process->pid(), *how, run::now_utc()});
+    slot.process.reset();
+    if (phase_ != Phase::running) return;
+    slot.deaths_before_ready = slot.ready ? 0 : slot.deaths_before_ready + 1;
+    if (slot.deaths_before_ready >= deaths_before_ready) {
+      return end("worker " + slot.name + " ended three times before it was ready (" + *how + "); see " + log_of(slot).string());
+    }
+    slot.next_start = Clock::now() + std::min(longest_pause, first_pause * (1 << std::min(slot.restarts, 6)));
+    ++slot.restarts;
+  }
+
+  std::filesystem::path log_of(const Slot& slot) const { return setup_->directory / "logs" / (slot.name + ".log"); }
+
+  void end(std::string reason, bool complete = false, bool bad_input = false) {
+    if (phase_ != Phase::running) return;
+    phase_ = Phase::ending;
+    ended_ = Clock::now();
+    result_.reason = std::move(reason);
+    result_.complete = complete;
+    result_.bad_input = bad_input;
+    self_->send(population_, stop_atom_v);
+    for (auto& slot : slots_) {
+      if (slot.process) slot.process->ask_to_end();
+    }
+    if (slots_.empty()) conclude();
+  }
+
+  void conclude() {
+    phase_ = Phase::concluding;
+    const double wall_s = std::chrono::duration<double>(ended_ - begun_).count();
+    run::RunEnded ended;
+    ended.reason = result_.reason;
+    ended.complete = result_.complete;
+    ended.time_utc = run::now_utc();
+    ended.wall_s = wall_s;
+    ended.busy_s = busy_s_;
+    ended.worker_s = wall_s * static_cast<double>(setup_->experiment.workers);
+    if (journal_failed_) return publish();
+    record(std::move(ended));
+    self_->request(recorder_, caf::infinite, flush_atom_v)
+        .then([this](std::uint64_t) { publish(); },
+              [this](const caf::error&) { publish(); });
+  }
+
+  void publish() {
+    self_->request(publisher_, caf::infinite, flush_atom_v)
+        .then([this](const std::string& error) { leave(error); },
+              [this](const caf::error& error) { leave(self_->system().render(error)); });
+  }
+
+  void leave(std::string publish_error) {
+    result_.publish_error = std::move(publish_error);
+    const auto end_now = [this](const auto& role) { self_->send_exit(role, caf::exit_reason::user_shutdown); };
+    end_now(population_);
+    end_now(selection_);
+    end_now(mutation_);
+    end_now(recorder_);
+    end_now(publisher_);
+    concluded_(result_);
+    self_->quit();
+  }
+
+  void record(run::Record record) { self_->send(recorder_, record_atom_v, std::make_shared<const run::Record>(std::move(record))); }
+
+  RoleCount count_;
+  SupervisorActor::pointer self_;
+  std::shared_ptr<const EngineSetup> setup_;
+  std::function<void(RunResult)> concluded_;
+  std::string token_;
+  MutationActor mutation_;
+  SelectionActor selection_;
+  RecorderActor recorder_;
+  PublisherActor publisher_;
+  PopulationActor population_;
+  std::vector<Slot> slots_;
+  std::uint16_t port_ = 0;
+  Phase phase_ = Phase::running;
+  RunResult result_;
+  Clock::time_point begun_ = Clock::now();
+  Clock::time_point ended_{};
+  double busy_s_ = 0;
+  bool references_recorded_ = false;
+  bool journal_failed_ = false;
+};
+
+}  // namespace
+
+SupervisorActor::behavior_type supervisor(SupervisorActor::pointer self, std::shared_ptr<const EngineSetup> setup,
+                                          std::shared_ptr<run::Journal> journal, std::function<void(RunResult)> concluded) {
+  auto state = std::make_shared<Supervisor>(self, std::move(setup), std::move(journal), std::move(concluded));
+  return {
+      [=](finished_atom, const std::string& reason) { state->finished(reason); },
+      [=](kill_atom, const std::string& worker, const std::string&) { state->kill_worker(worker); },
+      [=](progress_atom, const std::string& worker, const Progress& progress) { state->progress(worker, progress); },
+      [=](durable_atom, const EntryPtr& entry) { state->durable(entry); },
+      [=](begin_atom, std::uint16_t port) { state->begin(port); },
+      [=](hello_atom, const WorkerHello& hello) { return state->hello(hello); },
+      [=](ready_atom, const std::string& worker, const std::vector<ReferenceMessage>& references) { state->ready(worker, references); },
+      [=](refuse_atom, const std::string& worker, const std::string& why, bool bad_input) { state->refuse(worker, why, bad_input); },
+      [=](tick_atom) { state->tick(); },
+      [=](stop_atom) { state->stop(); },
+  };
+}
+
+}  // namespace starling::actors

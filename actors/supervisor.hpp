@@ -1,0 +1,18 @@
+// The supervisor: starts the roles and the worker processes, replaces workers that die, and brings the run to its end.
+#pragma once
+
+#include <functional>
+
+#include <starling/actors/engine.hpp>
+#include <starling/actors/interfaces.hpp>
+
+namespace starling::actors {
+
+/// `concluded` is called once, after the last record is durable and run.h5 is up to date.
+///
+/// A worker that ends is started again after a pause that doubles from half a second to half a minute and shrinks back with its next result;
+/// one that ends three times in a row before it was ready ends the run.
+SupervisorActor::behavior_type supervisor(SupervisorActor::pointer self, std::shared_ptr<const EngineSetup> setup,
+                                          std::shared_ptr<run::Journal> journal, std::function<void(RunResult)> concluded);
+
+}  // namespace starling::actors

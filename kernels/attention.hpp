@@ -1,0 +1,98 @@
+// Causal softmax attention without a length × length tensor (tiles of queries × keys with a running softmax; Dao et al. 2022, arXiv
+// 2205.14135; Rabe and Staats 2021, arXiv 2112.05682):
+//   s_ij = scale · q_i · k_j for keys j ≤ keys − queries + i (and, with a window, > that − window),  out_i = Σ_j softmax_j(s_ij) v_j
+// The last query meets the last key, so that queries < keys continues a cached sequence and queries = 1 is one step of generation.
+// Grouped queries: query head h reads key head h / (heads / key_heads) and value head h / (heads / value_heads).
+// The backward pass recomputes the tiles from log_sum_exp: P = exp(s − lse), D_i = dout_i · out_i, dS = P ⊙ (dout vᵀ − D),
+//   dq = scale dS k, dk = scale dSᵀ q, dv = Pᵀ dout.
+// Scratch O(tile · keys-tile + tile · width). Sums run in T. One thread per call. float and double.
+#pragma once
+
+#include <starling/kernels/dispatch.hpp>
+
+#include <cstdint>
+
+namespace starling::kernels {
+
+/// Distances in elements; the inner dimension (head width) is contiguous.
+struct HeadStrides {
+  std::int64_t batch = 0;
+  std::int64_t token = 0;
+  std::int64_t head = 0;
+};
+
+/// Strides of a contiguous (batch, tokens, heads, width).
+constexpr HeadStrides contiguous_heads(std::int64_t tokens, std::int64_t heads, std::int64_t width) {
+  return {tokens * heads * width, heads * width, width};
+}
+
+/// q: (batch, queries, heads, key_width); k: (batch, keys, key_heads, key_width); v: (batch, keys, value_heads, value_width);
+/// out: (batch, queries, heads, value_width); log_sum_exp: (batch, heads, queries), contiguous, for the backward pass, or null.
+/// keys ≥ queries; key_heads and value_heads divide heads. window: keys a query sees, itself included; 0 for all.
+/// out must not overlap the inputs.
+template <class T>
+struct AttentionForward {
+  const T* q = nullptr;
+  const T* k = nullptr;
+  const T* v = nullptr;
+  T* out = nullptr;
+  T* log_sum_exp = nullptr;
+  HeadStrides q_strides;
+  HeadStrides k_strides;
+  HeadStrides v_strides;
+  HeadStrides out_strides;
+  std::int64_t batch = 0;
+  std::int64_t heads = 0;
+  std::int64_t key_heads = 0;
+  std::int64_t value_heads = 0;
+  std::int64_t queries = 0;
+  std::int64_t keys = 0;
+  std::int64_t key_width = 0;
+  std::int64_t value_width = 0;
+  std::int64_t window = 0;
+  T scale = T(1);
+};
+
+/// dq, dk, dv are written, laid out like q, k, v with strides of their own; no two arrays may overlap.
+template <class T>
+struct AttentionBackward {
+  const T* q = nullptr;
+  const T* k = nullptr;
+  const T* v = nullptr;
+  const T* out = nullptr;
+  const T* log_sum_exp = nullptr;
+  const T* dout = nullptr;
+  T* dq = nullptr;
+  T* dk = nullptr;
+  T* dv = nullptr;
+  HeadStrides q_strides;
+  HeadStrides k_strides;
+  HeadStrides v_strides;
+  HeadStrides out_strides;
+  HeadStrides dout_strides;
+  HeadStrides dq_strides;
+  HeadStrides dk_strides;
+  HeadStrides dv_strides;
+  std::int64_t batch = 0;
+  std::int64_t heads = 0;
+  std::int64_t key_heads = 0;
+  std::int64_t value_heads = 0;
+  std::int64_t queries = 0;
+  std::int64_t keys = 0;
+  std::int64_t key_width = 0;
+  std::int64_t value_width = 0;
+  std::int64_t window = 0;
+  T scale = T(1);
+};
+
+template <Level level, class T>
+void execute(const AttentionForward<T>& arguments);
+template <Level level, class T>
+void execute(const AttentionBackward<T>& arguments);
+
+template <class T>
+void attention_forward(const AttentionForward<T>& arguments) { dispatch(arguments); }
+template <class T>
+void attention_backward(const AttentionBackward<T>& arguments) { dispatch(arguments); }
+
+}  // namespace starling::kernels

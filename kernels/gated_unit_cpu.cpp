@@ -1,0 +1,87 @@
+#include <starling/kernels/gated_unit.hpp>
+
+#include <starling/kernels/elementary.hpp>
+
+namespace starling::kernels {
+namespace {
+
+template <class T>
+struct Activated {
+  Pack<T> value;
+  Pack<T> slope;
+};
+
+template <Gate gate, class T>
+[[gnu::always_inline]] inline Activated<T> activate(Pack<T> x) {
+  if constexpr (gate == Gate::silu) {
+    const Pack<T> s = sigmoid<T>(x);
+    return {x * s, s * (x * (T(1) - s) + T(1))};
+  } else if constexpr (gate == Gate::gelu) {
+    constexpr T inverse_root_2pi = T(0.39894228040143267794);
+    const Pack<T> cdf = normal_cdf<T>(x);
+    return {x * cdf, x * (exponential<T>(x * x * T(-0.5)) * inverse_root_2pi) + cdf};
+  } else {
+    // x ≤ 0 and not x > 0, so that a NaN stays one.
+    const auto negative = x <= Pack<T>{};
+    return {select<T>(negative, Pack<T>{}, x), select<T>(negative, Pack<T>{}, splat(T(1)))};
+  }
+}
+
+template <Gate gate, class T>
+void forward(const GatedUnitForward<T>& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    const T* g = a.gate + r * a.gate_stride;
+    const T* value = a.value + r * a.value_stride;
+    T* y = a.y + r * a.y_stride;
+    for (std::int64_t i = 0; i < a.width; i += lanes<T>) {
+      const std::int64_t n = a.width - i;
+      store(y + i, activate<gate, T>(load(g + i, n)).value * load(value + i, n), n);
+    }
+  }
+}
+
+template <Gate gate, class T>
+void backward(const GatedUnitBackward<T>& a) {
+  for (std::int64_t r = 0; r < a.rows; ++r) {
+    const T* g = a.gate + r * a.gate_stride;
+    const T* value = a.value + r * a.value_stride;
+    const T* dy = a.dy + r * a.dy_stride;
+    T* dgate = a.dgate + r * a.dgate_stride;
+    T* dvalue = a.dvalue + r * a.dvalue_stride;
+    for (std::int64_t i = 0; i < a.width; i += lanes<T>) {
+      const std::int64_t n = a.width - i;
+      const Activated<T> act = activate<gate, T>(load(g + i, n));
+      const Pack<T> upstream = load(dy + i, n);
+      const Pack<T> v = load(value + i, n);
+      store(dgate + i, upstream * v * act.slope, n);
+      store(dvalue + i, upstream * act.value, n);
+    }
+  }
+}
+
+}  // namespace
+
+template <Level level, class T>
+void execute(const GatedUnitForward<T>& a) {
+  switch (a.activation) {
+    case Gate::silu: return forward<Gate::silu>(a);
+    case Gate::gelu: return forward<Gate::gelu>(a);
+    case Gate::relu: return forward<Gate::relu>(a);
+  }
+}
+
+template <Level level, class T>
+void execute(const GatedUnitBackward<T>& a) {
+  switch (a.activation) {
+    case Gate::silu: return backward<Gate::silu>(a);
+    case Gate::gelu: return backward<Gate::gelu>(a);
+    case Gate::relu: return backward<Gate::relu>(a);
+  }
+}
+
+template void execute<here>(const GatedUnitForward<float>&);
+template void execute<here>(const GatedUnitForward<double>&);
+template void execute<here>(const GatedUnitBackward<float>&);
+template void execute<here>(const GatedUnitBackward<double>&);
+
+}  // namespace starling::kernels

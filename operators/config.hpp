@@ -1,0 +1,57 @@
+// What an operator is built from: operator genome and featurizer genome with their sizes filled in. The model
+// translates catalogue rows to it; the numbers of the enumerators are those of the genome.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace starling::operators {
+
+enum class TokenMixing { diagonal = 1, low_rank = 2, toeplitz = 3, semi_separable = 4 };
+enum class Sparsity { none = 1, banded = 2, block_diagonal = 3 };
+enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
+enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
+
+/// Where the values of a feature group come from: a projection of the input, learned values that no input changes, or
+/// (S6) learned decays discretised by a low-rank function of the input.
+enum class Parametrisation { input, direct, selective };
+
+/// A set of feature groups; bit i is Config::groups[i].
+using GroupMask = std::uint32_t;
+
+constexpr bool contains(GroupMask mask, std::size_t group) { return (mask >> group & 1u) != 0; }
+
+struct GroupConfig {
+  std::string name;           ///< q, k, v, B, C, A, K, z, gate, value
+  std::int64_t channels = 0;  ///< features per token, before they are repeated
+  int repeat = 1;             ///< channels that read each feature
+  Parametrisation parametrisation = Parametrisation::input;
+  TokenMixing token_mixing = TokenMixing::diagonal;
+  int taps = 0;  ///< of the depthwise causal convolution where token_mixing is toeplitz; for the group K, of K itself
+  Sparsity sparsity = Sparsity::none;
+  Nonlinearity nonlinearity = Nonlinearity::none;
+  ChannelMixing channel_mixing = ChannelMixing::dense;
+};
+
+struct Config {
+  std::string name;  ///< of the class, for messages
+  TokenMixing token_mixing = TokenMixing::diagonal;
+  Sparsity sparsity = Sparsity::none;
+  Nonlinearity nonlinearity = Nonlinearity::none;
+  ChannelMixing channel_mixing = ChannelMixing::dense;
+  std::int64_t width = 0;  ///< channels d of the residual stream
+  std::int64_t heads = 1;
+  std::vector<GroupConfig> groups;
+
+  /// Index of the named group, or -1.
+  int group(std::string_view group_name) const {
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      if (groups[i].name == group_name) return static_cast<int>(i);
+    }
+    return -1;
+  }
+};
+
+}  // namespace starling::operators

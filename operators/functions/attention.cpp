@@ -1,0 +1,134 @@
+#include <starling/operators/functions/attention.hpp>
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+
+#include <starling/kernels/attention.hpp>
+#include <starling/operators/functions/rotation.hpp>
+#include <starling/operators/functions/tensors.hpp>
+
+namespace starling::operators {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+kernels::HeadStrides head_strides(const at::Tensor& x, std::int64_t heads) {
+  return {x.stride(0), x.stride(1), x.size(2) / heads};
+}
+
+// Forward and backward arguments have these fields in common.
+template <class T, class Arguments>
+void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+              const at::Tensor& out, const at::Tensor& log_sum_exp, const Heads& heads) {
+  arguments.q = q.data_ptr<T>();
+  arguments.k = k.data_ptr<T>();
+  arguments.v = v.data_ptr<T>();
+  arguments.out = out.data_ptr<T>();
+  arguments.log_sum_exp = data<T>(log_sum_exp);
+  arguments.q_strides = head_strides(q, heads.query);
+  arguments.k_strides = head_strides(k, heads.key);
+  arguments.v_strides = head_strides(v, heads.value);
+  arguments.out_strides = head_strides(out, heads.query);
+  arguments.batch = q.size(0);
+  arguments.heads = heads.query;
+  arguments.key_heads = heads.key;
+  arguments.value_heads = heads.value;
+  arguments.queries = q.size(1);
+  arguments.keys = k.size(1);
+  arguments.key_width = q.size(2) / heads.query;
+  arguments.value_width = v.size(2) / heads.value;
+  arguments.scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
+}
+
+at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads,
+                       const at::Tensor& log_sum_exp) {
+  const auto out = at::empty({q.size(0), q.size(1), heads.query * (v.size(2) / heads.value)}, q.options());
+  with_type(q, [&]<class T>(T) {
+    kernels::AttentionForward<T> arguments;
+    describe<T>(arguments, q, k, v, out, log_sum_exp, heads);
+    kernels::attention_forward(arguments);
+  });
+  return out;
+}
+
+struct Attention : Function<Attention> {
+  static variable_list forward(AutogradContext* context, const at::Tensor& q_input, const at::Tensor& k_input,
+                               const at::Tensor& v_input, std::int64_t query_heads, std::int64_t key_heads,
+                               std::int64_t value_heads, bool rotate_k) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    context->set_materialize_grads(false);
+    const Heads heads{query_heads, key_heads, value_heads};
+    const auto q_raw = as_rows(q_input);
+    const auto k_raw = as_rows(k_input);
+    const auto v = as_rows(v_input);
+    const auto rotated =
+        side_by_side(q_raw, q_raw.size(0), q_raw.size(1), {q_raw.size(2), rotate_k ? k_raw.size(2) : 0});
+    const auto& q = rotated[0];
+    const auto& k = rotate_k ? rotated[1] : k_raw;
+    rotate(q_raw, q, heads.query, 0);
+    if (rotate_k) rotate(k_raw, k, heads.key, 0);
+    const auto log_sum_exp = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
+    const auto y = run_forward(q, k, v, heads, log_sum_exp);
+    context->save_for_backward({q, k, v, y, log_sum_exp});
+    context->saved_data["query_heads"] = query_heads;
+    context->saved_data["key_heads"] = key_heads;
+    context->saved_data["value_heads"] = value_heads;
+    context->saved_data["rotate_k"] = rotate_k;
+    if (!rotate_k) return {y};
+    return {y, k};
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto saved = context->get_saved_variables();
+    const auto& q = saved[0];
+    const auto& k = saved[1];
+    const auto& v = saved[2];
+    const auto& y = saved[3];
+    const Heads heads{context->saved_data["query_heads"].toInt(), context->saved_data["key_heads"].toInt(),
+                      context->saved_data["value_heads"].toInt()};
+    const bool rotate_k = context->saved_data["rotate_k"].toBool();
+    auto slices = side_by_side(q, q.size(0), q.size(1), {q.size(2), k.size(2), v.size(2)});
+    if (gradients[0].defined()) {
+      const auto dy = as_rows(gradients[0]);
+      with_type(q, [&]<class T>(T) {
+        kernels::AttentionBackward<T> arguments;
+        describe<T>(arguments, q, k, v, y, saved[4], heads);
+        arguments.dout = dy.data_ptr<T>();
+        arguments.dq = slices[0].data_ptr<T>();
+        arguments.dk = slices[1].data_ptr<T>();
+        arguments.dv = slices[2].data_ptr<T>();
+        arguments.dout_strides = head_strides(dy, heads.query);
+        arguments.dq_strides = head_strides(slices[0], heads.query);
+        arguments.dk_strides = head_strides(slices[1], heads.key);
+        arguments.dv_strides = head_strides(slices[2], heads.value);
+        kernels::attention_backward(arguments);
+      });
+    } else {
+      for (auto& slice : slices) slice.zero_();
+    }
+    // Readers of these keys send their gradient back through the second output.
+    if (rotate_k && gradients[1].defined()) slices[1].add_(gradients[1]);
+    rotate(slices[0], slices[0], heads.query, 0, true);
+    if (rotate_k) rotate(slices[1], slices[1], heads.key, 0, true);
+    return {slices[0], slices[1], slices[2], {}, {}, {}, {}};
+  }
+};
+
+}  // namespace
+
+Attended attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, bool rotate_k) {
+  auto outputs = Attention::apply(q, k, v, heads.query, heads.key, heads.value, rotate_k);
+  return {outputs[0], rotate_k ? outputs[1] : k};
+}
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads) {
+  return run_forward(q, k, v, heads, {});
+}
+
+}  // namespace starling::operators

@@ -1,0 +1,132 @@
+#include <starling/operators/functions/cross_entropy.hpp>
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include <starling/operators/functions/tensors.hpp>
+
+namespace starling::operators {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// Logits of one chunk stay in the second-level cache, but a chunk is never so thin that the product becomes a
+// matrix-vector one.
+constexpr std::int64_t chunk_elements = std::int64_t{1} << 18;
+constexpr std::int64_t chunk_rows_min = 128;
+
+void check_targets(const at::Tensor& targets, std::int64_t vocabulary) {
+  const auto* const values = targets.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < targets.numel(); ++i) {
+    const bool legal = (values[i] >= 0 && values[i] < vocabulary) || values[i] == kernels::ignored_target;
+    if (!legal) {
+      throw std::out_of_range("target " + std::to_string(values[i]) + " at position " + std::to_string(i) +
+                              " is outside the vocabulary of " + std::to_string(vocabulary));
+    }
+  }
+}
+
+// Calls use(first row, hidden rows, logits) per chunk.
+template <class Use>
+void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&& use) {
+  const auto rows = hidden.size(0);
+  const auto vocabulary = embedding.size(0);
+  const auto chunk = std::min(rows, std::max(chunk_rows_min, chunk_elements / vocabulary));
+  const auto buffer = at::empty({chunk, vocabulary}, hidden.options());
+  for (std::int64_t first = 0; first < rows; first += chunk) {
+    const auto count = std::min(chunk, rows - first);
+    auto logits = buffer.narrow(0, 0, count);
+    const auto part = hidden.narrow(0, first, count);
+    at::mm_out(logits, part, embedding.t());
+    use(first, part, logits);
+  }
+}
+
+struct CrossEntropy : Function<CrossEntropy> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden_input, const at::Tensor& embedding,
+                            const at::Tensor& targets, bool wants_gradient) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto hidden = flat(as_rows(hidden_input));
+    const auto counted = kernels::counted_targets(targets.data_ptr<std::int64_t>(), targets.numel());
+    const auto share = counted > 0 ? 1.0 / static_cast<double>(counted) : 0.0;
+    at::Tensor dhidden;
+    at::Tensor dembedding;
+    if (wants_gradient) {
+      dhidden = at::empty(hidden.sizes(), hidden.options());
+      dembedding = at::zeros_like(embedding);
+    }
+    double sum = 0;
+    for_each_chunk(hidden, embedding, [&](std::int64_t first, const at::Tensor& part, const at::Tensor& logits) {
+      with_type(logits, [&]<class T>(T) {
+        sum += kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
+                                          .targets = targets.data_ptr<std::int64_t>() + first,
+                                          .dlogits = wants_gradient ? logits.data_ptr<T>() : nullptr,
+                                          .rows = logits.size(0),
+                                          .vocabulary = logits.size(1),
+                                          .logits_stride = logits.size(1),
+                                          .dlogits_stride = logits.size(1),
+                                          .gradient_scale = static_cast<T>(share)})
+                   .loss;
+      });
+      if (!wants_gradient) return;
+      auto dpart = dhidden.narrow(0, first, part.size(0));
+      at::mm_out(dpart, logits, embedding);
+      dembedding.addmm_(logits.t(), part);
+    });
+    if (wants_gradient) context->save_for_backward({dhidden.view(hidden_input.sizes()), dembedding});
+    return at::full({}, sum * share, hidden.options());
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto saved = context->get_saved_variables();
+    return {at::mul(saved[0], gradients[0]), at::mul(saved[1], gradients[0]), {}, {}};
+  }
+};
+
+}  // namespace
+
+at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets) {
+  const auto rows = targets.contiguous();
+  check_targets(rows, embedding.size(0));
+  const bool wants_gradient = c10::GradMode::is_enabled() && (hidden.requires_grad() || embedding.requires_grad());
+  return CrossEntropy::apply(hidden, embedding, rows, wants_gradient);
+}
+
+kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,
+                                const at::Tensor& predictions) {
+  const c10::NoGradGuard no_gradient;
+  const auto rows = targets.contiguous();
+  check_targets(rows, embedding.size(0));
+  kernels::CrossEntropySums total;
+  for_each_chunk(
+      flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
+        with_type(logits, [&]<class T>(T) {
+          const auto sums = kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
+                                                       .targets = rows.data_ptr<std::int64_t>() + first,
+                                                       .predictions = predictions.data_ptr<std::int64_t>() + first,
+                                                       .rows = logits.size(0),
+                                                       .vocabulary = logits.size(1),
+                                                       .logits_stride = logits.size(1)});
+          total.loss += sums.loss;
+          total.count += sums.count;
+          total.correct += sums.correct;
+        });
+      });
+  return total;
+}
+
+}  // namespace starling::operators

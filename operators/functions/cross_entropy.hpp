@@ -1,0 +1,20 @@
+// Output projection and cross-entropy in one, over chunks of rows, so that the logits of a batch never exist as a
+// whole.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <starling/kernels/cross_entropy.hpp>
+
+namespace starling::operators {
+
+/// Mean over the counted targets of the cross-entropy in nats of hidden (rows…, width) · embeddingᵀ (vocabulary, width)
+/// against targets (int64, rows…; −100 is ignored). A scalar; 0 where no target counts. The gradient is computed in the
+/// forward pass. Throws std::out_of_range for a target that is neither a row of the embedding nor ignored.
+at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets);
+
+/// The sums behind it and every row's argmax (int64, as targets; written to `predictions`). No gradient.
+kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,
+                                const at::Tensor& predictions);
+
+}  // namespace starling::operators

@@ -1,0 +1,118 @@
+#include <starling/operators/functions/selective_scan.hpp>
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <starling/kernels/selective_scan.hpp>
+#include <starling/operators/functions/tensors.hpp>
+
+namespace starling::operators {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// Forward and backward arguments have these fields in common.
+template <class T, class Arguments>
+void describe(Arguments& arguments, const SelectiveScanInputs& inputs) {
+  arguments.v = inputs.v.data_ptr<T>();
+  arguments.delta = inputs.delta.data_ptr<T>();
+  arguments.bias = inputs.bias.data_ptr<T>();
+  arguments.a_log = inputs.a_log.data_ptr<T>();
+  arguments.b = inputs.b.data_ptr<T>();
+  arguments.c = inputs.c.data_ptr<T>();
+  arguments.skip = inputs.skip.data_ptr<T>();
+  arguments.z = inputs.z.data_ptr<T>();
+  arguments.batch = inputs.v.size(0);
+  arguments.length = inputs.v.size(1);
+  arguments.width = inputs.v.size(2);
+  arguments.states = inputs.b.size(2);
+  arguments.v_stride = row_stride(inputs.v);
+  arguments.delta_stride = row_stride(inputs.delta);
+  arguments.b_stride = row_stride(inputs.b);
+  arguments.c_stride = row_stride(inputs.c);
+  arguments.z_stride = row_stride(inputs.z);
+}
+
+at::Tensor run_forward(const SelectiveScanInputs& inputs, const at::Tensor& checkpoints, const at::Tensor& state) {
+  const auto y = at::empty(inputs.v.sizes(), inputs.v.options());
+  with_type(y, [&]<class T>(T) {
+    kernels::SelectiveScanForward<T> arguments;
+    describe<T>(arguments, inputs);
+    arguments.y = y.data_ptr<T>();
+    arguments.y_stride = row_stride(y);
+    arguments.checkpoints = data<T>(checkpoints);
+    arguments.initial = data<T>(state);
+    arguments.final = data<T>(state);
+    kernels::selective_scan_forward(arguments);
+  });
+  return y;
+}
+
+struct SelectiveScan : Function<SelectiveScan> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& v_input, const at::Tensor& delta_input,
+                            const at::Tensor& bias, const at::Tensor& a_log, const at::Tensor& b_input,
+                            const at::Tensor& c_input, const at::Tensor& skip, const at::Tensor& z_input) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto v = as_rows(v_input);
+    const auto delta = as_rows(delta_input);
+    const auto b = as_rows(b_input);
+    const auto c = as_rows(c_input);
+    const auto z = as_rows(z_input);
+    const auto checkpoints =
+        at::empty({kernels::scan_checkpoint_elements(v.size(0), v.size(1), v.size(2), b.size(2))}, v.options());
+    context->save_for_backward({v, delta, bias, a_log, b, c, skip, z, checkpoints});
+    return run_forward({v, delta, bias, a_log, b, c, skip, z}, checkpoints, {});
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    const auto saved = context->get_saved_variables();
+    const SelectiveScanInputs inputs{saved[0], saved[1], saved[2], saved[3], saved[4], saved[5], saved[6], saved[7]};
+    const auto& v = inputs.v;
+    const auto states = inputs.b.size(2);
+    const auto dy = as_rows(gradients[0]);
+    const auto dv = at::empty(v.sizes(), v.options());
+    const auto ddelta = at::empty(v.sizes(), v.options());
+    const auto dz = at::empty(v.sizes(), v.options());
+    const auto modulators = side_by_side(v, v.size(0), v.size(1), {states, states});
+    const auto dbias = at::zeros_like(inputs.bias);
+    const auto da_log = at::zeros_like(inputs.a_log);
+    const auto dskip = at::zeros_like(inputs.skip);
+    with_type(v, [&]<class T>(T) {
+      kernels::SelectiveScanBackward<T> arguments;
+      describe<T>(arguments, inputs);
+      arguments.checkpoints = saved[8].data_ptr<T>();
+      arguments.dy = dy.data_ptr<T>();
+      arguments.dv = dv.data_ptr<T>();
+      arguments.ddelta = ddelta.data_ptr<T>();
+      arguments.dbias = dbias.data_ptr<T>();
+      arguments.da_log = da_log.data_ptr<T>();
+      arguments.db = modulators[0].data_ptr<T>();
+      arguments.dc = modulators[1].data_ptr<T>();
+      arguments.dskip = dskip.data_ptr<T>();
+      arguments.dz = dz.data_ptr<T>();
+      arguments.dy_stride = row_stride(dy);
+      arguments.dv_stride = row_stride(dv);
+      arguments.ddelta_stride = row_stride(ddelta);
+      arguments.db_stride = row_stride(modulators[0]);
+      arguments.dc_stride = row_stride(modulators[1]);
+      arguments.dz_stride = row_stride(dz);
+      kernels::selective_scan_backward(arguments);
+    });
+    return {dv, ddelta, dbias, da_log, modulators[0], modulators[1], dskip, dz};
+  }
+};
+
+}  // namespace
+
+at::Tensor selective_scan(const SelectiveScanInputs& inputs, const at::Tensor* state) {
+  const auto& [v, delta, bias, a_log, b, c, skip, z] = inputs;
+  if (!state) return SelectiveScan::apply(v, delta, bias, a_log, b, c, skip, z);
+  return run_forward({as_rows(v), as_rows(delta), bias, a_log, as_rows(b), as_rows(c), skip, as_rows(z)}, {}, *state);
+}
+
+}  // namespace starling::operators

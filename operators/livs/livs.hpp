@@ -1,0 +1,22 @@
+// The families of operators. Each function gives null where the configuration is not its own, so that a new family is
+// one source and one line in compile.cpp.
+#pragma once
+
+#include <memory>
+
+#include <starling/operators/config.hpp>
+#include <starling/operators/operator.hpp>
+
+namespace starling::operators {
+
+/// Multi-head and grouped-query softmax attention with rotary positions (SA-1, SA-3): low rank, softmax, grouped;
+/// groups q, k, v.
+std::unique_ptr<Operator> softmax_attention(const Config& config);
+/// Selective state space S6 (Rec-1): semi-separable, no nonlinearity; groups B, C, A, v, z.
+std::unique_ptr<Operator> selective_state_space(const Config& config);
+/// C ⊙ (K * (B ⊙ v)) with an explicit short K (GConv-1): Toeplitz, no nonlinearity; groups B, C, v, K.
+std::unique_ptr<Operator> gated_convolution(const Config& config);
+/// act(gate) ⊙ value (GMemless): diagonal, SiLU, GELU or ReLU; groups gate, value.
+std::unique_ptr<Operator> gated_memoryless(const Config& config);
+
+}  // namespace starling::operators

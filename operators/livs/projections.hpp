@@ -1,0 +1,32 @@
+// What the families' sources share: declaring projections and computing the groups a LIV has to compute.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+#include <vector>
+
+#include <starling/operators/config.hpp>
+#include <starling/operators/operator.hpp>
+
+namespace starling::operators {
+
+/// Exactly these groups, in any order.
+bool has_groups(const Config& config, std::initializer_list<std::string_view> names);
+/// Features are a dense function of the current token and nothing else.
+bool is_plain_projection(const GroupConfig& group);
+
+/// The matrix (group channels, inputs) named after its group.
+TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs);
+/// W_o (width, inner), named "out".
+TensorSpec output_projection(std::int64_t width, std::int64_t inner);
+
+/// A feature group and the bank slot of its projection.
+struct GroupSlot {
+  std::size_t group = 0;
+  std::size_t slot = 0;
+};
+/// Projects `input` for those of `groups` that the call computes and puts the results among its features; one product
+/// where the matrices are neighbours.
+void project_groups(const Call& call, const at::Tensor& input, std::initializer_list<GroupSlot> groups);
+
+}  // namespace starling::operators

@@ -1,0 +1,55 @@
+// A linear input-varying operator (LIV) without its weights: a function of (input, featurizer bank, private weights,
+// features, state). Weights, activations and state are lists of tensors in the order of the declarations, so that
+// sharing any of them is passing the same tensor twice.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include <starling/operators/config.hpp>
+#include <starling/operators/tensor_spec.hpp>
+
+namespace starling::operators {
+
+using Tensors = std::vector<at::Tensor>;
+
+/// What a LIV keeps of the tokens seen so far.
+struct State {
+  std::int64_t position = 0;  ///< tokens seen
+  Tensors tensors;  ///< as declared by Operator::state: (batch, capacity, …) where per token, else (batch, …)
+};
+
+/// One application of an operator.
+struct Call {
+  const at::Tensor& x;     ///< (batch, length, width), normalised
+  const Tensors& bank;     ///< as declared by Operator::bank; undefined for groups that the bank does not hold
+  const Tensors& own;      ///< as declared by Operator::own
+  GroupMask computes = 0;  ///< groups to compute here; the others are read
+  /// By feature group. On entry those that are read, on return all: what another LIV reads is exactly what its owner
+  /// used (k after rotation; with a state, k and v of the whole history).
+  Tensors& features;
+  State* state = nullptr;  ///< null: x is whole sequences. Else x continues them: tensors are updated in place,
+                           ///< position is not. No gradient.
+};
+
+class Operator {
+ public:
+  virtual ~Operator() = default;
+
+  /// Tensors of the featurizer bank (shareable), by group; projections of the same input stand side by side.
+  const std::vector<TensorSpec>& bank() const { return bank_; }
+  /// Private tensors; the first is the output projection (width, inner).
+  const std::vector<TensorSpec>& own() const { return own_; }
+  /// What one sequence keeps where these groups are computed here.
+  virtual std::vector<StateSpec> state(GroupMask computes) const = 0;
+  /// Mixed channels (batch, length, inner), before the output projection.
+  virtual at::Tensor forward(const Call& call) const = 0;
+
+ protected:
+  std::vector<TensorSpec> bank_;
+  std::vector<TensorSpec> own_;
+};
+
+}  // namespace starling::operators

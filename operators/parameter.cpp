@@ -1,1 +1,0 @@
-#include <starling/operators/parameter.hpp>

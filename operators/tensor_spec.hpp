@@ -1,0 +1,50 @@
+// A weight or a state before it exists: operators declare what they need, the model allocates, fills, names and counts
+// it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace starling::operators {
+
+/// How a weight is first filled.
+enum class Fill {
+  projection,  ///< normal, σ = √(2 / (inputs + outputs)) (Glorot) or √(2 / inputs) (He)
+  output,      ///< as projection, × 1 / √(2 · depth): the last matrix of a residual branch
+  normal,      ///< normal, σ = scale
+  uniform,     ///< uniform in ±scale
+  one,
+  state_decay,  ///< row-wise log(1), log(2), …: A = −exp of it is the S4D-Real start
+  step_bias,    ///< inverse softplus of a log-uniform step size in [10⁻³, 10⁻¹]
+};
+
+struct TensorSpec {
+  std::string name;                 ///< within its bank or LIV: "q", "A.up", "out"
+  std::vector<std::int64_t> shape;  ///< a matrix is (outputs, inputs)
+  bool matrix = false;              ///< a projection; see Parameter::matrix
+  Fill fill = Fill::projection;
+  double scale = 1.0;
+  int group = -1;  ///< feature group it computes, −1 for a private tensor
+
+  std::int64_t elements() const {
+    std::int64_t product = 1;
+    for (const auto size : shape) product *= size;
+    return product;
+  }
+};
+
+/// What one sequence keeps between tokens for one LIV.
+struct StateSpec {
+  std::string name;
+  std::vector<std::int64_t> shape;  ///< of one sequence; where per_token, of one token
+  bool per_token = false;           ///< one such entry for every token seen
+
+  std::int64_t elements(std::int64_t tokens) const {
+    std::int64_t product = per_token ? tokens : 1;
+    for (const auto size : shape) product *= size;
+    return product;
+  }
+};
+
+}  // namespace starling::operators

@@ -1,0 +1,254 @@
+#include <starling/experiment/schema.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+
+#include <starling/experiment/objectives.hpp>
+#include <starling/genome/baselines.hpp>
+#include <starling/genome/catalogue.hpp>
+
+namespace starling::experiment {
+namespace {
+
+constexpr std::int64_t trillion = 1'000'000'000'000;
+
+bool is_run_name(std::string_view text) {
+  constexpr std::size_t longest = 64;
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
+  };
+  return !text.empty() && text.size() <= longest && text[0] != '.' && text[0] != '-' &&
+         std::ranges::all_of(text, plain);
+}
+
+bool is_not_empty(std::string_view text) { return !text.empty(); }
+
+/// Makes the rows of the table readable: `field<&Experiment::task, &Task::files>()`.
+template <auto Section, auto Member>
+Field field() {
+  return +[](Experiment & e) -> auto& { return e.*Section.*Member; };
+}
+template <auto Member>
+Field field() {
+  return +[](Experiment & e) -> auto& { return e.*Member; };
+}
+
+std::vector<Key> make_schema() {
+  using E = Experiment;
+  constexpr auto required = Presence::required;
+  constexpr auto optional = Presence::optional;
+  constexpr auto text_only = Scope::language_model;
+  constexpr auto mad_only = Scope::mad;
+  const NumberRange share_inside{0, 1, true, true};
+  const NumberRange share{0, 1, false, false};
+  return {
+      {"name", field<&E::name>(),
+       Form{is_run_name, "1 to 64 letters, digits, '.', '_' or '-' that do not start with '.' or '-'"},
+       "Name of the experiment; results go to runs/NAME-N."},
+      {"seed", field<&E::seed>(), IntegerRange{0, std::numeric_limits<std::int64_t>::max()},
+       "Every random decision of the run follows from it."},
+      {"workers", field<&E::workers>(), IntegerRange{1, 1024}, "Worker processes on this machine, one thread each."},
+
+      {"budget.evaluations", field<&E::evaluations>(), IntegerRange{1, 1'000'000},
+       "Candidates that are trained or fail before the search ends; baselines do not count.", required},
+
+      {"task.kind", field<&E::task, &Task::kind>(), Choice{{"language-model", "mad"}},
+       "What is learned: text from files, or a generated MAD task.", required},
+      {"task.files", field<&E::task, &Task::files>(), Form{is_not_empty, "a path or glob"},
+       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory.",
+       required, text_only},
+      {"task.tokenizer", field<&E::task, &Task::tokenizer>(), Choice{{"bytes"}}, "How text becomes tokens.", optional,
+       text_only},
+      {"task.max_bytes", field<&E::task, &Task::max_bytes>(), IntegerRange{0, trillion},
+       "Bytes of text used, file by file in an order that the seed decides; 0 takes all.", optional, text_only},
+      {"task.validation_fraction", field<&E::task, &Task::validation_fraction>(), share_inside,
+       "Share of the text, by whole files, that measures quality.", optional, text_only},
+      {"task.test_fraction", field<&E::task, &Task::test_fraction>(), share_inside,
+       "Share of the text, by whole files, that the search never looks at.", optional, text_only},
+      {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
+       "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
+      {"task.name", field<&E::task, &Task::mad_task>(), Choice{{"in-context-recall"}}, "Which MAD task.", required,
+       mad_only},
+      {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{4, 65'536},
+       "Tokens of the MAD task, keys and values together.", optional, mad_only},
+      {"task.training_sequences", field<&E::task, &Task::training_sequences>(), IntegerRange{1, 100'000'000},
+       "Sequences that are generated for training.", optional, mad_only},
+      {"task.test_sequences", field<&E::task, &Task::test_sequences>(), IntegerRange{1, 100'000'000},
+       "Sequences that are generated, separately, to measure accuracy.", optional, mad_only},
+      {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},
+       "Tokens of a training sequence, and of the sequence that the cache is counted for.", required},
+
+      {"model.depth", field<&E::model, &Model::depth>(), IntegerRange{2, 512}, "LIVs of every candidate."},
+      {"model.width", field<&E::model, &Model::width>(), IntegerRange{16, 65'536},
+       "Channels; width / (4 · max(1, ⌊width / 256⌋)) is the size of a head and must be a multiple of 4."},
+      {"model.catalogue", field<&E::model, &Model::catalogue>(), Choice{genome::Catalogue::names()},
+       "The LIV classes that are searched; `starling classes` shows them."},
+
+      {"search.algorithm", field<&E::search, &Search::algorithm>(), Choice{{"nsga2", "random"}},
+       "How candidates are chosen: NSGA-II, or random genomes to compare with."},
+      {"search.schedule", field<&E::search, &Search::schedule>(), Choice{{"steady-state"}},
+       "steady-state breeds a child whenever a worker is free."},
+      {"search.objectives", field<&E::search, &Search::objectives>(), Choice{objective_names()},
+       "What is minimised; one or several."},
+      {"search.population", field<&E::search, &Search::population>(), IntegerRange{2, 10'000},
+       "Survivors that parents are taken from; the first ones are random genomes."},
+      {"search.tournament", field<&E::search, &Search::tournament>(), IntegerRange{1, 10'000},
+       "Members that compete to be a parent, at most the population."},
+      {"search.crossover_points", field<&E::search, &Search::crossover_points>(), IntegerRange{1, 2'559},
+       "Cuts between the genes of two parents, at most 5 · depth − 1."},
+      {"search.mutation", field<&E::search, &Search::mutation>(), share, "Probability that a gene is drawn anew."},
+      {"search.require_mixer_and_map",
+       field<&E::search, &Search::require_mixer_and_map>(),
+       {},
+       "New candidates have at least one token mixer and one position-wise LIV."},
+      {"search.baselines", field<&E::search, &Search::baselines>(),
+       Choice{genome::baseline_names(genome::Catalogue::liquid())},
+       "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional,
+       Scope::every_task, true},
+
+      {"training.tokens", field<&E::training, &Training::tokens>(), IntegerRange{1, 1'000 * trillion},
+       "Tokens that a candidate is trained on; whole batches, so the last may go beyond.", required},
+      {"training.batch_tokens", field<&E::training, &Training::batch_tokens>(), IntegerRange{2, 1'000'000'000},
+       "Tokens per step, a multiple of task.sequence_length."},
+      {"training.learning_rate", field<&E::training, &Training::learning_rate>(), NumberRange{0, 10, true, false},
+       "Peak learning rate of AdamW."},
+      {"training.warmup", field<&E::training, &Training::warmup>(), NumberRange{0, 1, false, true},
+       "Share of the steps in which the learning rate rises linearly."},
+      {"training.final_learning_rate", field<&E::training, &Training::final_learning_rate>(), share,
+       "Share of the peak at which the cosine ends."},
+      {"training.weight_decay", field<&E::training, &Training::weight_decay>(), NumberRange{0, 10, false, false},
+       "Of weight matrices; norms, biases and kernels have none."},
+      {"training.gradient_clip", field<&E::training, &Training::gradient_clip>(), NumberRange{0, 1e6, true, false},
+       "Largest norm of the gradient; longer ones are scaled down."},
+      {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
+       "Spread of the first weights."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32"}},
+       "Number format of training."},
+
+      {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
+       "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
+      {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(),
+       NumberRange{0, 1e6, true, false},
+       "Least time an evaluation may take; the limit is the larger of this and four times the mean so far."},
+  };
+}
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+std::string toml_text(std::int64_t value) { return fmt::format("{}", value); }
+std::string toml_text(std::uint64_t value) { return fmt::format("{}", value); }
+std::string toml_text(double value) { return toml_number(value); }
+std::string toml_text(bool value) { return value ? "true" : "false"; }
+std::string toml_text(const std::string& value) { return toml_string(value); }
+std::string toml_text(const std::vector<std::string>& value) {
+  std::vector<std::string> quoted;
+  for (const auto& entry : value) quoted.push_back(toml_string(entry));
+  return fmt::format("[{}]", fmt::join(quoted, ", "));
+}
+
+}  // namespace
+
+const std::vector<Key>& schema() {
+  static const std::vector<Key> table = make_schema();
+  return table;
+}
+
+const Key* find_key(std::string_view path) {
+  const auto& table = schema();
+  const auto found = std::ranges::find(table, path, &Key::path);
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::string_view section_of(const Key& key) {
+  const auto dot = key.path.find('.');
+  return dot == std::string::npos ? std::string_view{} : std::string_view{key.path}.substr(0, dot);
+}
+
+std::string_view leaf_of(const Key& key) { return std::string_view{key.path}.substr(key.path.find('.') + 1); }
+
+std::vector<std::string> sections() {
+  std::vector<std::string> names;
+  for (const auto& key : schema()) {
+    const auto section = section_of(key);
+    if (!section.empty() && (names.empty() || names.back() != section)) names.emplace_back(section);
+  }
+  return names;
+}
+
+std::string_view kind_name(Scope scope) {
+  switch (scope) {
+    case Scope::every_task:
+      return "";
+    case Scope::language_model:
+      return "language-model";
+    case Scope::mad:
+      return "mad";
+  }
+  return "";
+}
+
+bool applies(const Key& key, std::string_view task_kind) {
+  return key.scope == Scope::every_task || kind_name(key.scope) == task_kind;
+}
+
+std::string type_name(const Key& key) {
+  return std::visit(Overloaded{
+                        [](std::int64_t& (*)(Experiment&)) { return "integer"; },
+                        [](std::uint64_t& (*)(Experiment&)) { return "integer"; },
+                        [](double& (*)(Experiment&)) { return "number"; },
+                        [](bool& (*)(Experiment&)) { return "boolean"; },
+                        [](std::string& (*)(Experiment&)) { return "string"; },
+                        [](std::vector<std::string>& (*)(Experiment&)) { return "list of strings"; },
+                    },
+                    key.field);
+}
+
+std::string range_text(const Key& key) {
+  return std::visit(Overloaded{
+                        [](std::monostate) { return std::string{}; },
+                        [](const IntegerRange& range) { return fmt::format("{} … {}", range.least, range.most); },
+                        [](const NumberRange& range) {
+                          return fmt::format("{}{} … {}{}", range.without_least ? "above " : "", range.least,
+                                             range.without_most ? "below " : "", range.most);
+                        },
+                        [](const Choice& choice) { return fmt::format("{}", fmt::join(choice.names, " | ")); },
+                        [](const Form& form) { return form.expected; },
+                    },
+                    key.limits);
+}
+
+std::string toml_value(const Key& key, const Experiment& experiment) {
+  auto copy = experiment;  // the table's accessors give references to change
+  return std::visit([&copy](auto access) { return toml_text(access(copy)); }, key.field);
+}
+
+std::string toml_number(double value) {
+  auto text = fmt::format("{}", value);
+  if (text.find_first_of(".en") == std::string::npos) text += ".0";
+  return text;
+}
+
+std::string toml_string(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const auto code = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (code < 0x20 || code == 0x7f) {
+      quoted += fmt::format("\\u{:04X}", code);
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+}  // namespace starling::experiment

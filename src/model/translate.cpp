@@ -1,0 +1,46 @@
+#include <starling/model/translate.hpp>
+
+namespace starling::model {
+namespace {
+
+// The genome is a tower of its own, so its enumerations are not those of the operators; their numbers are.
+static_assert(static_cast<int>(genome::TokenMixing::semi_separable) ==
+              static_cast<int>(operators::TokenMixing::semi_separable));
+static_assert(static_cast<int>(genome::Sparsity::block_diagonal) ==
+              static_cast<int>(operators::Sparsity::block_diagonal));
+static_assert(static_cast<int>(genome::Nonlinearity::gelu) == static_cast<int>(operators::Nonlinearity::gelu));
+static_assert(static_cast<int>(genome::ChannelMixing::monarch) == static_cast<int>(operators::ChannelMixing::monarch));
+static_assert(static_cast<int>(genome::Parametrisation::selective) ==
+              static_cast<int>(operators::Parametrisation::selective));
+
+template <class To, class From>
+To same_number(From value) {
+  return static_cast<To>(static_cast<int>(value));
+}
+
+}  // namespace
+
+operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, std::int64_t width) {
+  operators::Config config;
+  config.name = liv_class.name;
+  config.token_mixing = same_number<operators::TokenMixing>(liv_class.op.token_mixing);
+  config.sparsity = same_number<operators::Sparsity>(liv_class.op.sparsity);
+  config.nonlinearity = same_number<operators::Nonlinearity>(liv_class.op.nonlinearity);
+  config.channel_mixing = same_number<operators::ChannelMixing>(liv_class.op.channel_mixing);
+  config.width = width;
+  config.heads = genome::heads_at(width);
+  for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
+    config.groups.push_back({.name = group.name,
+                             .channels = genome::group_channels(group, width),
+                             .repeat = group.repeat,
+                             .parametrisation = same_number<operators::Parametrisation>(group.parametrisation),
+                             .token_mixing = same_number<operators::TokenMixing>(group.token_mixing),
+                             .taps = group.kernel,
+                             .sparsity = same_number<operators::Sparsity>(group.sparsity),
+                             .nonlinearity = same_number<operators::Nonlinearity>(group.nonlinearity),
+                             .channel_mixing = same_number<operators::ChannelMixing>(group.channel_mixing)});
+  }
+  return config;
+}
+
+}  // namespace starling::model

@@ -1,0 +1,24 @@
+// Language modelling on text files, byte by byte.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <starling/tasks/options.hpp>
+#include <starling/tasks/task.hpp>
+
+namespace starling::tasks {
+
+/// Tokens 0 … 255 are bytes; 256 stands before every document.
+inline constexpr std::int64_t byte_separator = 256;
+inline constexpr std::int64_t byte_vocabulary = 257;
+
+/// Training: the training documents form one stream; an epoch is its windows of sequence_length + 1 tokens that overlap by one, laid out
+/// from a phase that the epoch draws, in an order that is a stateless permutation of (seed, epoch). Held-out parts: windows of
+/// sequence_length that together predict every token but the leading separator exactly once; a window's first token is context. Bits per
+/// byte = Σ nats / (ln 2 · bytes of text predicted); a separator costs nats and is no byte. References: "unigram" and "bigram" fitted on
+/// the training stream, counted over the very same validation targets. Throws UserError: see read_corpus(); less training text than one
+/// sequence; no validation text.
+std::unique_ptr<const Task> make_language_model(const LanguageModelOptions& options);
+
+}  // namespace starling::tasks

@@ -1,0 +1,18 @@
+#include <starling/tasks/make_task.hpp>
+
+#include <starling/tasks/language_model.hpp>
+#include <starling/tasks/mad_recall.hpp>
+
+namespace starling::tasks {
+namespace {
+
+std::unique_ptr<const Task> make(const LanguageModelOptions& options) { return make_language_model(options); }
+std::unique_ptr<const Task> make(const MadRecallOptions& options) { return make_mad_recall(options); }
+
+}  // namespace
+
+std::shared_ptr<const Task> make_task(const Options& options) {
+  return std::visit([](const auto& kind) { return make(kind); }, options);
+}
+
+}  // namespace starling::tasks

@@ -1,1 +1,0 @@
-#include <starling/tasks/task.hpp>

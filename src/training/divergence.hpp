@@ -1,0 +1,30 @@
+// When a training is given up. No Torch.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace starling::training {
+
+/// Diverged is: a loss or gradient norm that is not finite; or, from the first step after warm-up, a mean loss of the last 20 steps above
+/// the first loss + 0.5.
+class Divergence {
+ public:
+  static constexpr std::int64_t window = 20;
+  static constexpr double margin = 0.5;  ///< nats
+
+  explicit Divergence(std::int64_t warmup_steps) : warmup_steps_(warmup_steps) {}
+
+  /// The next step's loss and gradient norm; the reason ("loss is not finite at step 12", steps from 1) where the training has diverged.
+  std::optional<std::string> observe(double loss, double gradient_norm);
+
+ private:
+  std::int64_t warmup_steps_;
+  std::int64_t steps_ = 0;
+  double first_ = 0;
+  std::array<double, window> last_{};  ///< ring of the latest losses
+};
+
+}  // namespace starling::training

@@ -1,0 +1,54 @@
+// One candidate from genome to numbers: build, train, evaluate. No Torch here, so that a worker program can include it beside its actors.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <starling/genome/accounting.hpp>
+#include <starling/genome/catalogue.hpp>
+#include <starling/genome/genome.hpp>
+#include <starling/training/results.hpp>
+
+namespace starling::tasks {
+class Task;
+}
+
+namespace starling::training {
+
+enum class Initialization { glorot, he };
+
+struct CandidateOptions {
+  Options training;
+  Initialization initialization = Initialization::glorot;
+};
+
+/// A trained f32 array, row-major; `data` lives as long as the call that hands it over.
+struct Weight {
+  std::string name;  ///< "livs.3.bank.q"
+  std::vector<std::int64_t> shape;
+  const float* data = nullptr;
+};
+
+/// Called once with every weight of a candidate that completed, on the training thread.
+using KeepWeights = std::function<void(std::span<const Weight>)>;
+
+struct CandidateResult {
+  Result training;          ///< end is diverged also where only the validation loss is not finite
+  Quality validation;       ///< NaN unless completed
+  genome::Account account;  ///< parameters and cache by formula
+  double training_s = 0;
+  double evaluation_s = 0;
+  std::uint64_t peak_memory_bytes = 0;  ///< of the process so far
+};
+
+/// Weights and sample order depend on `seed`. Returns early where `stop` is set: training.end is then `stopped`. Throws UserError where
+/// genome, dimensions and options do not go together.
+CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
+                                   const tasks::Task& task, const CandidateOptions& options, std::uint64_t seed,
+                                   const std::atomic<bool>& stop, const OnStep& on_step = {}, const KeepWeights& keep_weights = {});
+
+}  // namespace starling::training

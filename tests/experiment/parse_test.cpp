@@ -1,0 +1,354 @@
+#include <gmock/gmock.h>
+
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <starling/base/random.hpp>
+#include <starling/experiment/objectives.hpp>
+
+#include "examples.hpp"
+
+namespace starling::experiment {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(Parse, FillsInDefaultsWhereAKeyIsAbsent) {
+  const auto e = parse(language, "x.toml");
+  EXPECT_EQ(e.evaluations, 48);
+  EXPECT_EQ(e.task.kind, "language-model");
+  EXPECT_EQ(e.task.files, std::vector<std::string>{"/usr/include/caf/**/*.hpp"});
+  EXPECT_EQ(e.task.sequence_length, 256);
+  EXPECT_EQ(e.training.tokens, 100'000);
+  auto rest = Experiment{};
+  EXPECT_EQ(e.search, rest.search);
+  EXPECT_EQ(e.model, rest.model);
+  EXPECT_EQ(e.worker_options, rest.worker_options);
+  EXPECT_EQ(e.seed, 1u);
+}
+
+TEST(Parse, ReadsEveryKeyOfALanguageModel) {
+  const auto e = parse(R"(
+name = "all-keys.1"
+seed = 9223372036854775807
+workers = 3
+budget.evaluations = 30
+[task]
+kind = "language-model"
+files = ["a", "b/**"]
+tokenizer = "bytes"
+max_bytes = 5
+validation_fraction = 0.25
+test_fraction = 0.125
+validation_tokens = 7
+sequence_length = 64
+[model]
+depth = 4
+width = 512
+catalogue = "liquid"
+[search]
+algorithm = "random"
+schedule = "steady-state"
+objectives = ["parameters"]
+population = 8
+tournament = 2
+crossover_points = 1
+mutation = 1
+require_mixer_and_map = false
+baselines = []
+[training]
+tokens = 640
+batch_tokens = 128
+learning_rate = 0.5
+warmup = 0
+final_learning_rate = 1
+weight_decay = 0.25
+gradient_clip = 2
+initialization = "he"
+precision = "f32"
+[evaluation]
+attempts = 5
+deadline_minutes = 0.5
+)",
+                       "x.toml");
+  Experiment expected;
+  expected.source = "x.toml";
+  expected.name = "all-keys.1";
+  expected.seed = 9223372036854775807u;
+  expected.workers = 3;
+  expected.evaluations = 30;
+  expected.task.kind = "language-model";
+  expected.task.files = {"a", "b/**"};
+  expected.task.max_bytes = 5;
+  expected.task.validation_fraction = 0.25;
+  expected.task.test_fraction = 0.125;
+  expected.task.validation_tokens = 7;
+  expected.task.sequence_length = 64;
+  expected.model = {4, 512, "liquid"};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, {}};
+  expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
+  expected.worker_options = {5, 0.5};
+  EXPECT_EQ(e, expected);
+}
+
+TEST(Parse, ReadsEveryKeyOfAMadTask) {
+  const auto e = parse(mad, "x.toml", {"task.vocabulary=32", "task.training_sequences=100", "task.test_sequences=10"});
+  EXPECT_EQ(e.task.mad_task, "in-context-recall");
+  EXPECT_EQ(e.task.vocabulary, 32);
+  EXPECT_EQ(e.task.training_sequences, 100);
+  EXPECT_EQ(e.task.test_sequences, 10);
+  EXPECT_EQ(vocabulary(e), 32);
+}
+
+TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
+  const auto e = parse(language, "x.toml",
+                       {"seed=7", "search.algorithm=random", "search.objectives=[\"quality\"]", "model.depth=8",
+                        "search.require_mixer_and_map=false", "evaluation.attempts=2", "search.population=5"});
+  const auto settings = search_settings(e);
+  EXPECT_EQ(settings.breeding.algorithm, search::Algorithm::random);
+  EXPECT_EQ(settings.breeding.seed, 7u);
+  EXPECT_EQ(settings.breeding.population, 5u);
+  EXPECT_EQ(settings.breeding.tournament, 3);
+  EXPECT_EQ(settings.breeding.crossover_points, 2);
+  EXPECT_EQ(settings.breeding.mutation, 0.1);
+  EXPECT_EQ(settings.breeding.space.depth, 8u);
+  EXPECT_FALSE(settings.breeding.space.require_mixer_and_map);
+  EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
+  EXPECT_EQ(settings.objectives, 1u);
+  EXPECT_EQ(settings.evaluations, 48u);
+  EXPECT_EQ(settings.attempts, 2u);
+  const auto d = dimensions(e);
+  EXPECT_EQ(d.width, 96);
+  EXPECT_EQ(d.length, 256);
+  EXPECT_EQ(d.vocabulary, 257);
+}
+
+TEST(Overrides, AreTomlOrABareWord) {
+  const auto e = parse(
+      language, "x.toml",
+      {"name=other", "seed = 3", "training.learning_rate=3e-4", "task.files=[\"a=b\"]", "search.algorithm=\"random\"",
+       "search.baselines=[]", "search.require_mixer_and_map=false", "training.tokens=50_000"});
+  EXPECT_EQ(e.name, "other");
+  EXPECT_EQ(e.training.learning_rate, 3e-4);
+  EXPECT_EQ(e.task.files, std::vector<std::string>{"a=b"});
+  EXPECT_EQ(e.search.algorithm, "random");
+  EXPECT_TRUE(e.search.baselines.empty());
+  EXPECT_FALSE(e.search.require_mixer_and_map);
+  EXPECT_EQ(e.training.tokens, 50'000);
+}
+
+TEST(Overrides, TheLastOneWins) { EXPECT_EQ(parse(language, "x.toml", {"workers=2", "workers=5"}).workers, 5); }
+
+TEST(Overrides, MendWhatTheFileHasWrongOnlyWhereItIsLegalToml) {
+  // A wrong value in the file stays an error: the file would be wrong again without the override.
+  EXPECT_THAT(complaint(language + "batch_tokens = 'x'\n", {"training.batch_tokens=512"}), StartsWith("x.toml:9: "));
+}
+
+TEST(Overrides, ThatAreWrongNameTheCommandLine) {
+  EXPECT_EQ(complaint(language, {"serch.population=3"}),
+            "command line: unknown key 'serch.population' (did you mean 'search.population'?)");
+  EXPECT_EQ(complaint(language, {"train.learning_rate=3e-4"}),
+            "command line: unknown key 'train.learning_rate' (did you mean 'training.learning_rate'?)");
+  EXPECT_EQ(complaint(language, {"workers"}),
+            "command line: 'workers' is no override, expected key=value, such as search.population=32");
+  EXPECT_EQ(complaint(language, {"=3"}),
+            "command line: '=3' is no override, expected key=value, such as search.population=32");
+  EXPECT_EQ(complaint(language, {"workers="}),
+            "command line: 'workers' is the string \"\", expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint(language, {"workers=two"}),
+            "command line: 'workers' is the string \"two\", expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint(language, {"workers=0"}), "command line: 'workers' is 0, expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint(language, {"task.files=[\"a"}),
+            "command line: 'task.files=[\"a' is not a value of TOML, expected a list of strings (a path or glob)");
+  EXPECT_EQ(
+      complaint(language, {"task.files=a"}),
+      "command line: 'task.files' is the string \"a\", expected a list of strings (a path or glob); write [\"a\"]");
+  EXPECT_EQ(complaint(language, {"search=3"}), "command line: unknown key 'search'");
+  EXPECT_THAT(complaint(language, {"model.width=100"}), StartsWith("command line: 'model.width' is 100: "));
+}
+
+TEST(Overrides, CannotSmuggleInASecondKey) {
+  EXPECT_THAT(complaint(language, {"workers=2\nseed = 5"}), StartsWith("command line: 'workers' is the string"));
+  EXPECT_THAT(complaint(language, {"workers=2\n[budget]\nevaluations = 5"}),
+              StartsWith("command line: 'workers' is the string"));
+}
+
+TEST(Overrides, ThatAreNotUtf8AreRefused) {
+  EXPECT_THAT(complaint(language, {"task.files=[\"\xff\"]"}), HasSubstr("is not a value of TOML"));
+  EXPECT_THAT(complaint(language, {"name=\xff"}), HasSubstr("is not a value of TOML"));
+}
+
+class Load : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = std::filesystem::temp_directory_path() / ("starling-experiment-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+  std::filesystem::path write(const std::string& text) {
+    const auto file = directory_ / "x.toml";
+    std::ofstream(file, std::ios::binary) << text;
+    return file;
+  }
+  std::string complaint_of(const std::filesystem::path& file) {
+    try {
+      load(file);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    ADD_FAILURE() << "was accepted";
+    return "";
+  }
+  std::filesystem::path directory_;
+};
+
+TEST_F(Load, ReadsAFileWithWindowsLineEndsAndByteOrderMark) {
+  std::string text = "\xef\xbb\xbf";
+  for (const char c : language) text += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  const auto file = write(text);
+  auto e = load(file);
+  EXPECT_EQ(e.source, file.string());
+  e.source = "x.toml";
+  EXPECT_EQ(e, parse(language, "x.toml"));
+}
+
+TEST_F(Load, NamesTheFileThatIsMissingOrADirectoryOrTooLarge) {
+  EXPECT_EQ(complaint_of(directory_ / "none.toml"),
+            (directory_ / "none.toml").string() + ": there is no such file, expected an experiment in TOML");
+  EXPECT_EQ(complaint_of(directory_), directory_.string() + ": is a directory, expected an experiment in TOML");
+  EXPECT_EQ(complaint_of("/dev/zero"), "/dev/zero: is larger than 1 MiB, expected an experiment in TOML");
+}
+
+TEST_F(Load, NamesFileAndLineOfAnError) {
+  const auto file = write(language + "batch_token = 3\n");
+  EXPECT_EQ(complaint_of(file),
+            file.string() + ":9: unknown key 'training.batch_token' (did you mean 'training.batch_tokens'?)");
+}
+
+TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
+  const auto text = to_toml(parse(language, "x.toml"));
+  EXPECT_THAT(text, StartsWith("name = \"experiment\"\nseed = 1\nworkers = 1\n\n[budget]\nevaluations = "
+                               "48\n\n[task]\nkind = \"language-model\"\n"));
+  EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
+  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ndeadline_minutes = 60.0\n"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("vocabulary")));
+  EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
+}
+
+/// A valid experiment with every field drawn.
+Experiment random_experiment(Stream& stream) {
+  const auto integer = [&](std::int64_t least, std::int64_t most) {
+    return least + static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(most - least + 1)));
+  };
+  const auto text = [&] {
+    static const std::vector<std::string> pieces{"a", "/", "**", "\"", "\\", "\n", "\t", "\x01", "\x7f",
+                                                 "é", "🐦", "'",  "#",  " ",  "=",  "]",  "{"};
+    std::string made;
+    for (auto n = integer(1, 12); n > 0; --n) made += pieces[stream.below(pieces.size())];
+    return made;
+  };
+  Experiment e;
+  e.source = "x.toml";
+  e.name = "n" + std::to_string(stream.below(1000)) + "-_.x";
+  e.seed = stream.next64() >> 1;
+  e.workers = integer(1, 1024);
+  e.search.algorithm = stream.chance(0.5) ? "nsga2" : "random";
+  e.search.population = integer(2, 100);
+  e.evaluations = e.search.population + integer(1, 100);
+  e.search.tournament = integer(1, e.search.population);
+  e.model.depth = integer(2, 40);
+  e.model.width = 512 * integer(1, 8);
+  e.search.crossover_points = integer(1, 5 * e.model.depth - 1);
+  e.search.mutation = stream.uniform();
+  e.search.require_mixer_and_map = stream.chance(0.5);
+  e.search.objectives.clear();
+  for (const auto& name : objective_names()) {
+    if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);
+  }
+  if (stream.chance(0.5)) e.search.baselines.pop_back();
+  e.task.sequence_length = 2 * integer(2, 1000);
+  if (stream.chance(0.5)) {
+    e.task.kind = "mad";
+    e.task.mad_task = "in-context-recall";
+    e.task.vocabulary = 2 * integer(2, 32768);
+    e.task.training_sequences = integer(1, 100'000'000);
+    e.task.test_sequences = integer(1, 100'000'000);
+  } else {
+    e.task.kind = "language-model";
+    e.task.files = {text()};
+    if (const auto other = text(); other != e.task.files[0]) e.task.files.push_back(other);
+    e.task.max_bytes = integer(0, 1'000'000'000'000);
+    e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
+    e.task.test_fraction = (stream.uniform() + 1e-12) / 3;
+    e.task.validation_tokens = integer(0, 1'000'000);
+  }
+  e.training.batch_tokens = e.task.sequence_length * integer(1, 100);
+  e.training.tokens = e.training.batch_tokens + integer(0, 1'000'000'000'000);
+  e.training.learning_rate = std::exp(-30 * stream.uniform());
+  e.training.warmup = stream.uniform();
+  e.training.final_learning_rate = stream.uniform();
+  e.training.weight_decay = stream.uniform() * 10;
+  e.training.gradient_clip = std::exp(20 * stream.uniform() - 10);
+  e.training.initialization = stream.chance(0.5) ? "glorot" : "he";
+  e.worker_options.attempts = integer(1, 100);
+  e.worker_options.deadline_minutes = std::exp(10 * stream.uniform());
+  return e;
+}
+
+TEST(ToToml, RoundTripsEveryValidExperimentExactly) {
+  Stream stream(20240607, Purpose::test);
+  for (int i = 0; i < 500; ++i) {
+    const auto e = random_experiment(stream);
+    const auto text = to_toml(e);
+    ASSERT_EQ(parse(text, "x.toml"), e) << text;
+  }
+}
+
+TEST(Keys, DescribeThemselves) {
+  const auto rows = keys();
+  ASSERT_GT(rows.size(), 30u);
+  for (const auto& row : rows) {
+    EXPECT_FALSE(row.help.empty()) << row.key;
+    EXPECT_THAT(row.type, ::testing::AnyOf("integer", "number", "string", "list of strings", "boolean")) << row.key;
+    EXPECT_EQ(row.range.empty(), row.type == "boolean") << row.key;
+  }
+  std::vector<std::string> required;
+  for (const auto& row : rows) {
+    if (row.default_value.empty()) required.push_back(row.key);
+  }
+  EXPECT_THAT(required, ::testing::ElementsAre("budget.evaluations", "task.kind", "task.files", "task.name",
+                                               "task.sequence_length", "training.tokens"));
+}
+
+TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
+  for (const auto& row : keys()) {
+    if (row.default_value.empty()) continue;
+    const bool is_mad = row.help.find("(kind \"mad\")") != std::string::npos;
+    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", {row.key + "=" + row.default_value})) << row.key;
+  }
+}
+
+TEST(Objectives, AreNamedOnceAndHaveTheirColumns) {
+  EXPECT_THAT(objective_names(), ::testing::ElementsAre("quality", "parameters", "cache"));
+  for (const auto& info : all_objectives(true)) {
+    EXPECT_EQ(info.column, "obj_" + info.name);
+    EXPECT_EQ(info.direction, "minimise");
+    EXPECT_FALSE(info.unit.empty());
+  }
+  EXPECT_EQ(all_objectives(false)[0].unit, "nats per token");
+  EXPECT_EQ(all_objectives(true)[0].unit, "1 - accuracy");
+}
+
+TEST(Objectives, OfAnExperimentKeepItsOrder) {
+  const auto chosen = objectives_of(parse(mad, "x.toml", {"search.objectives=['cache', 'quality']"}));
+  ASSERT_EQ(chosen.size(), 2u);
+  EXPECT_EQ(chosen[0].name, "cache");
+  EXPECT_EQ(chosen[1].unit, "1 - accuracy");
+}
+
+}  // namespace
+}  // namespace starling::experiment

@@ -1,0 +1,147 @@
+#include <starling/genome/accounting.hpp>
+
+#include <gtest/gtest.h>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/baselines.hpp>
+#include <starling/genome/plan.hpp>
+#include <starling/genome/variation.hpp>
+
+namespace starling::genome {
+namespace {
+
+Account account_of(std::string_view text, Dimensions dimensions) {
+  return account(Catalogue::liquid(), genome_or_baseline(Catalogue::liquid(), text, 24), dimensions);
+}
+
+constexpr std::int64_t d = 768;
+constexpr Dimensions paper{d, 4096, 50257};
+
+TEST(Parameters, OfTransformerAreThePublishedOnes) {
+  const auto small = account_of("transformer++", paper);
+  EXPECT_EQ(small.parameters.matrices, 84'934'656);
+  EXPECT_EQ(small.parameters.vectors, 19'200);
+  EXPECT_EQ(small.parameters.embedding, 50257 * d);
+  EXPECT_EQ(small.parameters.total(), small.parameters.without_embedding() + 50257 * d);
+
+  const auto& catalogue = Catalogue::liquid();
+  const auto large = account(catalogue, baseline(catalogue, "transformer++", 48), {2048, 4096, 32000});
+  EXPECT_EQ(large.parameters.matrices, 1'208'352'768);
+  EXPECT_EQ(large.parameters.vectors, 100'352);
+  EXPECT_EQ(large.cache.bytes(4096), 805'306'368);
+}
+
+TEST(Parameters, FollowTheFormulasOfTheClasses) {
+  const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
+  // The table of classes, and one RMSNorm.
+  EXPECT_EQ(liv("11111").without_embedding(), 4 * d * d + d);
+  EXPECT_EQ(liv("31111").without_embedding(), 5 * d * d / 2 + d);
+  EXPECT_EQ(liv("41111").without_embedding(), 3 * d * d + 2 * d * 48 + 54 * d + d);
+  EXPECT_EQ(liv("41111").vectors, (1 + 16 + 4 + 1) * d + d);  // bias of Δ, A_log, taps of v, D
+  EXPECT_EQ(liv("61111").without_embedding(), 4 * d * d + 3 * d + d);
+  EXPECT_EQ(liv("81111").without_embedding(), 3 * d * 2048 + d);
+}
+
+TEST(Parameters, SharedWeightsCountAtTheirOwner) {
+  const auto attention = account_of("11211-81111-11211", paper).livs;
+  EXPECT_EQ(attention[0].parameters.matrices, 4 * d * d);
+  EXPECT_EQ(attention[2].parameters.matrices, d * d) << "only W_o is its own";
+  EXPECT_EQ(attention[2].parameters.vectors, d);
+  EXPECT_EQ(attention[2].cache.dynamic_per_token, 2 * d) << "shared weights, own activations";
+  EXPECT_EQ(attention[2].forward_flops, attention[0].forward_flops);
+}
+
+TEST(Parameters, ReadGroupsAreNotInstantiated) {
+  // LIVs 2 and 3 share weights but both read k and v: their bank holds q alone, and LIV 2 owns it.
+  const auto livs = account_of("11112-11212-11212", paper).livs;
+  EXPECT_EQ(livs[0].parameters.matrices, 4 * d * d);
+  EXPECT_EQ(livs[1].parameters.matrices, 2 * d * d);
+  EXPECT_EQ(livs[2].parameters.matrices, d * d);
+  // As soon as one member computes k, the bank holds it, though its owner reads it.
+  const auto mixed = account_of("11112-11212-11214", paper).livs;
+  EXPECT_EQ(mixed[1].parameters.matrices, 3 * d * d);
+  EXPECT_EQ(mixed[2].parameters.matrices, d * d);
+}
+
+TEST(Cache, FollowsTheTableOfTheReference) {
+  const auto cache = [](const char* text, std::size_t liv) { return account_of(text, paper).livs.at(liv).cache; };
+  const auto expect = [](Cache found, std::int64_t dynamic, std::int64_t fixed) {
+    EXPECT_EQ(found.dynamic_per_token, dynamic);
+    EXPECT_EQ(found.fixed, fixed);
+  };
+  expect(cache("11111", 0), 2 * d, 0);
+  expect(cache("31111", 0), d / 2, 0);
+  expect(cache("41111", 0), 0, 16 * d + 3 * d);
+  expect(cache("61111", 0), 0, 2 * d);
+  expect(cache("81111", 0), 0, 0);
+  expect(cache("11112-11112", 1), 0, 0);
+  expect(cache("11112-11113", 1), d, 0);
+  expect(cache("11112-11114", 1), d, 0);
+  expect(cache("31112-31113", 1), d / 4, 0);
+  expect(cache("41112-41112", 1), 0, 19 * d);
+  expect(cache("61112-61112", 1), 0, 2 * d);
+  expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
+  EXPECT_EQ((Cache{10, 3}.bytes(7)), 2 * (10 * 7 + 3));
+}
+
+TEST(Flops, CountWhatIsComputed) {
+  constexpr std::int64_t length = 4096;
+  const auto flops = [](const char* text, std::size_t liv = 0) {
+    return account_of(text, paper).livs.at(liv).forward_flops;
+  };
+  EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("31111"), 5 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
+  EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
+  EXPECT_EQ(flops("81111"), 2 * 3 * d * 2048);
+  EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
+  EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
+}
+
+TEST(Account, TotalsAreTheSumsOfTheLivs) {
+  Stream stream(3, Purpose::test);
+  Space space;
+  space.depth = 9;
+  const Dimensions dimensions{96, 256, 257};
+  for (int i = 0; i < 2000; ++i) {
+    const auto genome = sample(space, stream);
+    const auto total = account(Catalogue::liquid(), genome, dimensions);
+    Parameters parameters{0, dimensions.width, dimensions.vocabulary * dimensions.width};
+    Cache cache;
+    std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+    for (const auto& liv : total.livs) {
+      parameters.matrices += liv.parameters.matrices;
+      parameters.vectors += liv.parameters.vectors;
+      cache.dynamic_per_token += liv.cache.dynamic_per_token;
+      cache.fixed += liv.cache.fixed;
+      forward += liv.forward_flops;
+      EXPECT_EQ(liv.parameters.embedding, 0);
+    }
+    EXPECT_EQ(total.parameters.matrices, parameters.matrices);
+    EXPECT_EQ(total.parameters.vectors, parameters.vectors);
+    EXPECT_EQ(total.parameters.embedding, parameters.embedding);
+    EXPECT_EQ(total.cache.elements(256), cache.elements(256));
+    EXPECT_EQ(total.training_flops, 3 * forward);
+  }
+}
+
+TEST(Account, SharingNeverCostsAnything) {
+  Stream stream(4, Purpose::test);
+  Space space;
+  const Dimensions dimensions{64, 128, 256};
+  for (int i = 0; i < 5000; ++i) {
+    const auto genome = sample(space, stream);
+    auto unshared = genome;
+    for (auto& liv : unshared.livs) liv = {liv.liv_class, 1, 1, 1, 1};
+    const auto with = account(Catalogue::liquid(), genome, dimensions),
+               without = account(Catalogue::liquid(), unshared, dimensions);
+    EXPECT_LE(with.parameters.total(), without.parameters.total());
+    EXPECT_LE(with.cache.elements(128), without.cache.elements(128));
+    EXPECT_LE(with.training_flops, without.training_flops);
+  }
+}
+
+TEST(Account, RefusesAWidthWithoutHeads) { EXPECT_THROW(account_of("81111", {100, 16, 16}), UserError); }
+
+}  // namespace
+}  // namespace starling::genome

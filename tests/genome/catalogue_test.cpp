@@ -1,0 +1,153 @@
+#include <starling/genome/catalogue.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include <starling/base/error.hpp>
+
+namespace starling::genome {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<std::string> names_in(const Featurizer& featurizer, GroupMask mask) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < featurizer.groups.size(); ++i) {
+    if (mask >> i & 1u) names.push_back(featurizer.groups[i].name);
+  }
+  return names;
+}
+
+std::vector<std::string> shared(const char* name, int strategy) {
+  const auto& catalogue = Catalogue::liquid();
+  const auto& liv_class = catalogue.at(name);
+  return names_in(catalogue.featurizer_of(liv_class), catalogue.shared_groups(liv_class.id, strategy));
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(Liquid, HoldsTheClassesUnderTheirIds) {
+  const auto& catalogue = Catalogue::named("liquid");
+  std::vector<std::pair<int, std::string>> rows;
+  for (const auto& liv_class : catalogue.classes()) {
+    rows.emplace_back(liv_class.id, liv_class.name);
+    EXPECT_EQ(&catalogue.at(liv_class.id), &liv_class);
+    EXPECT_EQ(&catalogue.at(liv_class.name), &liv_class);
+    EXPECT_FALSE(liv_class.definition.empty());
+  }
+  EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"),
+                                std::pair(6, "GConv-1"), std::pair(8, "GMemless")));
+}
+
+TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
+  const auto& catalogue = Catalogue::liquid();
+  const auto groups = [&](const char* name) {
+    return names_in(catalogue.featurizer_of(catalogue.at(name)), ~GroupMask{0});
+  };
+  EXPECT_THAT(groups("SA-1"), ElementsAre("q", "k", "v"));
+  EXPECT_THAT(groups("SA-3"), ElementsAre("q", "k", "v"));
+  EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
+  EXPECT_THAT(groups("GConv-1"), ElementsAre("B", "C", "v", "K"));
+  EXPECT_THAT(groups("GMemless"), ElementsAre("gate", "value"));
+}
+
+TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
+  EXPECT_THAT(shared("SA-3", 1), ElementsAre());
+  EXPECT_THAT(shared("SA-3", 2), ElementsAre("k", "v"));
+  EXPECT_THAT(shared("SA-1", 3), ElementsAre("k"));
+  EXPECT_THAT(shared("SA-1", 4), ElementsAre("v"));
+  for (const auto* name : {"Rec-1", "GConv-1"}) {
+    EXPECT_THAT(shared(name, 2), ElementsAre("B", "C"));
+    EXPECT_THAT(shared(name, 3), ElementsAre("B"));
+    EXPECT_THAT(shared(name, 4), ElementsAre("C"));
+  }
+  EXPECT_THAT(shared("GMemless", 2), ElementsAre("gate"));
+  EXPECT_EQ(Catalogue::liquid().feature_strategies(8), 2);
+  EXPECT_EQ(Catalogue::liquid().feature_strategies(4), 4);
+}
+
+TEST(Catalogue, UnknownNamesAreAnsweredWithTheNearest) {
+  EXPECT_THAT(message_of([] { Catalogue::named("liqid"); }), HasSubstr("did you mean 'liquid'?"));
+  EXPECT_THAT(message_of([] { Catalogue::liquid().at("GConv1"); }), HasSubstr("did you mean 'GConv-1'?"));
+  EXPECT_THAT(message_of([] { Catalogue::liquid().at(2); }),
+              HasSubstr("class 2 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
+  EXPECT_FALSE(Catalogue::liquid().contains(-1));
+  EXPECT_FALSE(Catalogue::liquid().contains(0));
+  EXPECT_FALSE(Catalogue::liquid().contains(32767));
+}
+
+TEST(Catalogue, RefusesRowsThatContradictEachOther) {
+  const OperatorGenome attention{1, TokenMixing::low_rank, Sparsity::none, Nonlinearity::softmax,
+                                 ChannelMixing::grouped};
+  const auto make = [](std::vector<LivClass> classes, std::vector<Featurizer> featurizers) {
+    return message_of([&] { Catalogue("test", std::move(classes), std::move(featurizers)); });
+  };
+  const auto group = [](const char* name) {
+    FeatureGroup result;
+    result.name = name;
+    return result;
+  };
+  const Featurizer qkv{1, {group("q"), group("k"), group("v")}};
+  EXPECT_EQ(make({{1, "a", attention, "", {}}}, {qkv}), "no error");
+  EXPECT_THAT(make({}, {qkv}), HasSubstr("no class"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}, {1, "b", attention, "", {}}}, {qkv}),
+              HasSubstr("class 1 'b': the id is there twice"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}, {2, "a", attention, "", {}}}, {qkv}),
+              HasSubstr("class 2 'a': the name is there twice"));
+  EXPECT_THAT(make({{0, "a", attention, "", {}}}, {qkv}), HasSubstr("ids run from 1"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}}, {}), HasSubstr("no featurizer 1"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}}, {{1, {group("q"), group("v")}}}),
+              HasSubstr("no group 'k', which its sharing strategy 2 reads"));
+}
+
+TEST(Heads, AreFourPer256ChannelsAndHaveAMultipleOfFourChannels) {
+  EXPECT_EQ(heads_at(16), 4);
+  EXPECT_EQ(heads_at(96), 4);
+  EXPECT_EQ(heads_at(512), 8);
+  EXPECT_EQ(heads_at(768), 12);
+  EXPECT_EQ(heads_at(2048), 32);
+  EXPECT_THAT(message_of([] { heads_at(100); }),
+              HasSubstr("width 100 has no legal head size: its 4 heads need a multiple of 16 channels (96 or 112)"));
+  EXPECT_THAT(message_of([] { heads_at(8); }), HasSubstr("(16)"));
+  EXPECT_THROW(heads_at(0), UserError);
+  EXPECT_THROW(heads_at(-16), UserError);
+}
+
+TEST(Heads, RefusalsProposeLegalWidths) {
+  for (std::int64_t width = 1; width < 3000; ++width) {
+    const auto message = message_of([&] { heads_at(width); });
+    if (message == "no error") continue;
+    const auto list = message.substr(message.rfind('(') + 1);
+    EXPECT_NO_THROW(heads_at(std::stoll(list))) << message;
+    const auto either = list.find(" or ");
+    if (either == std::string::npos) continue;
+    EXPECT_NO_THROW(heads_at(std::stoll(list.substr(either + 4)))) << message;
+  }
+}
+
+TEST(InnerWidth, IsTheMultipleOfEightNearestToEightThirds) {
+  EXPECT_EQ(memoryless_inner(768), 2048);
+  EXPECT_EQ(memoryless_inner(2048), 5464);
+  EXPECT_EQ(memoryless_inner(96), 256);
+  const auto& catalogue = Catalogue::liquid();
+  const auto& gate = catalogue.featurizer_of(catalogue.at("GMemless")).groups[0];
+  for (std::int64_t width = 16; width < 4096; width += 16) {
+    const auto inner = memoryless_inner(width);
+    EXPECT_EQ(inner % 8, 0);
+    EXPECT_LE(std::abs(3 * inner - 8 * width), 12) << width;
+    EXPECT_EQ(inner, group_channels(gate, width)) << width;
+  }
+}
+
+}  // namespace
+}  // namespace starling::genome

@@ -1,0 +1,69 @@
+#include <starling/genome/plan.hpp>
+
+#include <gtest/gtest.h>
+
+namespace starling::genome {
+namespace {
+
+const Catalogue& liquid = Catalogue::liquid();
+
+Plan plan_of(std::string_view text) { return make_plan(liquid, parse_genome(text)); }
+
+GroupMask mask(const char* name, std::initializer_list<const char*> groups) {
+  GroupMask result = 0;
+  for (const auto* group : groups) result |= GroupMask{1} << group_index(liquid.featurizer_of(liquid.at(name)), group);
+  return result;
+}
+
+TEST(Plan, WithoutSharingEveryoneOwnsAll) {
+  const auto plan = plan_of("11111-81111-11111");
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(plan.livs[i].weight_owner, i);
+    EXPECT_EQ(plan.livs[i].feature_owner, i);
+    EXPECT_EQ(plan.livs[i].reads, 0u);
+    EXPECT_EQ(plan.livs[i].bank, plan.livs[i].computes);
+  }
+  EXPECT_EQ(plan.livs[0].computes, mask("SA-1", {"q", "k", "v"}));
+  EXPECT_EQ(plan.livs[1].computes, mask("GMemless", {"gate", "value"}));
+  EXPECT_EQ(plan.livs[1].liv_class, &liquid.at(8));
+}
+
+TEST(Plan, GroupsArePerClassKindAndId) {
+  // LIVs 1, 3 and 5 are SA-1: 1 and 5 share weights in group 1, 3 is in group 2 alone. LIV 2 is of another class, LIV 4
+  // has strategy 1.
+  const auto plan = plan_of("11211-31211-12211-11111-11211");
+  EXPECT_EQ(plan.livs[0].weight_owner, 0u);
+  EXPECT_EQ(plan.livs[1].weight_owner, 1u);
+  EXPECT_EQ(plan.livs[2].weight_owner, 2u);
+  EXPECT_EQ(plan.livs[3].weight_owner, 3u);
+  EXPECT_EQ(plan.livs[4].weight_owner, 0u);
+  EXPECT_EQ(plan.livs[4].bank, 0u);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(plan.livs[i].feature_owner, i) << "the other kind of sharing";
+}
+
+TEST(Plan, TheFirstMemberOwnsAndReadersHaveTheirOwnStrategies) {
+  const auto plan = plan_of("41114-41112-41113-41114");
+  EXPECT_EQ(plan.livs[0].feature_owner, 0u);
+  EXPECT_EQ(plan.livs[0].reads, 0u) << "the owner's own strategy reads nothing";
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_EQ(plan.livs[i].feature_owner, 0u);
+  EXPECT_EQ(plan.livs[1].reads, mask("Rec-1", {"B", "C"}));
+  EXPECT_EQ(plan.livs[2].reads, mask("Rec-1", {"B"}));
+  EXPECT_EQ(plan.livs[3].reads, mask("Rec-1", {"C"}));
+  EXPECT_EQ(plan.livs[1].computes, mask("Rec-1", {"A", "v", "z"}));
+  EXPECT_EQ(plan.livs[1].bank, mask("Rec-1", {"A", "v", "z"}));
+}
+
+TEST(Plan, ABankHoldsWhatAnyMemberComputes) {
+  // LIV 2 owns the weights that LIVs 2, 3 share; it reads B and C, LIV 3 computes C.
+  const auto plan = plan_of("61112-61212-61213");
+  EXPECT_EQ(plan.livs[1].weight_owner, 1u);
+  EXPECT_EQ(plan.livs[2].weight_owner, 1u);
+  EXPECT_EQ(plan.livs[1].computes, mask("GConv-1", {"v", "K"}));
+  EXPECT_EQ(plan.livs[1].bank, mask("GConv-1", {"C", "v", "K"}));
+  EXPECT_EQ(plan.livs[2].bank, 0u);
+}
+
+TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
+
+}  // namespace
+}  // namespace starling::genome

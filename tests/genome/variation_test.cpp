@@ -1,0 +1,224 @@
+#include <starling/genome/variation.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/validity.hpp>
+
+namespace starling::genome {
+namespace {
+
+const Catalogue& liquid = Catalogue::liquid();
+
+bool has_lonely_group(const Genome& genome) {
+  using Key = std::tuple<int, int, int>;
+  std::map<Key, int> members;
+  for (const auto& liv : genome.livs) {
+    if (liv.featurizer_strategy >= 2) ++members[{0, liv.liv_class, liv.featurizer_group}];
+    if (liv.feature_strategy >= 2) ++members[{1, liv.liv_class, liv.feature_group}];
+  }
+  return std::any_of(members.begin(), members.end(), [](const auto& entry) { return entry.second == 1; });
+}
+
+/// Valid, no group of one, both kinds of LIV where they are asked for.
+void expect_whole(const Space& space, const Genome& genome) {
+  ASSERT_EQ(genome.depth(), space.depth);
+  ASSERT_TRUE(findings(*space.catalogue, genome).empty()) << to_text(genome);
+  ASSERT_FALSE(has_lonely_group(genome)) << to_text(genome);
+  ASSERT_TRUE(!space.require_mixer_and_map || mixes_and_maps(*space.catalogue, genome)) << to_text(genome);
+}
+
+Genome garbage(std::size_t depth, Stream& stream) {
+  std::vector<std::int16_t> genes(genes_per_liv * depth);
+  const bool wild = stream.chance(0.1);
+  for (auto& gene : genes) gene = static_cast<std::int16_t>(wild ? stream() : stream.below(12));
+  return from_genes(genes);
+}
+
+// A million genomes.
+TEST(Variation, WhateverIsSampledCrossedMutatedAndRepairedIsValid) {
+  Stream stream(1, Purpose::test);
+  for (int i = 0; i < 350'000; ++i) {
+    Space space;
+    space.require_mixer_and_map = stream.chance(0.7);
+    space.depth = (space.require_mixer_and_map ? 2 : 1) + stream.below(8);
+    const auto a = sample(space, stream);
+    expect_whole(space, a);
+    const auto b = repair(space, garbage(space.depth, stream), stream);
+    expect_whole(space, b);
+    const auto points = static_cast<int>(stream.below(genes_per_liv * space.depth));
+    const auto child = repair(space, mutate(space, crossover(a, b, points, stream), stream.uniform(), stream), stream);
+    expect_whole(space, child);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Sample, DrawsClassesEvenly) {
+  Stream stream(2, Purpose::test);
+  Space space;
+  space.require_mixer_and_map = false;
+  std::map<int, int> counts;
+  constexpr int draws = 20000;
+  for (int i = 0; i < draws; ++i) {
+    for (const auto& liv : sample(space, stream).livs) ++counts[liv.liv_class];
+  }
+  ASSERT_EQ(counts.size(), liquid.classes().size());
+  for (const auto& [id, count] : counts) EXPECT_NEAR(count / (6.0 * draws), 0.2, 0.006) << id;
+}
+
+TEST(Sample, IsAFunctionOfTheStream) {
+  const Space space;
+  Stream a(3, Purpose::sample, 5), b(3, Purpose::sample, 5), c(3, Purpose::sample, 6);
+  const auto genome = sample(space, a);
+  EXPECT_EQ(genome, sample(space, b));
+  EXPECT_NE(genome, sample(space, c));
+}
+
+TEST(Repair, LeavesValidGenomesAloneAndDrawsNothing) {
+  Stream stream(4, Purpose::test);
+  const Space space;
+  for (int i = 0; i < 2000; ++i) {
+    const auto genome = sample(space, stream);
+    Repairs repairs;
+    Stream used(9, Purpose::repair), fresh(9, Purpose::repair);
+    EXPECT_EQ(repair(space, genome, used, &repairs), genome);
+    EXPECT_EQ(repairs, Repairs{});
+    EXPECT_EQ(used(), fresh());
+  }
+}
+
+TEST(Repair, CountsEachReason) {
+  Space space;
+  space.depth = 4;
+  const auto counts = [&](std::string_view text) {
+    Stream stream(1, Purpose::repair);
+    Repairs repairs;
+    repair(space, parse_genome(text), stream, &repairs);
+    return repairs;
+  };
+  EXPECT_EQ(counts("11111-81111-41111-61111"), (Repairs{0, 0, 0, 0, 0}));
+  EXPECT_EQ(counts("21111-81111-41111-71111"), (Repairs{2, 0, 0, 0, 0}));
+  EXPECT_EQ(counts("13111-81101-41111-61111"), (Repairs{0, 2, 0, 0, 0}));
+  EXPECT_EQ(counts("11111-81111-41111-61211"), (Repairs{0, 0, 0, 1, 0}));
+  EXPECT_EQ(counts("11112-81111-41211-61111"), (Repairs{0, 0, 0, 2, 0}));
+  EXPECT_EQ(counts("11111-41111-41111-61111"), (Repairs{0, 0, 0, 0, 1}));
+  EXPECT_EQ(counts("81111-81111-81111-81111"), (Repairs{0, 0, 0, 0, 1}));
+  EXPECT_EQ(counts("81113-81114-41111-61111").illegal_strategy, 2u);
+  EXPECT_EQ(counts("81113-81114-41111-61111").illegal_integer, 0u);
+}
+
+TEST(Repair, OfCompositionMendsTheSharingItBreaks) {
+  // Two LIVs share in each way; whichever changes its class leaves a lonely partner or brings an illegal strategy.
+  Space space;
+  space.depth = 2;
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    Stream stream(i, Purpose::repair);
+    expect_whole(space, repair(space, parse_genome("11214-11214"), stream));
+    expect_whole(space, repair(space, parse_genome("81212-81212"), stream));
+  }
+}
+
+TEST(Crossover, TakesEveryGeneFromAParentAndSwitchesAtEachPoint) {
+  Stream stream(6, Purpose::test);
+  const auto a = from_genes(std::vector<std::int16_t>(30, 1)), b = from_genes(std::vector<std::int16_t>(30, 2));
+  for (int points = 0; points < 30; ++points) {
+    for (int i = 0; i < 50; ++i) {
+      const auto genes = to_genes(crossover(a, b, points, stream));
+      EXPECT_EQ(genes[0], 1) << "the child begins with the first parent";
+      int switches = 0;
+      for (std::size_t g = 1; g < genes.size(); ++g) switches += genes[g] != genes[g - 1];
+      EXPECT_EQ(switches, points);
+    }
+  }
+}
+
+TEST(Crossover, ChoosesCutPointsEvenly) {
+  Stream stream(7, Purpose::test);
+  const auto a = from_genes(std::vector<std::int16_t>(10, 1)), b = from_genes(std::vector<std::int16_t>(10, 2));
+  std::map<std::set<std::size_t>, int> pairs;
+  constexpr int draws = 36000;
+  for (int i = 0; i < draws; ++i) {
+    const auto genes = to_genes(crossover(a, b, 2, stream));
+    std::set<std::size_t> cuts;
+    for (std::size_t g = 1; g < genes.size(); ++g) {
+      if (genes[g] != genes[g - 1]) cuts.insert(g);
+    }
+    ++pairs[cuts];
+  }
+  ASSERT_EQ(pairs.size(), 36u);  // 9 over 2
+  double chi_squared = 0;
+  for (const auto& [cuts, count] : pairs) chi_squared += std::pow(count - draws / 36.0, 2) / (draws / 36.0);
+  EXPECT_LT(chi_squared, 66.6);  // 99.9 % point at 35 degrees of freedom
+}
+
+TEST(Mutate, ChangesNothingAtZeroAndEveryGeneAtOne) {
+  Stream stream(8, Purpose::test);
+  const Space space;
+  for (int i = 0; i < 2000; ++i) {
+    const auto genome = sample(space, stream);
+    int changed = -1;
+    EXPECT_EQ(mutate(space, genome, 0, stream, &changed), genome);
+    EXPECT_EQ(changed, 0);
+    const auto mutant = mutate(space, genome, 1, stream, &changed);
+    EXPECT_EQ(changed, distance(genome, mutant));
+    const auto before = to_genes(genome), after = to_genes(mutant);
+    for (std::size_t g = 0; g < before.size(); ++g) EXPECT_NE(before[g], after[g]);
+  }
+}
+
+TEST(Mutate, HitsEachGeneWithItsProbabilityAndEachOtherValueAlike) {
+  Stream stream(9, Purpose::test);
+  const Space space;
+  const auto genome = parse_genome("11111-31111-41111-61111-81111-81111");
+  constexpr int draws = 40000;
+  std::vector<int> hits(30);
+  std::map<int, int> classes;
+  for (int i = 0; i < draws; ++i) {
+    const auto mutant = mutate(space, genome, 0.1, stream);
+    const auto before = to_genes(genome), after = to_genes(mutant);
+    for (std::size_t g = 0; g < 30; ++g) hits[g] += before[g] != after[g];
+    if (mutant.livs[2].liv_class != 4) ++classes[mutant.livs[2].liv_class];
+  }
+  for (const int count : hits) EXPECT_NEAR(count / double{draws}, 0.1, 0.007);
+  ASSERT_EQ(classes.size(), 4u);
+  for (const auto& [id, count] : classes) EXPECT_NEAR(count / (0.1 * draws), 0.25, 0.03) << id;
+}
+
+TEST(Distance, CountsDifferingGenes) {
+  EXPECT_EQ(distance(parse_genome("11111-81111"), parse_genome("11111-81111")), 0);
+  EXPECT_EQ(distance(parse_genome("11112-81111"), parse_genome("31111-82111")), 3);
+}
+
+TEST(RequireSearchable, RefusesSpacesWithoutAnyLegalGenome) {
+  Space space;
+  EXPECT_NO_THROW(require_searchable(space));
+  space.depth = 1;
+  EXPECT_THROW(require_searchable(space), UserError);
+  space.require_mixer_and_map = false;
+  EXPECT_NO_THROW(require_searchable(space));
+  space.depth = 0;
+  EXPECT_THROW(require_searchable(space), UserError);
+  const Catalogue mixers("mixers", {liquid.at("SA-1")}, {liquid.featurizer_of(liquid.at("SA-1"))});
+  const Catalogue maps("maps", {liquid.at("GMemless")}, {liquid.featurizer_of(liquid.at("GMemless"))});
+  for (const auto* catalogue : {&mixers, &maps}) {
+    EXPECT_THROW(require_searchable({catalogue, 4, true}), UserError);
+    EXPECT_NO_THROW(require_searchable({catalogue, 4, false}));
+  }
+}
+
+TEST(Sample, OfOneClassStillWorks) {
+  const Catalogue maps("maps", {liquid.at("GMemless")}, {liquid.featurizer_of(liquid.at("GMemless"))});
+  const Space space{&maps, 5, false};
+  Stream stream(10, Purpose::test);
+  for (int i = 0; i < 1000; ++i)
+    expect_whole(space, repair(space, mutate(space, sample(space, stream), 0.5, stream), stream));
+}
+
+}  // namespace
+}  // namespace starling::genome

@@ -1,0 +1,300 @@
+// Time of every kernel in float on one thread, beside a floor measured on the same machine in the same run: the larger of
+// bytes / (bandwidth of memcpy over the same footprint) and operations / (peak of multiply-add at the level in use). `x_floor` is the ratio.
+// An exponential counts as 20 operations (ten multiply-adds). Set STARLING_KERNEL_LEVEL=0, 1, 2 for a lower level.
+#include <starling/kernels/adamw.hpp>
+#include <starling/kernels/attention.hpp>
+#include <starling/kernels/cross_entropy.hpp>
+#include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/rms_norm.hpp>
+#include <starling/kernels/rope.hpp>
+#include <starling/kernels/selective_scan.hpp>
+#include <starling/kernels/short_conv.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <vector>
+
+namespace {
+
+using namespace starling::kernels;
+using Floats = std::vector<float>;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t batch = 4;
+constexpr double flops_of_exp = 20;
+
+Floats filled(std::int64_t count, float scale = 1) {
+  Floats values(static_cast<std::size_t>(count));
+  std::uint32_t state = 12345;
+  for (float& x : values) {
+    state = state * 1664525u + 1013904223u;
+    x = scale * (static_cast<float>(state >> 8) / 8388608.0f - 1);
+  }
+  return values;
+}
+
+/// Best rate of several runs of `work`, which does `amount` of something, per second.
+template <class Work>
+double best_rate(double amount, Work work) {
+  double best = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto begin = Clock::now();
+    work();
+    best = std::max(best, amount / std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  return best;
+}
+
+template <int bytes>
+struct Vector {
+  typedef float Type __attribute__((vector_size(bytes)));
+};
+
+template <int bytes>
+[[gnu::always_inline]] inline float multiply_adds(int rounds) {
+  using Lanes = typename Vector<bytes>::Type;
+  Lanes sums[12];
+  for (int k = 0; k < 12; ++k) sums[k] = Lanes{} + static_cast<float>(k);
+  const Lanes factor = Lanes{} + 0.999f;
+  const Lanes addend = Lanes{} + 0.001f;
+  for (int r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+    for (int k = 0; k < 12; ++k) sums[k] = sums[k] * factor + addend;
+  for (int k = 1; k < 12; ++k) sums[0] += sums[k];
+  return sums[0][0];
+}
+
+#if defined(__x86_64__)
+[[gnu::target("arch=x86-64-v4")]] float multiply_adds_v4(int rounds) { return multiply_adds<64>(rounds); }
+[[gnu::target("arch=x86-64-v3")]] float multiply_adds_v3(int rounds) { return multiply_adds<32>(rounds); }
+#endif
+float multiply_adds_baseline(int rounds) { return multiply_adds<16>(rounds); }
+
+double peak_flops() {
+  static const double peak = [] {
+    constexpr int rounds = 100000;
+    float (*work)(int) = multiply_adds_baseline;
+    double lanes = 4;
+#if defined(__x86_64__)
+    if (active_level() == Level::v3) work = multiply_adds_v3, lanes = 8;
+    if (active_level() == Level::v4) work = multiply_adds_v4, lanes = 16;
+#endif
+    return best_rate(rounds * 12.0 * 2 * lanes, [&] { benchmark::DoNotOptimize(work(rounds)); });
+  }();
+  return peak;
+}
+
+/// Bytes read and written per second by memcpy where source and destination together have this footprint.
+double copy_bandwidth(double footprint) {
+  static std::map<int, double> known;
+  const int magnitude = std::max(14, static_cast<int>(std::log2(footprint)));
+  const auto found = known.find(magnitude);
+  if (found != known.end()) return found->second;
+  const std::size_t half = std::size_t{1} << (magnitude - 1);
+  std::vector<char> from(half, 1), to(half);
+  const double rate = best_rate(2.0 * static_cast<double>(half), [&] {
+    std::memcpy(to.data(), from.data(), half);
+    benchmark::ClobberMemory();
+  });
+  return known[magnitude] = rate;
+}
+
+template <class Work>
+void measure(benchmark::State& state, double bytes, double flops, Work work) {
+  const double floor = std::max(bytes / copy_bandwidth(bytes), flops / peak_flops());
+  work();
+  const auto begin = Clock::now();
+  for (auto _ : state) {
+    work();
+    benchmark::ClobberMemory();
+  }
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(state.iterations());
+  state.counters["GB/s"] = bytes / seconds * 1e-9;
+  state.counters["GFLOP/s"] = flops / seconds * 1e-9;
+  state.counters["floor_ms"] = floor * 1e3;
+  state.counters["x_floor"] = seconds / floor;
+}
+
+void rms_norm(benchmark::State& state) {
+  const std::int64_t rows = batch * state.range(0), width = state.range(1);
+  const double count = static_cast<double>(rows * width);
+  Floats x = filled(rows * width), weight = filled(width), y(x.size()), dx(x.size()), dweight(weight.size()), inverse(rows);
+  measure(state, count * 4 * 5, count * 12, [&] {
+    rms_norm_forward(RmsNormForward<float>{x.data(), weight.data(), y.data(), inverse.data(), rows, width, 1e-5f});
+    rms_norm_backward(
+        RmsNormBackward<float>{x.data(), weight.data(), inverse.data(), y.data(), dx.data(), dweight.data(), rows, width});
+  });
+}
+
+void gated_unit(benchmark::State& state, Gate gate) {
+  const std::int64_t rows = batch * state.range(0), width = state.range(1) * 8 / 3;
+  const double count = static_cast<double>(rows * width);
+  Floats g = filled(rows * width, 3), v = filled(rows * width), y(g.size()), dg(g.size()), dv(g.size());
+  const double exps = gate == Gate::relu ? 0 : gate == Gate::silu ? 2 : 3;
+  measure(state, count * 4 * 8, count * (10 + exps * flops_of_exp), [&] {
+    gated_unit_forward(GatedUnitForward<float>{g.data(), v.data(), y.data(), rows, width, width, width, width, gate});
+    gated_unit_backward(GatedUnitBackward<float>{g.data(), v.data(), y.data(), dg.data(), dv.data(), rows, width, width, width, width, width,
+                                                 width, gate});
+  });
+}
+
+void short_conv(benchmark::State& state) {
+  const std::int64_t length = state.range(0), width = state.range(1), taps = 4;
+  const double count = static_cast<double>(batch * length * width);
+  Floats x = filled(batch * length * width), weight = filled(width * taps), y(x.size()), dx(x.size()), dweight(weight.size());
+  measure(state, count * 4 * 5, count * (8.0 * taps + 2 * flops_of_exp), [&] {
+    short_conv_forward(ShortConvForward<float>{x.data(), weight.data(), nullptr, y.data(), nullptr, batch, length, width, taps, width, width,
+                                               ShortConvActivation::silu});
+    short_conv_backward(ShortConvBackward<float>{x.data(), weight.data(), nullptr, y.data(), dx.data(), dweight.data(), batch, length, width,
+                                                 taps, width, width, width, ShortConvActivation::silu});
+  });
+}
+
+void selective_scan(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), states = 16, tokens = batch * length;
+  Floats v = filled(tokens * width), delta = filled(tokens * width), bias = filled(width), a_log = filled(width * states),
+         b = filled(tokens * states), c = filled(tokens * states), skip = filled(width), z = filled(tokens * width);
+  Floats y(v.size()), checkpoints(scan_checkpoint_elements(batch, length, width, states));
+  Floats dv(v.size()), ddelta(v.size()), dbias(bias.size()), da_log(a_log.size()), db(b.size()), dc(c.size()), dskip(width), dz(v.size());
+  const SelectiveScanForward<float> forward{
+      .v = v.data(), .delta = delta.data(), .bias = bias.data(), .a_log = a_log.data(), .b = b.data(), .c = c.data(), .skip = skip.data(),
+      .z = z.data(), .y = y.data(), .checkpoints = checkpoints.data(), .batch = batch, .length = length, .width = width, .states = states,
+      .v_stride = width, .delta_stride = width, .b_stride = states, .c_stride = states, .z_stride = width, .y_stride = width};
+  const SelectiveScanBackward<float> back{
+      .v = v.data(), .delta = delta.data(), .bias = bias.data(), .a_log = a_log.data(), .b = b.data(), .c = c.data(), .skip = skip.data(),
+      .z = z.data(), .checkpoints = checkpoints.data(), .dy = y.data(), .dv = dv.data(), .ddelta = ddelta.data(), .dbias = dbias.data(),
+      .da_log = da_log.data(), .db = db.data(), .dc = dc.data(), .dskip = dskip.data(), .dz = dz.data(), .batch = batch, .length = length,
+      .width = width, .states = states, .v_stride = width, .delta_stride = width, .b_stride = states, .c_stride = states, .z_stride = width,
+      .dy_stride = width, .dv_stride = width, .ddelta_stride = width, .db_stride = states, .dc_stride = states, .dz_stride = width};
+  const double count = static_cast<double>(tokens * width);
+  const double updates = count * static_cast<double>(states);
+  const double flops = updates * (flops_of_exp + 6) + (backward ? updates * (flops_of_exp + 21) : 0);
+  selective_scan_forward(forward);
+  measure(state, count * 4 * (backward ? 12 : 4), flops, [&] {
+    selective_scan_forward(forward);
+    if (backward) selective_scan_backward(back);
+  });
+}
+
+void rotary(benchmark::State& state) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  Floats x = filled(batch * length * width), y(x.size()), cosine(length * head / 2), sine(cosine.size());
+  rope_table(cosine.data(), sine.data(), 0, length, head);
+  const double count = static_cast<double>(batch * length * width);
+  measure(state, count * 8, count * 3, [&] {
+    rope(Rope<float>{x.data(), y.data(), cosine.data(), sine.data(), batch, length, heads, head, length * width, width, head, length * width,
+                     width, head, false});
+  });
+}
+
+void cross_entropy_bytes(benchmark::State& state) {
+  const std::int64_t rows = batch * state.range(0), vocabulary = 256;
+  Floats logits = filled(rows * vocabulary, 4), gradient(logits.size());
+  std::vector<std::int64_t> targets(rows);
+  for (std::int64_t r = 0; r < rows; ++r) targets[r] = r % vocabulary;
+  const double count = static_cast<double>(rows * vocabulary);
+  measure(state, count * 8, count * (flops_of_exp + 4), [&] {
+    cross_entropy(CrossEntropy<float>{.logits = logits.data(), .targets = targets.data(), .dlogits = gradient.data(), .rows = rows,
+                                      .vocabulary = vocabulary, .logits_stride = vocabulary, .dlogits_stride = vocabulary});
+  });
+}
+
+void attention(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head);
+  Floats q = filled(batch * length * width), k = q, v = q, out(q.size()), lse(batch * heads * length), dq(q.size()), dk(q.size()), dv(q.size());
+  const float scale = 1 / std::sqrt(static_cast<float>(head));
+  const double pairs = static_cast<double>(batch * heads * length) * static_cast<double>(length + 1) / 2;
+  const double bytes = static_cast<double>(q.size()) * 4 * (backward ? 12 : 4);
+  const double products = pairs * 2 * static_cast<double>(head);
+  measure(state, bytes, products * (backward ? 7 : 2) + pairs * flops_of_exp * (backward ? 2 : 1), [&] {
+    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), lse.data(), s, s, s, s, batch, heads, heads, heads,
+                                              length, length, head, head, 0, scale});
+    if (backward)
+      attention_backward(AttentionBackward<float>{q.data(), k.data(), v.data(), out.data(), lse.data(), out.data(), dq.data(), dk.data(),
+                                                  dv.data(), s, s, s, s, s, s, s, s, batch, heads, heads, heads, length, length, head, head,
+                                                  0, scale});
+  });
+}
+
+void attention_step(benchmark::State& state) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head), one = contiguous_heads(1, heads, head);
+  Floats q = filled(batch * width), k = filled(batch * length * width), v = k, out(q.size());
+  const double count = static_cast<double>(batch * length * width);
+  measure(state, count * 8, count * 4, [&] {
+    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), nullptr, one, s, s, one, batch, heads, heads, heads,
+                                              1, length, head, head, 0, 0.2f});
+  });
+}
+
+void adamw_step(benchmark::State& state) {
+  const std::int64_t count = state.range(0);
+  Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
+  measure(state, static_cast<double>(count) * 4 * 7, static_cast<double>(count) * 14, [&] {
+    adamw(AdamW<float>{.parameter = p.data(), .gradient = g.data(), .first = m.data(), .second = v.data(), .count = count, .step = 10,
+                       .learning_rate = 1e-3, .weight_decay = 0.1});
+  });
+}
+
+void squares(benchmark::State& state) {
+  const std::int64_t count = state.range(0);
+  const Floats x = filled(count);
+  measure(state, static_cast<double>(count) * 4, static_cast<double>(count) * 4,
+          [&] { benchmark::DoNotOptimize(sum_of_squares(x.data(), count)); });
+}
+
+void diagonal(benchmark::State& state) {
+  const std::int64_t length = state.range(0), width = state.range(1);
+  Floats a = filled(batch * length * width, 0.9f), b = filled(batch * length * width), h(a.size()), da(a.size()), db(a.size());
+  const double count = static_cast<double>(batch * length * width);
+  measure(state, count * 4 * 8, count * 6, [&] {
+    diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), batch, length, width});
+    diagonal_scan_backward(
+        DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, batch, length, width});
+  });
+}
+
+void sizes(benchmark::internal::Benchmark* b) {
+  b->ArgNames({"T", "d"})->Unit(benchmark::kMillisecond);
+  for (int length : {256, 512, 1024})
+    for (int width : {96, 128, 256}) b->Args({length, width});
+}
+
+BENCHMARK(rms_norm)->Apply(sizes);
+BENCHMARK_CAPTURE(gated_unit, silu, Gate::silu)->Apply(sizes);
+BENCHMARK_CAPTURE(gated_unit, gelu, Gate::gelu)->Apply(sizes);
+BENCHMARK_CAPTURE(gated_unit, relu, Gate::relu)->Apply(sizes);
+BENCHMARK(short_conv)->Apply(sizes);
+BENCHMARK_CAPTURE(selective_scan, forward, false)->Apply(sizes);
+BENCHMARK_CAPTURE(selective_scan, both, true)->Apply(sizes);
+BENCHMARK(rotary)->Apply(sizes);
+BENCHMARK(cross_entropy_bytes)->ArgName("T")->Arg(256)->Arg(1024)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(attention, forward, false)->Apply(sizes);
+BENCHMARK_CAPTURE(attention, both, true)->Apply(sizes);
+BENCHMARK(attention_step)->Apply(sizes);
+BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
+BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
+BENCHMARK(diagonal)->Apply(sizes);
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (const char* wanted = std::getenv("STARLING_KERNEL_LEVEL")) {
+    const auto levels = supported_levels();
+    force_level(levels[std::min(levels.size() - 1, static_cast<std::size_t>(std::atoi(wanted)))]);
+  }
+  benchmark::AddCustomContext("level", level_name(active_level()));
+  benchmark::AddCustomContext("peak GFLOP/s", std::to_string(peak_flops() * 1e-9));
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}

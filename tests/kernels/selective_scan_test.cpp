@@ -1,0 +1,125 @@
+#include "support.hpp"
+
+namespace starling::kernels {
+namespace {
+
+class SelectiveScan : public AtEachLevel {};
+
+struct Shape {
+  std::int64_t batch;
+  std::int64_t length;
+  std::int64_t width;
+  std::int64_t states;
+  bool optional = true;  // bias, skip, z and an initial state are given
+  std::int64_t stride() const { return width + 2; }
+};
+
+template <class T, class Engine>
+Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
+  const auto get = [&](const char* name) { return as<T>(in.at(name)); };
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
+             z = get("z"), initial = get("initial"), dy = get("dy");
+  const auto like = [](const std::vector<T>& x) { return std::vector<T>(x.size(), T(0)); };
+  std::vector<T> y = like(v), final = like(initial);
+  std::vector<T> checkpoints(scan_checkpoint_elements(s.batch, s.length, s.width, s.states));
+  const auto given = [&](const std::vector<T>& x) { return s.optional ? x.data() : nullptr; };
+  engine(SelectiveScanForward<T>{.v = v.data(), .delta = delta.data(), .bias = given(bias), .a_log = a_log.data(), .b = b.data(),
+                                 .c = c.data(), .skip = given(skip), .z = given(z), .initial = given(initial), .y = y.data(),
+                                 .final = final.data(), .checkpoints = checkpoints.data(), .batch = s.batch, .length = s.length,
+                                 .width = s.width, .states = s.states, .v_stride = s.stride(), .delta_stride = s.stride(),
+                                 .b_stride = 2 * s.states, .c_stride = 2 * s.states, .z_stride = s.stride(), .y_stride = s.stride()});
+  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b), dc = like(c),
+                 dskip = like(skip), dz = like(z);
+  engine(SelectiveScanBackward<T>{
+      .v = v.data(), .delta = delta.data(), .bias = given(bias), .a_log = a_log.data(), .b = b.data(), .c = c.data(), .skip = given(skip),
+      .z = given(z), .checkpoints = checkpoints.data(), .dy = dy.data(), .dv = dv.data(), .ddelta = ddelta.data(),
+      .dbias = s.optional ? dbias.data() : nullptr, .da_log = da_log.data(), .db = db.data(), .dc = dc.data(),
+      .dskip = s.optional ? dskip.data() : nullptr, .dz = s.optional ? dz.data() : nullptr, .batch = s.batch, .length = s.length,
+      .width = s.width, .states = s.states, .v_stride = s.stride(), .delta_stride = s.stride(), .b_stride = 2 * s.states,
+      .c_stride = 2 * s.states, .z_stride = s.stride(), .dy_stride = s.stride(), .dv_stride = s.stride(), .ddelta_stride = s.stride(),
+      .db_stride = 2 * s.states, .dc_stride = 2 * s.states, .dz_stride = s.stride()});
+  Arrays out{{"y", numbers_of(y)},       {"final", numbers_of(final)},   {"checkpoints", numbers_of(checkpoints)},
+             {"dv", numbers_of(dv)},     {"ddelta", numbers_of(ddelta)}, {"da_log", numbers_of(da_log)},
+             {"db", numbers_of(db)},     {"dc", numbers_of(dc)}};
+  if (s.optional) {
+    out["dbias"] = numbers_of(dbias);
+    out["dskip"] = numbers_of(dskip);
+    out["dz"] = numbers_of(dz);
+  }
+  return out;
+}
+
+Arrays inputs(const Shape& s) {
+  Stream stream = test_stream(static_cast<std::uint64_t>(s.length * 1000 + s.width * 10 + s.states));
+  const std::int64_t tokens = s.batch * s.length;
+  return {{"v", normal_numbers(stream, tokens * s.stride())},
+          {"delta", normal_numbers(stream, tokens * s.stride())},
+          {"bias", normal_numbers(stream, s.width)},
+          {"a_log", normal_numbers(stream, s.width * s.states)},
+          {"b", normal_numbers(stream, tokens * 2 * s.states)},
+          {"c", normal_numbers(stream, tokens * 2 * s.states)},
+          {"skip", normal_numbers(stream, s.width)},
+          {"z", normal_numbers(stream, tokens * s.stride())},
+          {"initial", normal_numbers(stream, s.batch * s.width * s.states)},
+          {"dy", normal_numbers(stream, tokens * s.stride())}};
+}
+
+TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
+  const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},  {2, 5, 7, 3, false}, {1, 63, 16, 16}, {2, 64, 5, 16, false},
+                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20}};
+  for (const Shape& s : shapes) {
+    const Arrays in = inputs(s);
+    const Arrays expected = run_case<double>(s, in, naive);
+    expect_close(run_case<float>(s, in, kernel), expected, 3e-5);
+    expect_close(run_case<double>(s, in, kernel), expected, 1e-11);
+  }
+}
+
+TEST_P(SelectiveScan, GradientsAreCentralDifferences) {
+  for (const Shape& s : {Shape{2, 5, 3, 16}, Shape{1, 6, 3, 3, false}})
+    expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs(s), "y", "dy");
+}
+
+TEST_P(SelectiveScan, StepsWithACarriedStateGiveTheWholeSequence) {
+  const Shape s{1, 70, 18, 16};
+  const Arrays in = inputs(s);
+  const auto get = [&](const char* name) { return as<float>(in.at(name)); };
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
+             z = get("z");
+  std::vector<float> state = get("initial"), y(v.size(), 0.0f);
+  for (std::int64_t t = 0; t < s.length; ++t)
+    selective_scan_forward(SelectiveScanForward<float>{
+        .v = v.data() + t * s.stride(), .delta = delta.data() + t * s.stride(), .bias = bias.data(), .a_log = a_log.data(),
+        .b = b.data() + t * 32, .c = c.data() + t * 32, .skip = skip.data(), .z = z.data() + t * s.stride(), .initial = state.data(),
+        .y = y.data() + t * s.stride(), .final = state.data(), .batch = 1, .length = 1, .width = s.width, .states = 16,
+        .v_stride = s.stride(), .delta_stride = s.stride(), .b_stride = 32, .c_stride = 32, .z_stride = s.stride(),
+        .y_stride = s.stride()});
+  const Arrays whole = run_case<float>(s, in, kernel);
+  EXPECT_EQ(numbers_of(y), whole.at("y"));
+  EXPECT_EQ(numbers_of(state), whole.at("final"));
+}
+
+TEST_P(SelectiveScan, ANaNReachesItsChannelFromItsTokenOn) {
+  const Shape s{1, 40, 20, 16};
+  Arrays in = inputs(s);
+  in.at("v")[17 * s.stride() + 6] = not_a_number;
+  const Numbers y = run_case<float>(s, in, kernel).at("y");
+  for (std::int64_t i = 0; i < 40 * s.stride(); ++i)
+    EXPECT_EQ(std::isnan(y[i]), i % s.stride() == 6 && i / s.stride() >= 17) << i;
+}
+
+TEST_P(SelectiveScan, ExtremeStepsForgetOrKeepWithoutNaN) {
+  const Shape s{1, 80, 4, 16};
+  Arrays in = inputs(s);
+  for (std::size_t i = 0; i < in.at("delta").size(); ++i) in.at("delta")[i] = i % 3 == 0 ? 500 : -500;
+  for (double& x : in.at("a_log")) x += 3;
+  const Arrays out = run_case<float>(s, in, kernel);
+  expect_close(out, run_case<double>(s, in, naive), 1e-4);
+  for (const auto& [name, numbers] : out)
+    for (double x : numbers) ASSERT_TRUE(std::isfinite(x)) << name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, SelectiveScan, ::testing::ValuesIn(supported_levels()), level_label);
+
+}  // namespace
+}  // namespace starling::kernels

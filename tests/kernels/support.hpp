@@ -1,0 +1,116 @@
+// What the tests of kernels share. A test names its arrays, runs the same case through the kernel in float and in double and through the
+// reference, and compares the outputs by name.
+#pragma once
+
+#include "reference.hpp"
+
+#include <starling/base/random.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace starling::kernels {
+
+using Numbers = std::vector<double>;
+using Arrays = std::map<std::string, Numbers>;
+
+inline Stream test_stream(std::uint64_t index) { return Stream(7, Purpose::test, index); }
+
+inline Numbers normal_numbers(Stream& stream, std::int64_t count, double scale = 1) {
+  Numbers numbers(static_cast<std::size_t>(count));
+  // Representable in float, so that float and double kernels see the same inputs.
+  for (double& x : numbers) x = static_cast<float>(scale * stream.normal());
+  return numbers;
+}
+
+template <class T>
+std::vector<T> as(const Numbers& numbers) {
+  return std::vector<T>(numbers.begin(), numbers.end());
+}
+
+template <class T>
+Numbers numbers_of(const std::vector<T>& values) {
+  return Numbers(values.begin(), values.end());
+}
+
+/// Runs a kernel at the active level, or the reference.
+inline constexpr auto kernel = [](const auto& arguments) { dispatch(arguments); };
+inline constexpr auto naive = [](const auto& arguments) { reference::run(arguments); };
+
+/// |found − expected| ≤ tolerance · (|expected| + root mean square of the array + 0.1), element by element; NaN equals NaN. The last term is
+/// for arrays that are zero but for cancellation, at inputs of size 1.
+inline void expect_close(const Numbers& found, const Numbers& expected, double tolerance, const std::string& name) {
+  ASSERT_EQ(found.size(), expected.size()) << name;
+  double squares = 0;
+  for (double x : expected) squares += x * x;
+  const double typical = std::sqrt(squares / static_cast<double>(expected.size() + 1));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (std::isnan(expected[i]) && std::isnan(found[i])) continue;
+    ASSERT_LE(std::abs(found[i] - expected[i]), tolerance * (std::abs(expected[i]) + typical + 0.1))
+        << name << "[" << i << "]: found " << found[i] << ", expected " << expected[i];
+  }
+}
+
+inline void expect_close(const Arrays& found, const Arrays& expected, double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, numbers] : expected) expect_close(found.at(name), numbers, tolerance, name);
+}
+
+/// The gradient "dX" of every array "X" among the inputs that has one, against central differences of Σ output · upstream, in double.
+inline void expect_gradients(const std::function<Arrays(const Arrays&)>& run, Arrays inputs, const std::string& output,
+                             const std::string& upstream, double tolerance = 1e-6) {
+  const Arrays found = run(inputs);
+  const auto objective = [&] {
+    const Numbers y = run(inputs).at(output);
+    double total = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) total += y[i] * inputs.at(upstream)[i];
+    return total;
+  };
+  constexpr double step = 1e-5;
+  int checked = 0;
+  for (auto& [name, numbers] : inputs) {
+    const auto gradient = found.find("d" + name);
+    if (gradient == found.end()) continue;
+    ++checked;
+    Numbers expected;
+    for (double& x : numbers) {
+      const double kept = x;
+      x = kept + step;
+      const double above = objective();
+      x = kept - step;
+      const double below = objective();
+      x = kept;
+      expected.push_back((above - below) / (2 * step));
+    }
+    expect_close(gradient->second, expected, tolerance, "d" + name);
+  }
+  EXPECT_GT(checked, 0);
+}
+
+/// Runs each test at every level of the machine.
+class AtEachLevel : public ::testing::TestWithParam<Level> {
+ protected:
+  void SetUp() override { force_level(GetParam()); }
+  void TearDown() override { force_level(supported_levels().back()); }
+};
+
+inline std::string level_label(const ::testing::TestParamInfo<Level>& info) {
+  switch (info.param) {
+    case Level::baseline: return "baseline";
+    case Level::v3: return "v3";
+    case Level::v4: return "v4";
+  }
+  return "unknown";
+}
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace starling::kernels

@@ -1,0 +1,264 @@
+// The whole model against its equations: logits, gradients, loss, causality, initial weights.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <c10/core/GradMode.h>
+
+#include <bit>
+#include <set>
+#include <stdexcept>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/baselines.hpp>
+#include <starling/genome/variation.hpp>
+#include <starling/model/model.hpp>
+
+#include "model_support.hpp"
+#include "torch_support.hpp"
+
+namespace starling::model {
+namespace {
+
+using reference::largest_difference;
+
+const auto& catalogue = genome::Catalogue::liquid();
+constexpr genome::Dimensions tiny{.width = 16, .length = 9, .vocabulary = 11};
+
+Model make(const genome::Genome& genome, at::ScalarType dtype = at::kDouble, std::uint64_t seed = 5,
+           genome::Dimensions dimensions = tiny) {
+  return {catalogue, genome, dimensions, seed, Model::Initialization::glorot, dtype};
+}
+
+/// Weights far from their gentle start, so that errors show.
+void stir(const Model& model, std::uint64_t seed) {
+  Stream stream(seed, Purpose::test);
+  const c10::NoGradGuard no_gradient;
+  for (const auto& parameter : model.parameters()) {
+    parameter.value.add_(reference::random_tensor(parameter.value.sizes().vec(), stream, 0.2));
+  }
+}
+
+std::vector<std::int64_t> row(const at::Tensor& tokens, std::int64_t sequence) {
+  const auto* const values = tokens.data_ptr<std::int64_t>() + sequence * tokens.size(1);
+  return {values, values + tokens.size(1)};
+}
+
+void expect_reference(const genome::Genome& genome, std::size_t heads, genome::Dimensions dimensions) {
+  const auto model = make(genome, at::kDouble, 5, dimensions);
+  stir(model, 6);
+  const auto tokens = token_tensor(2, dimensions.length, dimensions.vocabulary, 7);
+  const auto logits = model.logits(tokens);
+  for (std::int64_t sequence = 0; sequence < 2; ++sequence) {
+    const auto expected = reference::to_tensor(reference_logits(genome, model, row(tokens, sequence), heads));
+    EXPECT_LT(largest_difference(logits.select(0, sequence), expected), 1e-9) << genome::to_text(genome);
+  }
+}
+
+TEST(Model, IsItsEquationsForTheBaselines) {
+  for (const auto* const name : {"transformer++", "striped-mamba"})
+    expect_reference(genome::baseline(catalogue, name, 6), 4, tiny);
+}
+
+TEST(Model, IsItsEquationsForEveryClassAndSharingStrategy) {
+  for (const auto& [name, genome] : sharing_genomes()) {
+    SCOPED_TRACE(name);
+    expect_reference(genome, 4, tiny);
+  }
+}
+
+TEST(Model, IsItsEquationsForRandomGenomes) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) expect_reference(random_genome(4 + seed % 7, seed), 4, tiny);
+}
+
+TEST(Model, HasTheNumberOfHeadsOfItsWidth) {
+  expect_reference(genome::baseline(catalogue, "transformer++", 2), 8, {.width = 512, .length = 5, .vocabulary = 3});
+}
+
+TEST(Model, HasTheGradientOfCentralDifferencesWhateverIsShared) {
+  std::vector<genome::Genome> genomes = {genome::baseline(catalogue, "striped-mamba", 4)};
+  for (std::uint64_t seed = 100; seed < 106; ++seed) genomes.push_back(random_genome(8, seed));
+  for (const auto& shared : sharing_genomes()) genomes.push_back(shared.genome);
+  const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 8);
+  const auto targets = token_tensor(2, tiny.length, tiny.vocabulary, 9);
+  for (const auto& genome : genomes) {
+    const auto model = make(genome);
+    stir(model, 10);
+    std::vector<at::Tensor> leaves;
+    for (const auto& parameter : model.parameters()) leaves.push_back(parameter.value);
+    const auto error = reference::check_gradients([&] { return model.loss(tokens, targets); }, leaves, 6);
+    EXPECT_LT(error.largest, 1e-7) << genome::to_text(genome);
+    EXPECT_GE(error.compared, static_cast<std::int64_t>(6 * leaves.size()));
+  }
+}
+
+TEST(Model, IsCausal) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const auto genome = random_genome(8, seed + 200);
+    const auto model = make(genome);
+    stir(model, seed);
+    const c10::NoGradGuard no_gradient;
+    const auto tokens = token_tensor(1, tiny.length, tiny.vocabulary, seed);
+    const auto before = model.logits(tokens);
+    for (std::int64_t t = 0; t < tiny.length; ++t) {
+      auto changed = tokens.clone();
+      changed.select(1, t).add_(1).remainder_(tiny.vocabulary);
+      const auto after = model.logits(changed);
+      EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0)
+          << genome::to_text(genome) << " token " << t;
+      EXPECT_GT(largest_difference(after.select(1, t), before.select(1, t)), 0.0);
+    }
+  }
+}
+
+TEST(Model, ComputesInFloatWhatItComputesInDouble) {
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const auto genome = random_genome(8, seed + 300);
+    const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, seed);
+    const auto exact = make(genome).logits(tokens);
+    EXPECT_LT(largest_difference(make(genome, at::kFloat).logits(tokens), exact), 1e-5);
+  }
+}
+
+TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
+  const auto model = make(genome::baseline(catalogue, "striped-mamba", 4));
+  stir(model, 1);
+  const auto tokens = token_tensor(2, 5, tiny.vocabulary, 2);
+  auto targets = token_tensor(2, 5, tiny.vocabulary, 3);
+  targets.select(1, 1).fill_(-100);
+  targets.select(1, 4).fill_(-100);
+  const auto log_probability = at::log_softmax(model.logits(tokens), -1);
+  double sum = 0;
+  for (int sequence = 0; sequence < 2; ++sequence) {
+    for (const int t : {0, 2, 3})
+      sum -= log_probability[sequence][t][targets[sequence][t].item<std::int64_t>()].item<double>();
+  }
+  EXPECT_NEAR(model.loss(tokens, targets).item<double>(), sum / 6, 1e-12);
+
+  const auto score = model.score(tokens, targets);
+  EXPECT_EQ(score.counted, 6);
+  EXPECT_NEAR(score.nats, sum, 1e-11);
+  EXPECT_TRUE(score.predictions.equal(log_probability.argmax(-1)));
+}
+
+TEST(Loss, BeforeTrainingIsThatOfAUniformGuess) {
+  const auto model = make(genome::baseline(catalogue, "transformer++", 6), at::kFloat, 5,
+                          {.width = 64, .length = 32, .vocabulary = 256});
+  const auto loss = model.loss(token_tensor(2, 32, 256, 1), token_tensor(2, 32, 256, 2));
+  EXPECT_NEAR(loss.item<double>(), std::log(256.0), 0.1);
+}
+
+TEST(Loss, RefusesATargetOutsideTheVocabulary) {
+  const auto model = make(genome::baseline(catalogue, "transformer++", 2));
+  const auto tokens = token_tensor(1, 4, tiny.vocabulary, 1);
+  EXPECT_THROW(model.loss(tokens, tokens + tiny.vocabulary), std::out_of_range);
+}
+
+TEST(Weights, AreTheSameBitsFromTheSameSeedAndOthersFromAnother) {
+  const auto genome = random_genome(8, 4);
+  const auto one = make(genome, at::kFloat, 17);
+  const auto same = make(genome, at::kFloat, 17);
+  const auto other = make(genome, at::kFloat, 18);
+  for (std::size_t i = 0; i < one.parameters().size(); ++i) {
+    EXPECT_TRUE(one.parameters()[i].value.equal(same.parameters()[i].value));
+  }
+  EXPECT_FALSE(one.parameters()[0].value.equal(other.parameters()[0].value));
+  const auto first = make(genome, at::kFloat, 17).loss(token_tensor(1, 5, 11, 1), token_tensor(1, 5, 11, 2));
+  const auto second = make(genome, at::kFloat, 17).loss(token_tensor(1, 5, 11, 1), token_tensor(1, 5, 11, 2));
+  EXPECT_TRUE(first.equal(second));
+}
+
+TEST(Weights, ArePinned) {
+  // Reckoned apart from this code: Philox and SplitMix64 in Python, the quantile by statistics.NormalDist.
+  const auto model = make(genome::baseline(catalogue, "striped-mamba", 4), at::kFloat, 1);
+  const auto bits = [&](const std::string& name) {
+    return std::bit_cast<std::uint32_t>(*parameter(model, name).data_ptr<float>());
+  };
+  EXPECT_EQ(bits("embedding"), 0xbc2e7fc2u);
+  EXPECT_EQ(bits("livs.0.bank.v"), 0xbf1cbeefu);
+}
+
+TEST(Weights, HaveStableNamesAndStandAtTheirOwner) {
+  genome::Genome genome = genome::parse_genome("11112-11112-81211-81211-41112-41114-61211");
+  const auto model = make(genome);
+  std::vector<std::string> names;
+  for (const auto& parameter : model.parameters()) names.push_back(parameter.name);
+  EXPECT_THAT(
+      names,
+      testing::ElementsAre(
+          "embedding",                                                                     //
+          "livs.0.norm", "livs.0.bank.q", "livs.0.bank.k", "livs.0.bank.v", "livs.0.out",  //
+          "livs.1.norm", "livs.1.bank.q", "livs.1.out",                                    //
+          "livs.2.norm", "livs.2.bank.gate", "livs.2.bank.value", "livs.2.out",            //
+          "livs.3.norm", "livs.3.out",                                                     //
+          "livs.4.norm", "livs.4.bank.v", "livs.4.bank.z", "livs.4.bank.B", "livs.4.bank.C", "livs.4.bank.A.down",
+          "livs.4.bank.A.up", "livs.4.bank.A.bias", "livs.4.bank.A.log", "livs.4.bank.v.taps", "livs.4.out", "livs.4.D",
+          "livs.5.norm", "livs.5.bank.v", "livs.5.bank.z", "livs.5.bank.B", "livs.5.bank.A.down", "livs.5.bank.A.up",
+          "livs.5.bank.A.bias", "livs.5.bank.A.log", "livs.5.bank.v.taps", "livs.5.out", "livs.5.D",        //
+          "livs.6.norm", "livs.6.bank.B", "livs.6.bank.C", "livs.6.bank.v", "livs.6.bank.K", "livs.6.out",  //
+          "norm"));
+}
+
+TEST(Weights, TakePartInEveryGradientOnce) {
+  const auto model = make(random_genome(8, 21));
+  model.loss(token_tensor(1, 6, 11, 1), token_tensor(1, 6, 11, 2)).backward();
+  std::set<const void*> seen;
+  for (const auto& parameter : model.parameters()) {
+    EXPECT_TRUE(seen.insert(parameter.value.data_ptr()).second) << parameter.name;
+    EXPECT_TRUE(parameter.value.is_leaf() && parameter.value.is_contiguous()) << parameter.name;
+    ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+    EXPECT_TRUE(parameter.value.grad().is_contiguous()) << parameter.name;
+    EXPECT_GT(parameter.value.grad().abs().max().item<double>(), 0.0) << parameter.name;
+  }
+}
+
+TEST(Weights, OfTwoBackwardPassesAddTheirGradients) {
+  const auto model = make(random_genome(6, 22));
+  const auto tokens = token_tensor(1, 6, 11, 1);
+  const auto targets = token_tensor(1, 6, 11, 2);
+  model.loss(tokens, targets).backward();
+  std::vector<at::Tensor> once;
+  for (const auto& parameter : model.parameters()) once.push_back(parameter.value.grad().clone());
+  model.loss(tokens, targets).backward();
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    EXPECT_LT(largest_difference(model.parameters()[i].value.grad(), once[i] * 2), 1e-12) << model.parameters()[i].name;
+  }
+}
+
+TEST(Weights, WithoutHeNormAreSmallerThanWithIt) {
+  const auto genome = genome::baseline(catalogue, "transformer++", 2);
+  const Model he(catalogue, genome, tiny, 3, Model::Initialization::he, at::kDouble);
+  const auto ratio = parameter(he, "livs.0.bank.q") / parameter(make(genome, at::kDouble, 3), "livs.0.bank.q");
+  EXPECT_LT((ratio - std::sqrt(2.0)).abs().max().item<double>(), 1e-12);
+}
+
+TEST(Model, RefusesAWidthWithoutALegalHeadSize) {
+  EXPECT_THROW(make(genome::baseline(catalogue, "transformer++", 2), at::kFloat, 1,
+                    {.width = 100, .length = 8, .vocabulary = 8}),
+               UserError);
+}
+
+TEST(Model, TrainsToFitASmallBatchWithPlainGradientSteps) {
+  for (const auto* const name : {"transformer++", "striped-mamba"}) {
+    const auto model = make(genome::baseline(catalogue, name, 4), at::kFloat);
+    const auto tokens = token_tensor(2, 8, 11, 1);
+    const auto targets = token_tensor(2, 8, 11, 2);
+    const double start = model.loss(tokens, targets).item<double>();
+    double end = start;
+    for (int step = 0; step < 150; ++step) {
+      const auto loss = model.loss(tokens, targets);
+      loss.backward();
+      end = loss.item<double>();
+      const c10::NoGradGuard no_gradient;
+      for (const auto& parameter : model.parameters()) {
+        parameter.value.sub_(parameter.value.grad(), 0.3);
+        parameter.value.mutable_grad() = at::Tensor();
+      }
+    }
+    EXPECT_LT(end, 0.5 * start) << name;
+  }
+}
+
+}  // namespace
+}  // namespace starling::model

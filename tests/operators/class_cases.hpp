@@ -1,0 +1,26 @@
+// The operator classes at test sizes: configuration, sharing strategies, reference.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <starling/operators/config.hpp>
+
+#include "reference.hpp"
+
+namespace starling::operators {
+
+struct ClassCase {
+  Config config;
+  std::vector<std::vector<std::string>> shared;  ///< the groups a reader takes, one entry per sharing strategy
+
+  GroupMask mask(const std::vector<std::string>& groups) const;
+  GroupMask all() const { return (GroupMask{1} << config.groups.size()) - 1; }
+  reference::Matrix reference(const reference::Matrix& x, const reference::Weights& weights,
+                              reference::Features& features) const;
+};
+
+/// SA-1, SA-3, Rec-1, GConv-1, GMemless at a width that is a multiple of 16.
+std::vector<ClassCase> class_cases(std::int64_t width);
+
+}  // namespace starling::operators

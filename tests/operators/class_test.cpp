@@ -1,0 +1,287 @@
+// What every operator class promises, checked class by class and sharing strategy by sharing strategy.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include <starling/operators/compile.hpp>
+#include <starling/operators/operator.hpp>
+
+#include "class_cases.hpp"
+#include "torch_support.hpp"
+
+namespace starling::operators {
+namespace {
+
+using reference::largest_difference;
+using reference::random_tensor;
+
+constexpr std::int64_t width = 16;
+constexpr std::int64_t batch = 2;
+constexpr std::int64_t length = 7;
+
+/// An operator with random weights, and what a reader of each strategy would get from another LIV.
+struct Subject {
+  explicit Subject(ClassCase class_case, GroupMask reads_mask = 0, std::uint64_t seed = 1)
+      : which(std::move(class_case)),
+        reads(reads_mask),
+        computes(which.all() & ~reads_mask),
+        op(compile(which.config)) {
+    Stream stream(seed, Purpose::test);
+    for (const auto& spec : op->bank()) {
+      // A reader's bank does not hold what it reads.
+      const bool held = contains(computes, static_cast<std::size_t>(spec.group));
+      bank.push_back(held ? leaf(random_tensor(spec.shape, stream, 0.4)) : at::Tensor());
+    }
+    for (const auto& spec : op->own()) own.push_back(leaf(random_tensor(spec.shape, stream, 0.4)));
+    for (std::size_t group = 0; group < which.config.groups.size(); ++group) {
+      const bool is_read = contains(reads, group);
+      read.push_back(is_read ? leaf(random_tensor({batch, length, which.config.groups[group].channels}, stream))
+                             : at::Tensor());
+    }
+    x = leaf(random_tensor({batch, length, width}, stream));
+  }
+
+  static at::Tensor leaf(const at::Tensor& tensor) { return tensor.requires_grad_(true); }
+
+  at::Tensor forward(const at::Tensor& input, Tensors& features, State* state = nullptr) const {
+    return op->forward(
+        {.x = input, .bank = bank, .own = own, .computes = computes, .features = features, .state = state});
+  }
+  at::Tensor forward() const {
+    auto features = read;
+    return forward(x, features);
+  }
+
+  State begin(std::int64_t sequences, std::int64_t capacity) const {
+    State state;
+    for (const auto& spec : op->state(computes)) {
+      std::vector<std::int64_t> shape{sequences};
+      if (spec.per_token) shape.push_back(capacity);
+      shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
+      state.tensors.push_back(at::zeros(shape, x.options().requires_grad(false)));
+    }
+    return state;
+  }
+
+  ClassCase which;
+  GroupMask reads;
+  GroupMask computes;
+  std::unique_ptr<Operator> op;
+  Tensors bank;
+  Tensors own;
+  Tensors read;
+  at::Tensor x;
+};
+
+/// A class and one of its sharing strategies (0: reads nothing).
+struct Parameter {
+  std::size_t class_index;
+  std::size_t strategy;
+};
+
+std::vector<Parameter> all_parameters() {
+  std::vector<Parameter> parameters;
+  const auto cases = class_cases(width);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    for (std::size_t strategy = 0; strategy <= cases[i].shared.size(); ++strategy) parameters.push_back({i, strategy});
+  }
+  return parameters;
+}
+
+std::string name_of(const testing::TestParamInfo<Parameter>& info) {
+  const auto which = class_cases(width)[info.param.class_index];
+  auto name = which.config.name;
+  if (info.param.strategy > 0) {
+    name += "_reads";
+    for (const auto& group : which.shared[info.param.strategy - 1]) name += "_" + group;
+  }
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+class EveryClass : public testing::TestWithParam<Parameter> {
+ protected:
+  static Subject make(std::uint64_t seed = 1) {
+    auto which = class_cases(width)[GetParam().class_index];
+    const auto reads = GetParam().strategy == 0 ? 0 : which.mask(which.shared[GetParam().strategy - 1]);
+    return Subject(std::move(which), reads, seed);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Classes, EveryClass, testing::ValuesIn(all_parameters()), name_of);
+
+reference::Weights weights_by_name(const Subject& subject) {
+  reference::Weights weights;
+  for (std::size_t i = 0; i < subject.bank.size(); ++i) {
+    if (subject.bank[i].defined()) weights[subject.op->bank()[i].name] = reference::to_matrix(subject.bank[i]);
+  }
+  for (std::size_t i = 0; i < subject.own.size(); ++i)
+    weights[subject.op->own()[i].name] = reference::to_matrix(subject.own[i]);
+  return weights;
+}
+
+TEST_P(EveryClass, IsItsEquation) {
+  const auto subject = make();
+  const auto y = subject.forward();
+  for (std::int64_t sequence = 0; sequence < batch; ++sequence) {
+    reference::Features features;
+    for (std::size_t group = 0; group < subject.read.size(); ++group) {
+      if (subject.read[group].defined()) {
+        features[subject.which.config.groups[group].name] =
+            reference::to_matrix(subject.read[group].select(0, sequence));
+      }
+    }
+    const auto expected = subject.which.reference(reference::to_matrix(subject.x.select(0, sequence)),
+                                                  weights_by_name(subject), features);
+    EXPECT_LT(largest_difference(y.select(0, sequence), reference::to_tensor(expected)), 1e-11);
+  }
+}
+
+TEST_P(EveryClass, ComputesInFloatWhatItComputesInDouble) {
+  const auto exact = make();
+  auto rounded = make();
+  const c10::NoGradGuard no_gradient;
+  for (auto* list : {&rounded.bank, &rounded.own, &rounded.read}) {
+    for (auto& tensor : *list) {
+      if (tensor.defined()) tensor = tensor.to(at::kFloat);
+    }
+  }
+  rounded.x = rounded.x.to(at::kFloat);
+  const auto y = rounded.forward();
+  EXPECT_EQ(y.scalar_type(), at::kFloat);
+  const auto expected = exact.forward();
+  EXPECT_LT(largest_difference(y, expected), 2e-5 * std::max(1.0, expected.abs().max().item<double>()));
+}
+
+TEST_P(EveryClass, HasTheGradientOfCentralDifferences) {
+  const auto subject = make();
+  Stream stream(2, Purpose::test);
+  const auto weight = random_tensor(subject.forward().sizes().vec(), stream);
+  // Features that another LIV may read have a gradient of their own.
+  std::vector<std::size_t> exported;
+  Tensors feature_weights;
+  for (std::size_t group = 0; group < subject.which.config.groups.size(); ++group) {
+    const auto& config = subject.which.config.groups[group];
+    const bool shareable = std::any_of(
+        subject.which.shared.begin(), subject.which.shared.end(),
+        [&](const auto& groups) { return std::find(groups.begin(), groups.end(), config.name) != groups.end(); });
+    if (!shareable) continue;
+    exported.push_back(group);
+    feature_weights.push_back(random_tensor({batch, length, config.channels}, stream));
+  }
+  const auto scalar = [&] {
+    auto features = subject.read;
+    auto sum = (subject.forward(subject.x, features) * weight).sum();
+    for (std::size_t i = 0; i < exported.size(); ++i) sum = sum + (features[exported[i]] * feature_weights[i]).sum();
+    return sum;
+  };
+  std::vector<at::Tensor> leaves{subject.x};
+  for (const auto* list : {&subject.bank, &subject.own, &subject.read}) {
+    for (const auto& tensor : *list) {
+      // The output projection is applied outside of the operator.
+      if (tensor.defined() && !tensor.is_same(subject.own[0])) leaves.push_back(tensor);
+    }
+  }
+  const auto error = reference::check_gradients(scalar, leaves, 200);
+  EXPECT_LT(error.largest, 1e-6);
+  EXPECT_GT(error.compared, 200);
+}
+
+TEST_P(EveryClass, TakesAnExpandedGradient) {
+  const auto subject = make();
+  subject.forward().sum().backward();
+  const auto expanded = subject.x.grad().clone();
+  subject.x.mutable_grad() = at::Tensor();
+  const auto y = subject.forward();
+  y.backward(at::empty_like(y).fill_(1.0));
+  EXPECT_LT(largest_difference(subject.x.grad(), expanded), 1e-12);
+}
+
+TEST_P(EveryClass, IsCausal) {
+  const auto subject = make();
+  const c10::NoGradGuard no_gradient;
+  const auto before = subject.forward();
+  for (std::int64_t t = 0; t < length; ++t) {
+    auto features = subject.read;
+    for (auto& feature : features) {
+      if (!feature.defined()) continue;
+      feature = feature.clone();
+      feature.select(1, t).add_(3.0);
+    }
+    auto changed = subject.x.clone();
+    changed.select(1, t).add_(1.0);
+    const auto after = subject.forward(changed, features);
+    EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0) << "token " << t;
+    EXPECT_GT(largest_difference(after.select(1, t), before.select(1, t)), 0.0) << "token " << t;
+  }
+}
+
+TEST_P(EveryClass, TreatsTheSequencesOfABatchApart) {
+  const auto subject = make();
+  const c10::NoGradGuard no_gradient;
+  const auto before = subject.forward();
+  auto changed = subject.x.clone();
+  changed.select(0, 1).mul_(-2.0);
+  auto features = subject.read;
+  const auto after = subject.forward(changed, features);
+  EXPECT_EQ(largest_difference(after.select(0, 0), before.select(0, 0)), 0.0);
+  EXPECT_GT(largest_difference(after.select(0, 1), before.select(0, 1)), 0.0);
+}
+
+TEST_P(EveryClass, ContinuesASequenceInPiecesOfAnySize) {
+  const auto subject = make();
+  const c10::NoGradGuard no_gradient;
+  const auto whole = subject.forward();
+  const std::vector<std::vector<std::int64_t>> splits = {{1, 1, 1, 1, 1, 1, 1}, {7}, {3, 4}, {1, 5, 1}};
+  for (const auto& split : splits) {
+    auto state = subject.begin(batch, length);
+    for (const auto count : split) {
+      const auto first = state.position;
+      auto features = subject.read;
+      const bool keeps_history = subject.which.config.token_mixing == TokenMixing::low_rank;
+      for (auto& feature : features) {
+        // A reader of keys and values sees its owner's history; a reader of per-token features those of the new tokens.
+        if (feature.defined())
+          feature = keeps_history ? feature.narrow(1, 0, first + count) : feature.narrow(1, first, count);
+      }
+      const auto part = subject.forward(subject.x.narrow(1, first, count), features, &state);
+      EXPECT_LT(largest_difference(part, whole.narrow(1, first, count)), 1e-11);
+      state.position += count;
+    }
+  }
+}
+
+TEST_P(EveryClass, LeavesWhatItReadsAsItIs) {
+  const auto subject = make();
+  Tensors kept;
+  for (const auto& feature : subject.read) kept.push_back(feature.defined() ? feature.detach().clone() : at::Tensor());
+  auto features = subject.read;
+  subject.forward(subject.x, features).sum().backward();
+  for (std::size_t group = 0; group < features.size(); ++group) {
+    if (!kept[group].defined()) continue;
+    EXPECT_TRUE(features[group].is_same(subject.read[group])) << subject.which.config.groups[group].name;
+    EXPECT_EQ(largest_difference(features[group], kept[group]), 0.0);
+  }
+}
+
+TEST(Compile, NamesTheClassAndItsIntegersWhereNothingRealisesThem) {
+  auto config = class_cases(width)[0].config;
+  config.sparsity = Sparsity::banded;
+  try {
+    compile(config);
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("SA-1"), testing::HasSubstr("sparsity 2"),
+                                             testing::HasSubstr("q, k, v")));
+  }
+}
+
+}  // namespace
+}  // namespace starling::operators

@@ -1,0 +1,230 @@
+// The differentiable functions beneath the operators, where their own promises go beyond what the classes show.
+#include <gtest/gtest.h>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <c10/core/GradMode.h>
+
+#include <array>
+#include <stdexcept>
+
+#include <starling/operators/functions/cross_entropy.hpp>
+#include <starling/operators/functions/gated_unit.hpp>
+#include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/rms_norm.hpp>
+#include <starling/operators/functions/tensors.hpp>
+
+#include "torch_support.hpp"
+
+namespace starling::operators {
+namespace {
+
+using reference::check_gradients;
+using reference::largest_difference;
+using reference::random_tensor;
+
+at::Tensor leaf(const std::vector<std::int64_t>& shape, Stream& stream) {
+  return random_tensor(shape, stream).requires_grad_(true);
+}
+
+/// Leaves that are neighbours in memory, as a model makes them.
+Tensors neighbours(const std::vector<std::vector<std::int64_t>>& shapes, Stream& stream) {
+  std::int64_t elements = 0;
+  for (const auto& shape : shapes) elements += shape[0] * shape[1];
+  const auto storage = random_tensor({elements}, stream);
+  Tensors leaves;
+  std::int64_t offset = 0;
+  for (const auto& shape : shapes) {
+    leaves.push_back(storage.narrow(0, offset, shape[0] * shape[1]).view(shape).detach().requires_grad_(true));
+    offset += shape[0] * shape[1];
+  }
+  return leaves;
+}
+
+TEST(Project, IsOneProductPerWeightWhereverTheWeightsLie) {
+  Stream stream(3, Purpose::test);
+  const auto x = leaf({2, 3, 5}, stream);
+  const auto together = neighbours({{4, 5}, {2, 5}, {3, 5}}, stream);
+  const Tensors apart = {together[0].detach().clone(), together[1].detach().clone(), together[2].detach().clone()};
+  // The middle one left out: first and last are no neighbours.
+  const Tensors some = {together[0], together[2]};
+  for (const auto* const weights : {&together, &apart, &some}) {
+    const auto projected = project(x, *weights);
+    ASSERT_EQ(projected.size(), weights->size());
+    for (std::size_t i = 0; i < weights->size(); ++i) {
+      EXPECT_LT(largest_difference(projected[i], at::matmul(x, (*weights)[i].t())), 1e-13);
+    }
+  }
+}
+
+TEST(Project, WritesNeighboursSideBySideSoThatTheyAreOneMatrix) {
+  Stream stream(3, Purpose::test);
+  const auto projected = project(leaf({2, 3, 5}, stream), neighbours({{4, 5}, {2, 5}}, stream));
+  EXPECT_TRUE(continues_across(flat(projected[0]), flat(projected[1])));
+  EXPECT_FALSE(continues_across(flat(projected[1]), flat(projected[0])));
+}
+
+TEST(Project, HasTheGradientOfCentralDifferencesWhicheverOutputsAreUsed) {
+  Stream stream(4, Purpose::test);
+  const auto x = leaf({2, 3, 5}, stream);
+  const auto weights = neighbours({{4, 5}, {2, 5}, {3, 5}}, stream);
+  Tensors factors;
+  for (const auto& weight : weights) factors.push_back(random_tensor({2, 3, weight.size(0)}, stream));
+  const std::vector<std::vector<std::size_t>> uses = {{0, 1, 2}, {0, 2}, {1}, {1, 2}};
+  for (const auto& used : uses) {
+    const auto scalar = [&] {
+      const auto projected = project(x, weights);
+      auto sum = (projected[used[0]] * factors[used[0]]).sum();
+      for (std::size_t i = 1; i < used.size(); ++i) sum = sum + (projected[used[i]] * factors[used[i]]).sum();
+      return sum;
+    };
+    EXPECT_LT(check_gradients(scalar, {x, weights[0], weights[1], weights[2]}).largest, 1e-8);
+  }
+}
+
+TEST(Project, GivesNoGradientToAnInputThatWantsNone) {
+  Stream stream(4, Purpose::test);
+  const auto x = random_tensor({1, 2, 3}, stream);
+  const auto weights = neighbours({{2, 3}}, stream);
+  project(x, weights)[0].sum().backward();
+  EXPECT_FALSE(x.grad().defined());
+  EXPECT_TRUE(weights[0].grad().defined());
+}
+
+TEST(AddProjection, HasTheGradientOfCentralDifferences) {
+  Stream stream(5, Purpose::test);
+  const auto residual = leaf({2, 3, 4}, stream);
+  const auto h = leaf({2, 3, 5}, stream);
+  const auto weight = leaf({4, 5}, stream);
+  const auto factor = random_tensor({2, 3, 4}, stream);
+  const auto y = add_projection(residual, h, weight);
+  EXPECT_LT(largest_difference(y, residual + at::matmul(h, weight.t())), 1e-13);
+  EXPECT_LT(check_gradients([&] { return (add_projection(residual, h, weight) * factor).sum(); }, {residual, h, weight})
+                .largest,
+            1e-8);
+}
+
+TEST(RmsNorm, HasTheGradientOfCentralDifferences) {
+  Stream stream(6, Purpose::test);
+  const auto x = leaf({2, 3, 8}, stream);
+  const auto weight = leaf({8}, stream);
+  const auto factor = random_tensor({2, 3, 8}, stream);
+  const auto expected = x / (x.pow(2).mean(-1, true) + norm_epsilon).sqrt() * weight;
+  EXPECT_LT(largest_difference(rms_norm(x, weight), expected), 1e-13);
+  EXPECT_LT(check_gradients([&] { return (rms_norm(x, weight) * factor).sum(); }, {x, weight}).largest, 1e-8);
+}
+
+TEST(GatedUnit, HasTheGradientOfCentralDifferencesForEveryActivation) {
+  Stream stream(7, Purpose::test);
+  const auto gate = leaf({2, 3, 6}, stream);
+  const auto value = leaf({2, 3, 6}, stream);
+  const auto factor = random_tensor({2, 3, 6}, stream);
+  for (const auto activation : {kernels::Gate::silu, kernels::Gate::gelu, kernels::Gate::relu}) {
+    EXPECT_LT(
+        check_gradients([&] { return (gated_unit(gate, value, activation) * factor).sum(); }, {gate, value}).largest,
+        1e-7);
+  }
+}
+
+at::Tensor indices(const std::vector<std::int64_t>& values) {
+  auto tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::TensorOptions().dtype(at::kLong));
+  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int64_t>());
+  return tensor;
+}
+
+TEST(CrossEntropy, IsTheMeanOverTheTargetsThatCount) {
+  Stream stream(8, Purpose::test);
+  const auto hidden = leaf({5, 4}, stream);
+  const auto embedding = leaf({7, 4}, stream);
+  const auto targets = indices({3, -100, 0, 6, -100});
+  const auto log_probability = at::log_softmax(at::matmul(hidden, embedding.t()), -1);
+  double expected = 0;
+  for (const auto& [row, target] : {std::pair{0, 3}, std::pair{2, 0}, std::pair{3, 6}})
+    expected -= log_probability[row][target].item<double>() / 3;
+  EXPECT_NEAR(cross_entropy(hidden, embedding, targets).item<double>(), expected, 1e-13);
+  EXPECT_LT(
+      check_gradients([&] { return cross_entropy(hidden, embedding, targets) * 1.7; }, {hidden, embedding}).largest,
+      1e-8);
+}
+
+TEST(CrossEntropy, IsTheSameAcrossTheChunksItWorksIn) {
+  Stream stream(9, Purpose::test);
+  // More rows than one chunk of this vocabulary holds.
+  const std::int64_t rows = 700;
+  const std::int64_t vocabulary = 1000;
+  const auto hidden = leaf({rows, 3}, stream);
+  const auto embedding = leaf({vocabulary, 3}, stream);
+  std::vector<std::int64_t> values;
+  for (std::int64_t i = 0; i < rows; ++i)
+    values.push_back(i % 5 == 0 ? -100 : static_cast<std::int64_t>(stream.below(1000)));
+  const auto targets = indices(values);
+  const auto reference_loss = [&] {
+    const auto log_probability = at::log_softmax(at::matmul(hidden, embedding.t()), -1);
+    const auto counted = targets.ne(-100);
+    const auto chosen = log_probability.gather(1, targets.clamp_min(0).unsqueeze(1)).squeeze(1);
+    return -(chosen * counted).sum() / counted.sum();
+  };
+  const auto expected = reference_loss();
+  expected.backward();
+  const auto expected_hidden = hidden.grad().clone();
+  const auto expected_embedding = embedding.grad().clone();
+  hidden.mutable_grad() = at::Tensor();
+  embedding.mutable_grad() = at::Tensor();
+  const auto loss = cross_entropy(hidden, embedding, targets);
+  loss.backward();
+  EXPECT_LT(largest_difference(loss, expected), 1e-12);
+  EXPECT_LT(largest_difference(hidden.grad(), expected_hidden), 1e-14);
+  EXPECT_LT(largest_difference(embedding.grad(), expected_embedding), 1e-14);
+
+  const auto predictions = at::empty_like(targets);
+  const auto sums = score(hidden, embedding, targets, predictions);
+  EXPECT_EQ(sums.count, 560);
+  EXPECT_NEAR(sums.loss / 560, expected.item<double>(), 1e-12);
+  EXPECT_TRUE(predictions.equal(at::matmul(hidden, embedding.t()).argmax(-1)));
+}
+
+TEST(CrossEntropy, IsZeroWithAZeroGradientWhereNoTargetCounts) {
+  Stream stream(10, Purpose::test);
+  const auto hidden = leaf({2, 4}, stream);
+  const auto embedding = leaf({7, 4}, stream);
+  const auto loss = cross_entropy(hidden, embedding, indices({-100, -100}));
+  loss.backward();
+  EXPECT_EQ(loss.item<double>(), 0.0);
+  EXPECT_EQ(hidden.grad().abs().max().item<double>(), 0.0);
+}
+
+TEST(CrossEntropy, RefusesATargetOutsideTheVocabulary) {
+  Stream stream(11, Purpose::test);
+  const auto hidden = leaf({2, 4}, stream);
+  const auto embedding = leaf({7, 4}, stream);
+  EXPECT_THROW(cross_entropy(hidden, embedding, indices({1, 7})), std::out_of_range);
+  EXPECT_THROW(cross_entropy(hidden, embedding, indices({-1, 2})), std::out_of_range);
+}
+
+TEST(Functions, RefuseAnElementTypeThatTheKernelsDoNotHave) {
+  const auto x = at::full({1, 2, 4}, 1.0, at::TensorOptions().dtype(at::kHalf));
+  const auto weight = at::full({4}, 1.0, at::TensorOptions().dtype(at::kHalf));
+  EXPECT_THROW(rms_norm(x, weight), std::invalid_argument);
+}
+
+TEST(AsRows, CopiesOnlyWhatHasNoEvenRows) {
+  const auto buffer = at::empty({2, 3, 8});
+  const auto slice = buffer.narrow(2, 2, 4);
+  EXPECT_TRUE(as_rows(slice).is_same(slice));
+  EXPECT_EQ(row_stride(slice), 8);
+  const auto window = buffer.narrow(1, 0, 2);  // sequences further apart than their rows say
+  EXPECT_FALSE(as_rows(window).is_same(window));
+  const auto expanded = at::empty({1}).expand({2, 3, 4});
+  EXPECT_FALSE(as_rows(expanded).is_same(expanded));
+  const auto transposed = buffer.transpose(1, 2);
+  EXPECT_FALSE(as_rows(transposed).is_same(transposed));
+  const auto one_token = buffer.narrow(1, 1, 1);
+  EXPECT_EQ(row_stride(one_token), 24);
+}
+
+}  // namespace
+}  // namespace starling::operators

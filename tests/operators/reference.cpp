@@ -1,0 +1,147 @@
+#include "reference.hpp"
+
+#include <cmath>
+#include <functional>
+
+namespace starling::reference {
+namespace {
+
+double silu(double x) { return x / (1.0 + std::exp(-x)); }
+double softplus(double x) { return std::log1p(std::exp(x)); }
+
+/// The feature, computed by `make` unless another LIV gave it.
+const Matrix& feature(Features& features, const std::string& name, const std::function<Matrix()>& make) {
+  if (!features.contains(name)) features[name] = make();
+  return features.at(name);
+}
+
+Matrix rotated(const Matrix& x, std::size_t head_width) {
+  Matrix y(x.rows, x.columns);
+  const auto half = head_width / 2;
+  for (std::size_t t = 0; t < x.rows; ++t) {
+    for (std::size_t c = 0; c < x.columns; ++c) {
+      const auto head = c / head_width;
+      const auto i = c % head_width;
+      const auto pair = i % half;
+      const double angle = static_cast<double>(t) *
+                           std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(head_width));
+      const double first = x(t, head * head_width + pair);
+      const double second = x(t, head * head_width + pair + half);
+      y(t, c) = i < half ? first * std::cos(angle) - second * std::sin(angle)
+                         : second * std::cos(angle) + first * std::sin(angle);
+    }
+  }
+  return y;
+}
+
+/// Depthwise causal: y_i = Σ_j K_{i−j} x_j, the last column of taps is K_0.
+Matrix convolved(const Matrix& x, const Matrix& taps) {
+  Matrix y(x.rows, x.columns);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    for (std::size_t j = 0; j <= i; ++j) {
+      if (i - j >= taps.columns) continue;
+      for (std::size_t c = 0; c < x.columns; ++c) y(i, c) += taps(c, taps.columns - 1 - (i - j)) * x(j, c);
+    }
+  }
+  return y;
+}
+
+}  // namespace
+
+Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads,
+                         std::size_t repeat) {
+  const auto head_width = weights.at("q").rows / heads;
+  const auto q = rotated(times_transposed(x, weights.at("q")), head_width);
+  const auto& k = feature(features, "k", [&] { return rotated(times_transposed(x, weights.at("k")), head_width); });
+  const auto& v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
+  Matrix y(x.rows, q.columns);
+  for (std::size_t head = 0; head < heads; ++head) {
+    const auto query_channel = head * head_width;
+    const auto key_channel = head / repeat * head_width;
+    Matrix mixing(x.rows, x.rows);
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      double sum = 0;
+      for (std::size_t j = 0; j <= i; ++j) {
+        double score = 0;
+        for (std::size_t c = 0; c < head_width; ++c) score += q(i, query_channel + c) * k(j, key_channel + c);
+        mixing(i, j) = std::exp(score / std::sqrt(static_cast<double>(head_width)));
+        sum += mixing(i, j);
+      }
+      for (std::size_t j = 0; j <= i; ++j) {
+        for (std::size_t c = 0; c < head_width; ++c)
+          y(i, query_channel + c) += mixing(i, j) / sum * v(j, key_channel + c);
+      }
+    }
+  }
+  return y;
+}
+
+Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features) {
+  auto v = convolved(times_transposed(x, weights.at("v")), weights.at("v.taps"));
+  for (auto& value : v.values) value = silu(value);
+  const auto z = times_transposed(x, weights.at("z"));
+  const auto& b = feature(features, "B", [&] { return times_transposed(v, weights.at("B")); });
+  const auto& c = feature(features, "C", [&] { return times_transposed(v, weights.at("C")); });
+  auto step = times_transposed(times_transposed(v, weights.at("A.down")), weights.at("A.up"));
+  for (std::size_t t = 0; t < step.rows; ++t) {
+    for (std::size_t channel = 0; channel < step.columns; ++channel) {
+      step(t, channel) = softplus(step(t, channel) + weights.at("A.bias").values[channel]);
+    }
+  }
+  const auto& a_log = weights.at("A.log");
+  Matrix y(x.rows, v.columns);
+  for (std::size_t channel = 0; channel < v.columns; ++channel) {
+    // T_ij = Σ_n C_i (Π_{j < s ≤ i} exp(Δ_s A)) Δ_j B_j, and D on the diagonal.
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      for (std::size_t j = 0; j <= i; ++j) {
+        double mixing = i == j ? weights.at("D").values[channel] : 0.0;
+        for (std::size_t n = 0; n < a_log.columns; ++n) {
+          double decay = 1;
+          for (std::size_t s = j + 1; s <= i; ++s) decay *= std::exp(-step(s, channel) * std::exp(a_log(channel, n)));
+          mixing += c(i, n) * decay * step(j, channel) * b(j, n);
+        }
+        y(i, channel) += mixing * v(j, channel);
+      }
+      y(i, channel) *= silu(z(i, channel));
+    }
+  }
+  return y;
+}
+
+Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features) {
+  const auto v = times_transposed(x, weights.at("v"));
+  const auto& b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
+  const auto& c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+  const auto& taps = weights.at("K");
+  Matrix y(x.rows, v.columns);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    for (std::size_t lag = 0; lag < taps.columns && lag <= i; ++lag) {
+      const auto j = i - lag;
+      for (std::size_t channel = 0; channel < v.columns; ++channel) {
+        y(i, channel) += c(i, channel) * taps(channel, taps.columns - 1 - lag) * b(j, channel) * v(j, channel);
+      }
+    }
+  }
+  return y;
+}
+
+Matrix swiglu(const Matrix& x, const Weights& weights, Features& features) {
+  const auto& gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
+  auto y = times_transposed(x, weights.at("value"));
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] *= silu(gate.values[i]);
+  return y;
+}
+
+Matrix rms_norm(const Matrix& x, const Matrix& weight) {
+  Matrix y(x.rows, x.columns);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    double squares = 0;
+    for (std::size_t c = 0; c < x.columns; ++c) squares += x(i, c) * x(i, c);
+    for (std::size_t c = 0; c < x.columns; ++c) {
+      y(i, c) = x(i, c) / std::sqrt(squares / static_cast<double>(x.columns) + 1e-5) * weight.values[c];
+    }
+  }
+  return y;
+}
+
+}  // namespace starling::reference

@@ -1,0 +1,26 @@
+// The operators written from their equations: T_ij as an explicit matrix per channel, y_i = Σ_j T_ij v_j, in double.
+// Slow, independent of the operators under test.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "matrix.hpp"
+
+namespace starling::reference {
+
+/// Weights by the names operators declare; features by group name. A feature that is there on entry is used instead of
+/// being computed.
+using Weights = std::map<std::string, Matrix>;
+using Features = std::map<std::string, Matrix>;
+
+/// Mixed channels before the output projection, of one sequence x (tokens, width).
+Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads,
+                         std::size_t repeat);
+Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
+Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
+Matrix swiglu(const Matrix& x, const Weights& weights, Features& features);
+
+Matrix rms_norm(const Matrix& x, const Matrix& weight);
+
+}  // namespace starling::reference

@@ -1,0 +1,385 @@
+"""Drives the built `starling` from outside: every bad input ends with exit code 2 and one clear message, and leaves nothing behind.
+
+usage: cli_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
+"""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAMS = os.path.abspath(sys.argv.pop(1))
+STARLING = os.path.join(PROGRAMS, "starling")
+EXPERIMENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "experiments")
+
+EXPERIMENT = """\
+name = "tiny"
+
+[budget]
+evaluations = 6
+
+[task]
+kind = "language-model"
+files = ["text/*.txt"]
+sequence_length = 32
+
+[model]
+depth = 4
+width = 32
+
+[search]
+population = 4
+
+[training]
+tokens = 2048
+batch_tokens = 256
+"""
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        # A blank in the path: people have them.
+        self.root = tempfile.TemporaryDirectory(prefix="starling cli ")
+        self.directory = self.root.name
+        self.addCleanup(self.root.cleanup)
+
+    def starling(self, *arguments, **options):
+        options.setdefault("cwd", self.directory)
+        return subprocess.run([STARLING, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
+                              encoding="utf-8", errors="replace", **options)
+
+    def output(self, *arguments):
+        """What a command that succeeds prints."""
+        result = self.starling(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr, "")
+        return result.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.output(*arguments, "--json"))
+
+    def write(self, content, name="x.toml"):
+        path = os.path.join(self.directory, name)
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        return name
+
+    def assert_refused(self, arguments, *parts):
+        """Exit code 2, nothing on stdout, every line of the message ours, all parts in it, and no file made."""
+        before = sorted(os.listdir(self.directory))
+        result = self.starling(*arguments)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertTrue(result.stderr)
+        for line in result.stderr.splitlines():
+            self.assertTrue(line.startswith("starling: "), result.stderr)
+        for part in parts:
+            self.assertIn(part, result.stderr)
+        self.assertEqual(sorted(os.listdir(self.directory)), before, "something was left behind")
+        return result.stderr
+
+
+class Program(Case):
+    def test_it_loads_no_libtorch(self):
+        libraries = subprocess.run(["ldd", STARLING], capture_output=True, text=True, check=True).stdout
+        self.assertIn("libstdc++", libraries)
+        self.assertNotRegex(libraries, r"libtorch|libc10|openblas")
+
+    def test_version_and_help_are_results(self):
+        self.assertRegex(self.output("--version"), r"^starling \d+\.\d+\.\d+\n$")
+        text = self.output("--help")
+        for command in ["run", "check", "show", "front", "classes", "describe", "doctor"]:
+            self.assertRegex(text, rf"(?m)^  {command} ")
+            self.assertIn("Exit codes: 0 done", self.output(command, "--help"))
+
+    def test_without_a_command_it_tells_how_it_is_used(self):
+        result = self.starling()
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("Usage: starling", result.stderr)
+
+    def test_wrong_arguments_are_told_with_the_nearest_name(self):
+        self.assert_refused(["chek"], "unknown command 'chek' (did you mean 'check'?); see 'starling --help'")
+        self.assert_refused(["--versoin"], "unknown option '--versoin' (did you mean '--version'?)")
+        self.assert_refused(["run", "x.toml", "--ouT=d"], "unknown option '--ouT' (did you mean '--out'?); see 'starling run --help'")
+        self.assert_refused(["front", "a", "b"], "unexpected argument 'b'; see 'starling front --help'")
+        self.assert_refused(["run"], "experiment is required; see 'starling run --help'")
+        self.assert_refused(["check"], "experiment is required")
+        self.assert_refused(["show", "a", "first"], "first", "see 'starling show --help'")
+        self.assert_refused(["describe", "transformer++", "--width", "96", "--depth", "4"], "--length is required")
+        self.assert_refused(["describe", "transformer++", "--width", "wide", "--depth", "4", "--length", "8"], "wide")
+        self.assert_refused(["describe", "transformer++", "--width", "96", "--depth", "-4", "--length", "8"], "-4")
+
+    def test_a_result_that_cannot_be_written_is_a_failure(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([STARLING, "classes"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("starling: ", result.stderr)
+
+    def test_it_works_with_closed_streams_and_in_the_c_locale(self):
+        command = f'exec 0<&- ; LC_ALL=C "{STARLING}" describe transformer++ --width 96 --depth 4 --length 64'
+        result = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def test_doctor_without_the_worker_program_says_what_is_missing(self):
+        alone = os.path.join(self.directory, "starling")
+        shutil.copy(STARLING, alone)
+        result = subprocess.run([alone, "doctor"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn(os.path.join(self.directory, "starling-worker") + ": No such file or directory", result.stderr)
+
+    def test_doctor_passes_on_what_the_worker_program_prints_and_its_exit_code(self):
+        alone = os.path.join(self.directory, "starling")
+        shutil.copy(STARLING, alone)
+        worker = alone + "-worker"
+        with open(worker, "w") as file:
+            file.write('#!/bin/sh\necho "got $*"\nexit 5\n')
+        os.chmod(worker, 0o755)
+        link = os.path.join(self.directory, "link")
+        os.symlink(alone, link)
+        result = subprocess.run([link, "doctor", "--json"], capture_output=True, text=True, timeout=60)
+        self.assertEqual((result.returncode, result.stdout), (5, "got doctor --json\n"))
+        with open(worker, "w") as file:
+            file.write("#!/bin/sh\nkill -9 $$\n")
+        result = subprocess.run([alone, "doctor"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("ended by signal 9", result.stderr)
+
+
+class BadExperiment(Case):
+    """`run` and `check` refuse the same files with the same words."""
+
+    def refuse(self, content, *parts):
+        name = self.write(content)
+        message = self.assert_refused(["run", name], *parts)
+        self.assertEqual(self.assert_refused(["check", name], *parts), message)
+        self.assertEqual(self.assert_refused(["run", name, "--dry-run"], *parts), message)
+
+    def replace(self, old, new):
+        self.assertIn(old, EXPERIMENT)
+        return EXPERIMENT.replace(old, new)
+
+    def test_unknown_key(self):
+        self.refuse(self.replace("population", "populaton"),
+                    "starling: x.toml:16: unknown key 'search.populaton' (did you mean 'search.population'?)\n")
+
+    def test_wrong_type(self):
+        self.refuse(self.replace("depth = 4", "depth = '4'"), 'x.toml:12: \'model.depth\' is the string "4", expected an integer (2 … 512)')
+
+    def test_impossible_value(self):
+        self.refuse(self.replace("evaluations = 6", "evaluations = -6"), "x.toml:4: 'budget.evaluations' is -6, expected an integer (1 … ")
+
+    def test_missing_key(self):
+        self.refuse(self.replace("tokens = 2048\n", ""), "x.toml:18: 'training.tokens' is missing, expected in section [training]")
+
+    def test_empty_file(self):
+        self.refuse("", "x.toml: 'budget.evaluations' is missing", "x.toml: 'task.kind' is missing", "x.toml: 'training.tokens' is missing")
+
+    def test_broken_toml(self):
+        self.refuse(self.replace("[model]", "[model"), "x.toml:11: not TOML: ")
+
+    def test_random_bytes(self):
+        source = random.Random(1)
+        for _ in range(10):
+            self.refuse(bytes(source.randrange(256) for _ in range(300)), "starling: x.toml:")
+
+    def test_width_that_no_head_fits(self):
+        self.refuse(self.replace("width = 32", "width = 100"), "x.toml:13: 'model.width' is 100: ")
+
+    def test_batch_that_is_no_whole_number_of_sequences(self):
+        self.refuse(self.replace("batch_tokens = 256", "batch_tokens = 250"), "x.toml:20: 'training.batch_tokens' is 250, expected a multiple")
+
+    def test_several_findings_at_once(self):
+        message = "\n".join([
+            "starling: x.toml:1: 'name' is the integer 3,",
+            "starling: x.toml:12: unknown key 'model.dpth'",
+        ])
+        self.refuse(self.replace("depth", "dpth").replace('"tiny"', "3"), *message.split("\n"))
+
+    def test_missing_file(self):
+        self.assert_refused(["run", "none.toml"], "none.toml: there is no such file")
+        self.assert_refused(["check", "none.toml"], "none.toml: there is no such file")
+
+    def test_directory_instead_of_a_file(self):
+        os.mkdir(os.path.join(self.directory, "d.toml"))
+        self.assert_refused(["run", "d.toml"], "d.toml: is a directory")
+
+    def test_wrong_overrides(self):
+        name = self.write(EXPERIMENT)
+        self.assert_refused(["run", name, "serch.population=5"],
+                            "starling: command line: unknown key 'serch.population' (did you mean 'search.population'?)\n")
+        self.assert_refused(["run", name, "workers"], "command line: 'workers' is no override, expected key=value")
+        self.assert_refused(["run", name, "training.precision=bf16"], "command line: 'training.precision' is \"bf16\", expected f32")
+        self.assert_refused(["run", name, "training.tokens=1e400"], "command line: 'training.tokens' is the string \"1e400\"")
+
+    def test_task_files_that_match_nothing(self):
+        self.assert_refused(["run", self.write(EXPERIMENT)], "text/*.txt")
+
+
+class Check(Case):
+    def test_a_sound_file_is_summarised(self):
+        text = self.output("check", self.write(EXPERIMENT), "search.objectives=['parameters']")
+        self.assertTrue(text.startswith("x.toml: ok\n"), text)
+        self.assertIn("4 LIVs × 32 channels", text)
+        self.assertIn("minimises parameters,", text)
+
+    def test_json_is_the_resolved_experiment(self):
+        data = self.json("check", self.write(EXPERIMENT), "workers=7")
+        self.assertTrue(data["ok"])
+        experiment = data["experiment"]
+        self.assertEqual(experiment["workers"], 7)
+        self.assertEqual(experiment["task"]["files"], ["text/*.txt"])
+        self.assertEqual(experiment["training"]["learning_rate"], 8e-4)
+        self.assertNotIn("vocabulary", experiment["task"])
+
+    def test_keys_list_what_a_file_may_hold(self):
+        rows = {row["key"]: row for row in self.json("check", "--keys")}
+        self.assertEqual(rows["search.population"]["default"], "16")
+        self.assertIsNone(rows["training.tokens"]["default"])
+        text = self.output("check", "--keys")
+        for key in rows:
+            self.assertIn(key + "\n", text)
+
+    def test_the_experiments_that_come_with_starling_are_sound(self):
+        names = [name for name in os.listdir(EXPERIMENTS) if name.endswith(".toml")]
+        self.assertIn("quickstart.toml", names)
+        for name in names:
+            self.output("check", os.path.join(EXPERIMENTS, name))
+
+
+class Plan(Case):
+    def test_print_config_reads_back_as_the_same_experiment(self):
+        first = self.output("run", self.write(EXPERIMENT), "--print-config", "seed=9")
+        self.assertIn("seed = 9\n", first)
+        self.assertEqual(self.output("run", self.write(first, "resolved.toml"), "--print-config"), first)
+        self.assertEqual(self.json("run", "resolved.toml", "--print-config"), self.json("check", "resolved.toml")["experiment"])
+
+    def test_dry_run_counts_and_leaves_nothing(self):
+        name = self.write(EXPERIMENT)
+        plan = self.json("run", name, "--dry-run", "training.tokens=2049")
+        self.assertEqual(plan["steps_per_candidate"], 9)
+        self.assertEqual(plan["tokens_per_candidate"], 9 * 256)
+        described = self.json("describe", "transformer++", "--width", "32", "--depth", "4", "--length", "32")
+        baseline = plan["baselines"][0]
+        self.assertEqual(baseline["name"], "transformer++")
+        self.assertEqual(baseline["parameters"], described["parameters"]["total"])
+        self.assertEqual(baseline["cache_bytes"], described["cache"]["bytes"])
+        self.assertEqual(plan["training_flops"]["baselines"],
+                         sum(b["training_flops_per_token"] for b in plan["baselines"]) * 9 * 256)
+        for measure in ["parameters", "cache_bytes", "training_flops_per_token"]:
+            spread = plan["random_genomes"][measure]
+            self.assertTrue(spread["least"] <= spread["median"] <= spread["most"])
+        self.assertIn("9 steps, 2,304 tokens", self.output("run", name, "--dry-run", "training.tokens=2049"))
+        self.assertEqual(os.listdir(self.directory), [name])
+
+    def test_dry_run_of_a_recall_task_counts_the_positions_that_are_predicted(self):
+        recall = os.path.join(EXPERIMENTS, "mad_recall.toml")
+        plan = self.json("run", recall, "--dry-run", "training.tokens=100000", "training.batch_tokens=2048", "task.sequence_length=128")
+        self.assertEqual(plan["steps_per_candidate"], 50)  # of 16 sequences of 127
+        self.assertEqual(plan["tokens_per_candidate"], 50 * 16 * 127)
+
+
+class Describe(Case):
+    def describe(self, architecture, **options):
+        words = [word for key, value in options.items() for word in ("--" + key, str(value))]
+        return self.json("describe", architecture, *words)
+
+    def test_transformer_has_the_published_numbers(self):
+        small = self.describe("transformer++", width=768, depth=24, length=4096)
+        self.assertEqual(small["parameters"]["matrices"], 84934656)
+        self.assertEqual(small["parameters"]["vectors"], 19200)
+        self.assertEqual(small["parameters"]["embedding"], 256 * 768)
+        large = self.describe("transformer++", width=2048, depth=48, length=4096, vocabulary=50257)
+        self.assertEqual(large["parameters"]["matrices"], 1208352768)
+        self.assertEqual(large["parameters"]["vectors"], 100352)
+        self.assertEqual(large["parameters"]["embedding"], 50257 * 2048)
+        self.assertEqual(large["cache"]["bytes"], 805306368)
+        self.assertIn("84,934,656 in matrices", self.output("describe", "transformer++", "--width", "768", "--depth", "24", "--length", "4096"))
+
+    def test_the_parts_add_up(self):
+        d = self.describe("striped-mamba", width=96, depth=6, length=256)
+        livs = d["livs"]
+        self.assertEqual(len(livs), 6)
+        self.assertEqual(sum(liv["parameters"]["matrices"] for liv in livs), d["parameters"]["matrices"])
+        self.assertEqual(sum(liv["parameters"]["vectors"] for liv in livs) + 96, d["parameters"]["vectors"])  # the final norm
+        self.assertEqual(sum(liv["cache"]["bytes"] for liv in livs), d["cache"]["bytes"])
+        self.assertEqual(d["cache"]["elements"], 256 * d["cache"]["elements_per_token"] + d["cache"]["elements_fixed"])
+        forward = sum(liv["forward_flops_per_token"] for liv in livs) + 2 * 96 * 256
+        self.assertEqual(d["training_flops_per_token"], 3 * forward)
+
+    def test_sharing_is_told_and_subtracted(self):
+        # Both attention LIVs share weights in group 1; the second reads k and v of the first.
+        d = self.describe("11212-81111-11212-81111", width=96, length=256)
+        first, third = d["livs"][0], d["livs"][2]
+        self.assertEqual((first["weights_of"], first["reads_from"], first["reads"]), (1, None, ""))
+        self.assertEqual((third["weights_of"], third["reads_from"], third["reads"]), (1, 1, "k v"))
+        self.assertEqual(third["cache"]["elements"], 0)
+        self.assertEqual(third["parameters"]["matrices"], 96 * 96)  # W_o
+        text = self.output("describe", "11212-81111-11212-81111", "--width", "96", "--length", "256")
+        self.assertRegex(text, r"(?m)^ +3  SA-1 +of 1 +k v of 1 ")
+        self.assertIn("AMAM", text)
+
+    def test_canonical_form_is_told(self):
+        self.assertEqual(self.describe("11211-81111", width=96, length=256)["canonical"], "11111-81111")
+        self.assertIn("canonical  11111-81111", self.output("describe", "11211-81111", "--width", "96", "--length", "256"))
+
+    def refuse(self, architecture, *parts, **options):
+        words = [word for key, value in options.items() for word in ("--" + key, str(value))]
+        self.assert_refused(["describe", architecture, *words], *parts)
+
+    def test_bad_architectures(self):
+        size = {"width": 96, "length": 256}
+        self.refuse("31111-7x111", "LIV 2", **size)
+        self.refuse("1111-81111", "LIV 1", **size)
+        self.refuse("11111-91111", "LIV 2", "9", **size)
+        self.refuse("11131-81111", "LIV 1", **size)
+        self.refuse("11111-81113", "LIV 2", **size)
+        self.refuse("transfomer++", "did you mean 'transformer++'?", **size)
+        self.refuse("transformer++", "expected --depth", **size)
+        self.refuse("11111-81111", "--depth is 3, but the genome has 2 LIVs", depth=3, **size)
+        self.refuse("transformer++", "100", width=100, depth=4, length=256)
+        self.refuse("transformer++", "liqid", "did you mean 'liquid'?", depth=4, catalogue="liqid", **size)
+
+
+class Classes(Case):
+    def test_the_catalogue_is_listed_with_its_numbers(self):
+        data = self.json("classes", "--width", "768", "--length", "4096")
+        classes = {c["name"]: c for c in data["classes"]}
+        self.assertEqual(set(classes), {"SA-1", "SA-3", "Rec-1", "GConv-1", "GMemless"})
+        d = 768
+        self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
+        self.assertEqual(classes["SA-1"]["parameters"]["matrices"], 4 * d * d)
+        self.assertEqual(classes["SA-1"]["cache"]["elements"], 4096 * 2 * d)
+        self.assertEqual(classes["SA-3"]["parameters"]["matrices"], 5 * d * d // 2)
+        self.assertEqual(classes["Rec-1"]["cache"]["elements"], 19 * d)
+        self.assertEqual(classes["GConv-1"]["cache"]["elements"], 2 * d)
+        self.assertEqual([g["name"] for g in classes["GMemless"]["feature_groups"]], ["gate", "value"])
+        text = self.output("classes")
+        for name, c in classes.items():
+            self.assertIn(name, text)
+            self.assertIn(c["definition"], text)
+
+    def test_a_width_without_heads_is_refused(self):
+        self.assert_refused(["classes", "--width", "100"], "100")
+
+
+class Show(Case):
+    def test_what_is_no_run_directory_is_refused(self):
+        os.mkdir(os.path.join(self.directory, "empty"))
+        for command in ["show", "front"]:
+            self.assert_refused([command, "none"], "none: no such run directory")
+            self.assert_refused([command, "empty"], "not a run directory")
+
+    def test_a_journal_that_is_none_is_refused(self):
+        os.mkdir(os.path.join(self.directory, "run"))
+        self.write(b"not a journal at all, but long enough", "run/journal")
+        for command in ["show", "front"]:
+            self.assert_refused([command, "run"], "journal")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,364 @@
+"""Drives the built programs from outside: whole searches, killed workers, signals, what lies in the run directory afterwards.
+
+usage: search_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
+"""
+
+import glob
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+import pandas as pd
+
+PROGRAMS = os.path.abspath(sys.argv.pop(1))
+STARLING = os.path.join(PROGRAMS, "starling")
+
+EXPERIMENT = """
+name = "tiny"
+seed = 5
+workers = 2
+
+[budget]
+evaluations = 6
+
+[task]
+kind = "language-model"
+files = ["text/*.txt"]
+sequence_length = 32
+
+[model]
+depth = 4
+width = 32
+
+[search]
+objectives = ["quality", "cache"]
+population = 3
+
+[training]
+tokens = 2048
+batch_tokens = 256
+learning_rate = 3e-3
+"""
+
+SLOW = ["training.tokens=4000000"]  # minutes: such a run ends because it is told to
+
+
+def make_text(directory, files=8, lines=120):
+    """Text with some structure, the same every time."""
+    os.makedirs(os.path.join(directory, "text"), exist_ok=True)
+    words = "the quick brown fox jumps over a lazy dog while seven starlings murmur above the field".split()
+    state = 12345
+    for number in range(files):
+        with open(os.path.join(directory, "text", f"{number}.txt"), "w") as file:
+            for _ in range(lines):
+                line = []
+                for _ in range(8):
+                    state = (1103515245 * state + 12345) % 2**31
+                    line.append(words[(state >> 8) % len(words)])
+                file.write(" ".join(line) + ".\n")
+
+
+def children(pid):
+    """Direct children of a process, with their command lines."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(path) as file:
+                fields = file.read().rpartition(")")[2].split()
+            child = int(path.split("/")[2])
+            if int(fields[1]) == pid and fields[0] != "Z":
+                with open(f"/proc/{child}/cmdline", "rb") as file:
+                    found[child] = file.read().replace(b"\0", b" ").decode()
+        except (OSError, ValueError):
+            pass
+    return found
+
+
+def alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until(condition, what, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+class Search(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="starling test ")
+        self.addCleanup(self.folder.cleanup)
+        self.cwd = self.folder.name
+        make_text(self.cwd)
+        with open(os.path.join(self.cwd, "tiny.toml"), "w") as file:
+            file.write(EXPERIMENT)
+
+    def run_starling(self, *arguments, **options):
+        return subprocess.run([STARLING, *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, **options)
+
+    def start(self, *arguments):
+        process = subprocess.Popen([STARLING, "run", "tiny.toml", *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        return process
+
+    def workers(self, process):
+        return {pid for pid, command in children(process.pid).items() if " worker " in command}
+
+    def training(self, run, candidates=1):
+        """Whether that many candidates were accepted, as the journal says: leased as soon as a worker asks."""
+        shown = self.run_starling("show", run, "--json")
+        return shown.returncode == 0 and len(json.loads(shown.stdout).get("candidates", [])) >= candidates
+
+    def path(self, *parts):
+        return os.path.join(self.cwd, *parts)
+
+    # --- a whole search
+
+    def test_a_search_ends_with_a_front_and_a_run_directory_that_h5py_and_pandas_open(self):
+        result = self.run_starling("run", "tiny.toml")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("transformer++", "striped-mamba", "unigram", "bigram", "perplexity"):
+            self.assertIn(name, result.stdout.lower())
+        self.assertRegex(result.stdout, r"busy \d+\.\d %")
+        # elsewhere than on a terminal: one plain line per evaluation
+        lines = [line for line in result.stderr.splitlines() if re.search(r"\d+/6  #\d+", line)]
+        self.assertEqual(len(lines), 8, result.stderr)
+        self.assertNotIn("\x1b", result.stderr)
+
+        run = self.path("runs", "tiny-1")
+        self.assertEqual(stat.S_IMODE(os.stat(run).st_mode), 0o700)
+        with open(os.path.join(run, "experiment.toml")) as file:
+            self.assertIn("mutation = 0.1", file.read())
+        with h5py.File(os.path.join(run, "run.h5"), "r") as file:
+            self.assertTrue(file.attrs["complete"])
+            evaluations = pd.DataFrame(file["evaluations"][:])
+            candidates = pd.DataFrame(file["candidates"][:])
+            curves = pd.DataFrame(file["curves"][:])
+            lineage = pd.DataFrame(file["lineage"][:])
+            genomes = file["genomes/values"][:]
+            devices = pd.DataFrame(file["devices"][:])
+            checkpoints = pd.DataFrame(file["checkpoints"][:])
+        self.assertEqual(len(evaluations), 8)
+        self.assertEqual(len(candidates), 8)
+        self.assertEqual(genomes.shape, (8, 20))
+        self.assertEqual(len(devices), 2)
+        self.assertTrue(np.isfinite(evaluations["obj_quality"]).all())
+        self.assertEqual(len(curves), int(evaluations["curve_count"].sum()))
+        bred = candidates[candidates["n_parents"] > 0]
+        self.assertTrue(set(bred["candidate_id"]) == set(lineage["child_id"]))
+        self.assertEqual(candidates["genome_hash"].iloc[2:].nunique(), 6, "no genome is evaluated twice")
+        # the cross-check of quality: the last point of a curve carries the validation loss
+        row = evaluations.iloc[0]
+        last = curves.iloc[int(row["curve_start"] + row["curve_count"] - 1)]
+        self.assertEqual(last["val_loss"], row["loss"])
+        self.assertTrue((pd.read_hdf(os.path.join(run, "run.h5"), "evaluations")["candidate_id"] == evaluations["candidate_id"]).all())
+
+        # checkpoints: those of the front and of the baselines, and no other file
+        front = json.loads(self.run_starling("front", run, "--json").stdout)
+        kept = {member["id"] for member in front["front"]} | {member["id"] for member in front["baselines"]}
+        self.assertEqual(set(checkpoints["candidate_id"]), kept)
+        self.assertEqual(sorted(os.listdir(os.path.join(run, "checkpoints"))), sorted(f"{id:08d}.h5" for id in kept))
+        with h5py.File(os.path.join(run, "checkpoints", f"{min(kept):08d}.h5"), "r") as file:
+            self.assertEqual(file["weights/embedding"].shape, (257, 32))
+
+    def test_two_runs_get_two_directories(self):
+        for number in (1, 2):
+            self.assertEqual(self.run_starling("run", "tiny.toml", "budget.evaluations=4", "search.baselines=[]").returncode, 0)
+            self.assertTrue(os.path.exists(self.path("runs", f"tiny-{number}", "run.h5")))
+
+    def test_results_on_standard_output_are_json_on_request(self):
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=4", "--json", "--out", "there")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        data = json.loads(result.stdout)
+        self.assertEqual(data["run"], self.path("there"))
+        self.assertEqual(len(data["baselines"]), 2)
+        self.assertTrue(data["front"])
+
+    def test_quality_and_genomes_do_not_depend_on_which_worker_trains(self):
+        qualities = []
+        for out in ("a", "b"):
+            result = self.run_starling("run", "tiny.toml", "search.algorithm=random", "workers=" + ("1" if out == "a" else "2"), "--out", out)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with h5py.File(self.path(out, "run.h5"), "r") as file:
+                table = pd.DataFrame(file["evaluations"][:]).set_index("candidate_id").sort_index()
+            qualities.append(table["loss"].to_numpy())
+        np.testing.assert_array_equal(qualities[0], qualities[1])
+
+    def test_a_mad_task_is_scored_by_accuracy(self):
+        with open(self.path("mad.toml"), "w") as file:
+            file.write('name = "mad"\nworkers = 1\n[budget]\nevaluations = 4\n[task]\nkind = "mad"\nname = "in-context-recall"\n'
+                       'sequence_length = 32\ntest_sequences = 64\n[model]\ndepth = 4\nwidth = 32\n[search]\npopulation = 3\n'
+                       '[training]\ntokens = 2048\nbatch_tokens = 256\n')
+        result = self.run_starling("run", "mad.toml", "--out", "mad")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("mad", "run.h5"), "r") as file:
+            table = pd.DataFrame(file["evaluations"][:])
+        np.testing.assert_allclose(table["obj_quality"], 1 - table["accuracy"])
+        self.assertTrue(((table["accuracy"] >= 0) & (table["accuracy"] <= 1)).all())
+
+    # --- lost workers and signals
+
+    def test_a_worker_killed_with_signal_9_costs_one_attempt_and_the_search_goes_on(self):
+        process = self.start("training.tokens=60000", "--out", "run")
+        workers = wait_until(lambda: len(self.workers(process)) == 2 and self.workers(process), "two workers")
+        wait_until(lambda: self.training("run", 3), "the first candidates")
+        # The workers are asked only after both have had work: a kill before that would cost nothing.
+        victim = min(workers)
+        wait_until(lambda: self.has_worker_line("run", 1), "a first result")
+        os.kill(victim, signal.SIGKILL)
+        out, err = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, err)
+        with h5py.File(self.path("run", "run.h5"), "r") as file:
+            evaluations = pd.DataFrame(file["evaluations"][:])
+            devices = pd.DataFrame(file["devices"][:])
+            counts = evaluations.groupby("candidate_id").size()
+        self.assertEqual(len(counts), 8)
+        self.assertTrue((counts == 1).all())
+        self.assertEqual(len(devices), 3, "the lost worker was replaced")
+        self.assertIn("worker lost", err)
+        self.assertEqual(int(evaluations["attempt"].max()), 2)
+
+    def has_worker_line(self, run, results):
+        shown = self.run_starling("show", run, "--json")
+        if shown.returncode != 0:
+            return False
+        return sum(1 for candidate in json.loads(shown.stdout).get("candidates", []) if candidate.get("status")) >= results
+
+    def stop_with(self, number):
+        process = self.start(*SLOW, "--out", "run")
+        wait_until(lambda: self.training("run", 2), "work in progress")
+        workers = self.workers(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+        for pid in workers:
+            wait_until(lambda: not alive(pid), f"worker {pid} to end", 10)
+        self.assertIn("run directory", err)
+        with h5py.File(self.path("run", "run.h5"), "r") as file:
+            self.assertFalse(file.attrs["complete"])
+            self.assertEqual(len(file["evaluations"]), 0)
+            self.assertGreaterEqual(len(file["candidates"]), 2)
+        return process.returncode
+
+    def test_an_interrupt_ends_gracefully_with_everything_recorded_and_no_process_left(self):
+        self.assertEqual(self.stop_with(signal.SIGINT), 130)
+
+    def test_a_termination_ends_gracefully_with_everything_recorded_and_no_process_left(self):
+        self.assertEqual(self.stop_with(signal.SIGTERM), 143)
+
+    def test_workers_end_when_the_coordinator_is_killed_with_signal_9(self):
+        process = self.start(*SLOW, "--out", "run")
+        wait_until(lambda: self.training("run", 2), "work in progress")
+        workers = self.workers(process)
+        self.assertEqual(len(workers), 2)
+        process.kill()
+        process.communicate()
+        for pid in workers:
+            wait_until(lambda: not alive(pid), f"worker {pid} to end", 10)
+        self.assertEqual(self.run_starling("show", "run").returncode, 0)
+
+    def test_nothing_listens_but_on_the_loopback_address(self):
+        process = self.start(*SLOW, "--out", "run")
+        wait_until(lambda: self.training("run", 2), "work in progress")
+        inodes = set()
+        for pid in {process.pid} | self.workers(process):
+            for link in glob.glob(f"/proc/{pid}/fd/*"):
+                try:
+                    target = os.readlink(link)
+                except OSError:
+                    continue
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
+        listening = []
+        for table in ("/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp", "/proc/net/udp6"):
+            if not os.path.exists(table):
+                continue
+            with open(table) as file:
+                for line in file.readlines()[1:]:
+                    fields = line.split()
+                    if fields[9] in inodes and (fields[3] == "0A" or "udp" in table):
+                        listening.append(fields[1].split(":")[0])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(listening, ["0100007F"], "127.0.0.1, once")
+
+    def test_the_token_of_the_workers_is_in_no_command_line_and_no_environment(self):
+        process = self.start(*SLOW, "--out", "run")
+        wait_until(lambda: len(self.workers(process)) == 2, "two workers")
+        for pid in self.workers(process):
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+            self.assertRegex(b" ".join(words[1:]).decode().strip(), r"^worker w[01]$")
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                self.assertEqual(re.findall(rb"[0-9a-f]{64}", file.read()), [])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+    # --- what cannot work
+
+    def test_an_output_directory_in_use_is_refused_and_left_alone(self):
+        os.mkdir(self.path("used"))
+        with open(self.path("used", "precious"), "w") as file:
+            file.write("data")
+        result = self.run_starling("run", "tiny.toml", "--out", "used")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("used", result.stderr)
+        self.assertEqual(os.listdir(self.path("used")), ["precious"])
+
+    def test_text_that_is_too_short_is_refused_and_leaves_nothing_behind(self):
+        os.mkdir(self.path("short"))
+        with open(self.path("short", "a.txt"), "w") as file:
+            file.write("ab")
+        result = self.run_starling("run", "tiny.toml", 'task.files=["short/*.txt"]')
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual([name for name in os.listdir(self.cwd) if name.startswith("runs") and os.listdir(self.path(name))], [])
+
+    def test_files_that_are_not_there_are_refused_before_anything_is_made(self):
+        result = self.run_starling("run", "tiny.toml", 'task.files=["nowhere/*.txt"]')
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("nowhere/*.txt", result.stderr)
+        self.assertFalse(os.path.exists(self.path("runs")))
+
+    def test_a_training_that_diverges_everywhere_is_no_valid_result(self):
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=4", "training.learning_rate=1e30", "training.gradient_clip=1e30",
+                                   "search.baselines=[]", "--out", "run")
+        self.assertEqual(result.returncode, 3, result.stderr)
+        with h5py.File(self.path("run", "run.h5"), "r") as file:
+            table = pd.DataFrame(file["evaluations"][:])
+            status = h5py.check_enum_dtype(file["evaluations"].dtype["status"])
+        self.assertTrue((table["status"] == status["diverged"]).all())
+
+    def test_a_full_disk_ends_the_run_with_what_was_recorded_before(self):
+        """A limit on the size of files stands in for the disk: the journal cannot grow past it."""
+        import resource
+
+        def limit():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        result = self.run_starling("run", "tiny.toml", "search.baselines=[]", "--out", "run", preexec_fn=limit)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("journal", result.stderr)
+        shown = self.run_starling("show", "run")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

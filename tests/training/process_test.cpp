@@ -1,0 +1,32 @@
+#include <starling/training/process.hpp>
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <vector>
+
+namespace starling::training {
+namespace {
+
+TEST(Process, GivesEveryLibraryTheThreadsAskedFor) {
+  tune_process(1);
+  EXPECT_EQ(at::get_num_threads(), 1);
+  EXPECT_LE(openblas_threads(), 1);
+}
+
+TEST(Process, KeepsTheInstructionSetTheUserChose) {
+  setenv("ATEN_CPU_CAPABILITY", "default", 1);
+  tune_process(1);
+  EXPECT_STREQ(getenv("ATEN_CPU_CAPABILITY"), "default");
+}
+
+TEST(Process, PeakMemoryGrowsWithWhatIsTouched) {
+  const std::uint64_t before = peak_memory_bytes();
+  EXPECT_GT(before, 1u << 20);
+  const std::vector<char> block(before + (64u << 20), 1);
+  EXPECT_GE(peak_memory_bytes(), before + (32u << 20)) << block.size();
+}
+
+}  // namespace
+}  // namespace starling::training

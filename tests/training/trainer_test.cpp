@@ -1,0 +1,157 @@
+#include <starling/training/trainer.hpp>
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+
+#include <bit>
+#include <cmath>
+#include <numbers>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/baselines.hpp>
+
+#include "toy_task.hpp"
+
+namespace starling::training {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::atomic<bool> never{false};
+
+model::Model make_model(std::string_view genome = "transformer++", std::uint64_t seed = 1) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  return {catalogue, genome::genome_or_baseline(catalogue, genome, 2), {.width = 16, .length = 16, .vocabulary = 11}, seed};
+}
+
+Options quick() { return {.tokens = 80 * 128, .batch_tokens = 128, .learning_rate = 1e-2}; }
+
+TEST(Extent, IsWholeStepsOfWholeSequences) {
+  EXPECT_EQ(extent({.tokens = 1000, .batch_tokens = 128}, 16).sequences, 8);
+  EXPECT_EQ(extent({.tokens = 1000, .batch_tokens = 128}, 16).steps, 8);
+  EXPECT_EQ(extent({.tokens = 1024, .batch_tokens = 128}, 16).steps, 8);
+  EXPECT_EQ(extent({.tokens = 1025, .batch_tokens = 128}, 16).steps, 9);
+  EXPECT_EQ(extent({.tokens = 1000, .batch_tokens = 1024}, 127).sequences, 8);
+  EXPECT_THROW(extent({.tokens = 1000, .batch_tokens = 100}, 128), UserError);
+}
+
+TEST(Train, LearnsWhatCanBeLearned) {
+  for (const char* genome : {"transformer++", "striped-mamba"}) {
+    model::Model model = make_model(genome);
+    const ToyTask task;
+    const double before = evaluate(model, task, tasks::Split::validation, never).loss;
+    std::int64_t calls = 0;
+    const Result result = train(model, task, quick(), 1, never, [&](const Point& point, std::int64_t steps) {
+      EXPECT_EQ(point.step, ++calls);
+      EXPECT_EQ(steps, 80);
+    });
+    EXPECT_EQ(result.end, End::completed) << result.reason;
+    EXPECT_EQ(result.steps, 80);
+    EXPECT_EQ(calls, 80);
+    EXPECT_EQ(result.tokens, 80 * 128);
+    ASSERT_EQ(result.curve.size(), 80u);
+    EXPECT_EQ(result.curve.back().tokens, result.tokens);
+    EXPECT_NEAR(before, std::log(11), 0.7);
+    EXPECT_LT(evaluate(model, task, tasks::Split::validation, never).loss, 1.0);
+    EXPECT_LT(result.curve.back().train_loss, 1.0);
+  }
+}
+
+TEST(Train, IsAFunctionOfItsArgumentsBitByBit) {
+  const ToyTask task;
+  std::vector<Result> results;
+  for (const std::uint64_t seed : {5, 5, 6}) {
+    model::Model model = make_model("striped-mamba");
+    results.push_back(train(model, task, quick(), seed, never));
+  }
+  const auto equal = [](const Result& a, const Result& b) {
+    for (std::size_t i = 0; i < a.curve.size(); ++i) {
+      if (std::bit_cast<std::uint64_t>(a.curve[i].train_loss) != std::bit_cast<std::uint64_t>(b.curve[i].train_loss)) return false;
+      if (std::bit_cast<std::uint64_t>(a.curve[i].grad_norm) != std::bit_cast<std::uint64_t>(b.curve[i].grad_norm)) return false;
+    }
+    return a.curve.size() == b.curve.size();
+  };
+  EXPECT_TRUE(equal(results[0], results[1]));
+  EXPECT_FALSE(equal(results[0], results[2]));
+}
+
+TEST(Train, StopsBetweenSteps) {
+  model::Model model = make_model();
+  const ToyTask task;
+  std::atomic<bool> stop{false};
+  const Result result = train(model, task, quick(), 1, stop, [&](const Point& point, std::int64_t) { stop = point.step == 3; });
+  EXPECT_EQ(result.end, End::stopped);
+  EXPECT_EQ(result.steps, 3);
+  EXPECT_EQ(result.curve.size(), 3u);
+  EXPECT_TRUE(std::isnan(evaluate(model, task, tasks::Split::validation, stop = true).loss));
+}
+
+TEST(Train, GivesUpWhereItDiverges) {
+  model::Model model = make_model();
+  Options options = quick();
+  options.learning_rate = 1e4;
+  options.gradient_clip = 0;
+  const Result result = train(model, ToyTask(), options, 1, never);
+  EXPECT_EQ(result.end, End::diverged);
+  EXPECT_LT(result.steps, 80);
+  EXPECT_EQ(result.curve.back().step, result.steps);
+  EXPECT_THAT(result.reason, ::testing::AnyOf(HasSubstr("not finite"), HasSubstr("above the first loss")));
+  EXPECT_THAT(result.reason, HasSubstr("step " + std::to_string(result.steps)));
+}
+
+TEST(Train, LeavesNoGradientBehind) {
+  model::Model model = make_model();
+  train(model, ToyTask(), quick(), 1, never);
+  for (const auto& parameter : model.parameters()) EXPECT_FALSE(parameter.value.grad().defined()) << parameter.name;
+}
+
+TEST(Evaluate, EqualsALongNaiveComputation) {
+  model::Model model = make_model("striped-mamba");
+  const ToyTask task({.held_out = 150});  // more than one batch
+  Options options = quick();
+  options.tokens = 20 * 128;
+  train(model, task, options, 1, never);
+  for (const auto split : {tasks::Split::validation, tasks::Split::test}) {
+    const tasks::Batch all = task.held_out_batch(split, 0, 150);
+    double nats = 0;
+    std::int64_t counted = 0;
+    for (std::int64_t i = 0; i < 150; ++i) {
+      const at::Tensor logits = model.logits(all.inputs.slice(0, i, i + 1)).detach().to(at::kDouble)[0];
+      for (std::int64_t t = 0; t < 16; ++t) {
+        const auto target = all.targets[i][t].item<std::int64_t>();
+        if (target == tasks::ignored) continue;
+        nats += (logits[t].exp().sum().log() - logits[t][target]).item<double>();
+        ++counted;
+      }
+    }
+    const Quality quality = evaluate(model, task, split, never);
+    EXPECT_EQ(quality.tokens, counted);
+    EXPECT_NEAR(quality.loss, nats / static_cast<double>(counted), 1e-5);
+    EXPECT_NEAR(quality.bits_per_byte, nats / (std::numbers::ln2 * 100), 1e-3);
+    EXPECT_TRUE(std::isnan(quality.accuracy));
+  }
+}
+
+TEST(Evaluate, AveragesAccuracyOverTheClassesThatOccur) {
+  model::Model model = make_model();
+  const ToyTask task({.accuracy = true, .held_out = 70});
+  Options options = quick();
+  options.tokens = 20 * 128;
+  train(model, task, options, 1, never);
+  const tasks::Batch all = task.held_out_batch(tasks::Split::validation, 0, 70);
+  const at::Tensor predicted = model.logits(all.inputs).detach().argmax(-1);
+  double sum = 0;
+  int classes = 0;
+  for (std::int64_t token = 0; token < 11; ++token) {
+    const at::Tensor of_class = all.targets == token;
+    if (of_class.sum().item<std::int64_t>() == 0) continue;
+    sum += (predicted == token).logical_and(of_class).sum().item<double>() / of_class.sum().item<double>();
+    ++classes;
+  }
+  const Quality quality = evaluate(model, task, tasks::Split::validation, never);
+  EXPECT_NEAR(quality.accuracy, sum / classes, 1e-9);
+  EXPECT_TRUE(std::isnan(quality.bits_per_byte));
+}
+
+}  // namespace
+}  // namespace starling::training

@@ -1,0 +1,254 @@
+#include "cli.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <starling/base/error.hpp>
+
+#include "commands.hpp"
+#include "run.hpp"
+
+namespace starling::tools {
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 no valid result,\n"
+    "130 and 143 stopped by a signal, with everything recorded.\n"
+    "Results go to standard output, messages to standard error.";
+
+constexpr std::int64_t largest_width = 65'536;
+constexpr std::int64_t largest_length = 1'073'741'824;
+constexpr std::int64_t largest_depth = 4'096;
+
+/// Every line of a message tells who speaks, so that it can be found in a log. Does not throw where standard error is
+/// closed.
+void complain(std::string_view message) {
+  while (!message.empty()) {
+    const auto end = message.find('\n');
+    const auto line = fmt::format("starling: {}\n", message.substr(0, end));
+    std::fwrite(line.data(), 1, line.size(), stderr);
+    message.remove_prefix(end == std::string_view::npos ? message.size() : end + 1);
+  }
+}
+
+/// The parser with the arguments it fills and the work each command does.
+class CommandLine {
+ public:
+  CommandLine() {
+    app_.name("starling");
+    app_.set_version_flag("--version", std::string("starling ") + STARLING_VERSION);
+    app_.require_subcommand(1);
+    app_.footer(exit_codes);
+    app_.get_formatter()->column_width(32);
+    add_run();
+    add_check();
+    add_show();
+    add_front();
+    add_classes();
+    add_describe();
+    add_doctor();
+  }
+
+  int run(int count, char** arguments) {
+    if (count < 2) {
+      fmt::print(stderr, "{}", app_.help());
+      return exit_code::usage;
+    }
+    if (const std::string_view first = arguments[1]; !first.empty() && first[0] != '-' && !is_command(first)) {
+      return wrong_usage(
+          fmt::format("unknown command '{}'{}; see 'starling --help'", first, did_you_mean(first, commands())));
+    }
+    try {
+      app_.parse(count, arguments);
+    } catch (const CLI::Success& asked) {
+      return app_.exit(asked, std::cout, std::cerr);  // --help or --version
+    } catch (const CLI::ParseError& error) {
+      return wrong_usage(explain(error));
+    }
+    return work_();
+  }
+
+ private:
+  CLI::App* add(const char* name, const char* description, std::function<int()> work) {
+    auto* command = app_.add_subcommand(name, description);
+    command->footer(exit_codes);
+    command->get_formatter()->column_width(32);
+    command->callback([this, work = std::move(work)] { work_ = work; });
+    return command;
+  }
+
+  static void add_json(CLI::App* command, bool& json) { command->add_flag("--json", json, "Print JSON"); }
+
+  static void add_overrides(CLI::App* command, std::vector<std::string>& overrides) {
+    command
+        ->add_option("overrides", overrides,
+                     "Values in place of the file's: search.population=32 (TOML, or a bare word for a string)")
+        ->type_name("key=value");
+  }
+
+  void add_run() {
+    auto* command = add("run", "Search architectures as an experiment file says", [this] { return tools::run(run_); });
+    command->add_option("experiment", run_.experiment, "Experiment file")->required()->type_name("FILE");
+    add_overrides(command, run_.overrides);
+    command->add_option("--out", run_.out, "Directory for the results, new or empty; default runs/NAME-N")
+        ->type_name("DIR");
+    command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
+    command->add_flag("--print-config", run_.print_config,
+                      "Print the experiment with every default filled in, and do nothing");
+    command->add_flag("--quiet", run_.quiet, "No progress");
+    add_json(command, run_.json);
+  }
+
+  void add_check() {
+    auto* command =
+        add("check", "Check an experiment file, or list the keys it may have", [this] { return tools::check(check_); });
+    auto* keys = command->add_flag("--keys", check_.keys, "List the keys with type, range, default and meaning");
+    command->add_option("experiment", check_.experiment, "Experiment file")->type_name("FILE")->excludes(keys);
+    add_overrides(command, check_.overrides);
+    add_json(command, check_.json);
+    command->callback([this] {
+      if (!check_.keys && check_.experiment.empty()) throw CLI::RequiredError("experiment");
+      work_ = [this] { return tools::check(check_); };
+    });
+  }
+
+  void add_show() {
+    auto* command = add("show", "Show a run, or one of its candidates", [this] { return tools::show(show_); });
+    command->add_option("run", show_.run, "Run directory")->required()->type_name("RUN");
+    command->add_option("id", show_.candidate, "Number of a candidate")->type_name("ID");
+    add_json(command, show_.json);
+  }
+
+  void add_front() {
+    auto* command =
+        add("front", "Show the Pareto front of a run, beside its baselines", [this] { return tools::front(front_); });
+    command->add_option("run", front_.run, "Run directory")->required()->type_name("RUN");
+    add_json(command, front_.json);
+  }
+
+  void add_classes() {
+    auto* command = add("classes", "Show the classes of a catalogue: definition, parameters, cache, FLOPs",
+                        [this] { return tools::classes(classes_); });
+    command->add_option("--catalogue", classes_.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
+    command->add_option("--width", classes_.width, "Channels")
+        ->check(CLI::Range(std::int64_t{1}, largest_width))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--length", classes_.length, "Tokens of the sequence")
+        ->check(CLI::Range(std::int64_t{1}, largest_length))
+        ->type_name("N")
+        ->capture_default_str();
+    add_json(command, classes_.json);
+  }
+
+  void add_describe() {
+    auto* command = add("describe", "Count parameters, cache and FLOPs of a genome or baseline",
+                        [this] { return tools::describe(describe_); });
+    command->add_option("architecture", describe_.architecture, "Genome (21211-31112) or baseline (transformer++)")
+        ->required()
+        ->type_name("GENOME|BASELINE");
+    command->add_option("--width", describe_.width, "Channels")
+        ->required()
+        ->check(CLI::Range(std::int64_t{1}, largest_width))
+        ->type_name("N");
+    command->add_option("--depth", describe_.depth, "LIVs; needed for a baseline")
+        ->check(CLI::Range(std::int64_t{1}, largest_depth))
+        ->type_name("N");
+    command->add_option("--length", describe_.length, "Tokens of the sequence")
+        ->required()
+        ->check(CLI::Range(std::int64_t{1}, largest_length))
+        ->type_name("N");
+    command->add_option("--vocabulary", describe_.vocabulary, "Rows of the embedding")
+        ->check(CLI::Range(std::int64_t{1}, largest_length))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--catalogue", describe_.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
+    add_json(command, describe_.json);
+  }
+
+  void add_doctor() {
+    auto* command = add("doctor", "Say which LibTorch, BLAS and devices are in use, and how fast they are",
+                        [this] { return tools::doctor(doctor_); });
+    add_json(command, doctor_.json);
+  }
+
+  std::vector<std::string> commands() const {
+    std::vector<std::string> names;
+    for (const auto* command : app_.get_subcommands([](const CLI::App*) { return true; }))
+      names.push_back(command->get_name());
+    return names;
+  }
+
+  bool is_command(std::string_view name) const {
+    const auto names = commands();
+    return std::ranges::find(names, name) != names.end();
+  }
+
+  /// What is wrong with the arguments, with the nearest option where one is not known, and where to look.
+  std::string explain(const CLI::ParseError& error) {
+    const auto chosen = app_.get_subcommands();
+    const CLI::App* command = chosen.empty() ? &app_ : chosen.front();
+    const auto spoken = chosen.empty() ? std::string("starling") : "starling " + command->get_name();
+    std::string text = error.what();
+    const auto extras = app_.remaining(true);
+    if (!extras.empty()) {
+      const auto& first = extras.front();
+      std::vector<std::string> options;
+      for (const auto* option : command->get_options()) {
+        for (const auto& name : option->get_lnames()) options.push_back("--" + name);
+      }
+      const auto name = first.substr(0, first.find('='));
+      text = first[0] == '-' ? fmt::format("unknown option '{}'{}", name, did_you_mean(name, options))
+                             : fmt::format("unexpected argument '{}'", first);
+    }
+    return fmt::format("{}; see '{} --help'", text, spoken);
+  }
+
+  static int wrong_usage(const std::string& message) {
+    complain(message);
+    return exit_code::usage;
+  }
+
+  CLI::App app_{"Synthesis of tailored neural-network architectures"};
+  std::function<int()> work_;
+  RunArguments run_;
+  CheckArguments check_;
+  ShowArguments show_;
+  FrontArguments front_;
+  ClassesArguments classes_;
+  DescribeArguments describe_;
+  DoctorArguments doctor_;
+};
+
+/// A result that could not be written is no success, whatever the command returned.
+int flushed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  complain(fmt::format("standard output cannot be written: {}", std::strerror(errno)));
+  return exit_code::failed;
+}
+
+}  // namespace
+
+int cli_main(int count, char** arguments) {
+  try {
+    return flushed(CommandLine().run(count, arguments));
+  } catch (const UserError& error) {
+    complain(error.what());
+    return exit_code::usage;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return exit_code::failed;
+  }
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,66 @@
+// The commands of `starling` but for `run`. Each prints its result on stdout and returns the exit code; bad input is a
+// UserError, anything else a Failure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace starling::tools {
+
+/// Exit codes of every command.
+namespace exit_code {
+inline constexpr int done = 0;
+inline constexpr int failed = 1;
+inline constexpr int usage = 2;
+inline constexpr int no_valid_result = 3;
+}  // namespace exit_code
+
+struct CheckArguments {
+  std::filesystem::path experiment;
+  std::vector<std::string> overrides;
+  bool keys = false;  ///< list the keys of an experiment file instead
+  bool json = false;
+};
+int check(const CheckArguments& arguments);
+
+struct ClassesArguments {
+  std::string catalogue = "liquid";
+  std::int64_t width = 768;
+  std::int64_t length = 4096;
+  bool json = false;
+};
+int classes(const ClassesArguments& arguments);
+
+struct DescribeArguments {
+  std::string architecture;  ///< a genome in text form or the name of a baseline
+  std::string catalogue = "liquid";
+  std::int64_t width = 0;
+  std::optional<std::int64_t> depth;
+  std::int64_t length = 0;
+  std::int64_t vocabulary = 257;
+  bool json = false;
+};
+int describe(const DescribeArguments& arguments);
+
+struct ShowArguments {
+  std::filesystem::path run;
+  std::optional<std::uint64_t> candidate;
+  bool json = false;
+};
+int show(const ShowArguments& arguments);
+
+struct FrontArguments {
+  std::filesystem::path run;
+  bool json = false;
+};
+int front(const FrontArguments& arguments);
+
+struct DoctorArguments {
+  bool json = false;
+};
+int doctor(const DoctorArguments& arguments);
+
+}  // namespace starling::tools

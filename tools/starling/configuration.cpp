@@ -1,0 +1,59 @@
+#include "configuration.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include <starling/experiment/schema.hpp>
+
+#include "text.hpp"
+
+namespace starling::tools {
+namespace {
+
+std::string task_line(const experiment::Experiment& e) {
+  if (e.task.kind == "mad") {
+    return fmt::format("{}, vocabulary {}, {} training and {} test sequences of {} tokens", e.task.mad_task,
+                       e.task.vocabulary, grouped(e.task.training_sequences), grouped(e.task.test_sequences),
+                       e.task.sequence_length);
+  }
+  const auto amount =
+      e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
+  const auto files = e.task.files.size() == 1 ? e.task.files[0] : fmt::format("{} globs", e.task.files.size());
+  return fmt::format("{} on {} {}, sequences of {} {}", e.task.kind, amount, files, e.task.sequence_length,
+                     e.task.tokenizer);
+}
+
+}  // namespace
+
+std::string configuration_summary(const experiment::Experiment& e) {
+  std::string text;
+  text += fmt::format("name      {}, seed {}\n", e.name, e.seed);
+  text += fmt::format("task      {}\n", task_line(e));
+  text +=
+      fmt::format("model     {} LIVs × {} channels, catalogue {}\n", e.model.depth, e.model.width, e.model.catalogue);
+  text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
+                      fmt::join(e.search.objectives, " and "), e.search.population);
+  text +=
+      fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}\n", grouped(e.evaluations),
+                  grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate);
+  text += fmt::format("baselines {}\n",
+                      e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
+  text += fmt::format("workers   {}\n", e.workers);
+  return text;
+}
+
+nlohmann::ordered_json configuration_json(const experiment::Experiment& experiment) {
+  auto copy = experiment;  // the table's accessors give references to change
+  auto object = nlohmann::ordered_json::object();
+  for (const auto& key : experiment::schema()) {
+    if (!experiment::applies(key, experiment.task.kind)) continue;
+    const auto section = std::string{experiment::section_of(key)};
+    auto& place = section.empty() ? object : object[section];
+    std::visit([&](auto access) { place[std::string{experiment::leaf_of(key)}] = access(copy); }, key.field);
+  }
+  return object;
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include <starling/base/error.hpp>
+#include <starling/genome/accounting.hpp>
+#include <starling/genome/baselines.hpp>
+#include <starling/genome/plan.hpp>
+#include <starling/genome/validity.hpp>
+
+#include "architecture.hpp"
+#include "commands.hpp"
+#include "text.hpp"
+
+namespace starling::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+genome::Genome read_architecture(const genome::Catalogue& catalogue, const DescribeArguments& arguments) {
+  const auto& text = arguments.architecture;
+  const bool is_genome = !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) != 0;
+  if (!is_genome) {
+    // An unknown name is told before a missing depth.
+    constexpr std::size_t any_depth = 2;
+    const auto depth = arguments.depth ? static_cast<std::size_t>(*arguments.depth) : any_depth;
+    auto baseline = genome::baseline(catalogue, text, depth);
+    if (!arguments.depth)
+      throw UserError(fmt::format("baseline '{}' has no depth of its own, expected --depth LIVS", text));
+    return baseline;
+  }
+  auto genome = genome::parse_genome(text);
+  genome::require_valid(catalogue, genome);
+  if (arguments.depth && static_cast<std::size_t>(*arguments.depth) != genome.depth()) {
+    throw UserError(fmt::format("--depth is {}, but the genome has {} LIVs", *arguments.depth, genome.depth()));
+  }
+  return genome;
+}
+
+class Description {
+ public:
+  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments)
+      : catalogue_(catalogue),
+        genome_(genome),
+        arguments_(arguments),
+        plan_(genome::make_plan(catalogue, genome)),
+        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary})) {}
+
+  void print_text() const {
+    fmt::print("{}: {} LIVs × {} channels, length {}, vocabulary {}\n", arguments_.architecture, genome_.depth(),
+               arguments_.width, grouped(arguments_.length), grouped(arguments_.vocabulary));
+    fmt::print("genome     {}\n", genome::to_text(genome_));
+    if (const auto canonical = genome::canonical(catalogue_, genome_); canonical != genome_) {
+      fmt::print("canonical  {}\n", genome::to_text(canonical));
+    }
+    fmt::print("strip      {}   {}\n\n{}\n", strip(catalogue_, genome_), strip_legend(), liv_table().text());
+    const auto& p = account_.parameters;
+    fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()),
+               grouped(p.matrices), grouped(p.vectors), grouped(p.embedding));
+    fmt::print("             {} without embedding\n", grouped(p.without_embedding()));
+    fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n",
+               grouped(account_.cache.elements(arguments_.length)), grouped(arguments_.length),
+               grouped(account_.cache.dynamic_per_token), grouped(account_.cache.fixed));
+    fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
+    fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
+  }
+
+  Json json() const {
+    Json object;
+    object["architecture"] = arguments_.architecture;
+    object["catalogue"] = catalogue_.name();
+    object["genome"] = genome::to_text(genome_);
+    object["canonical"] = genome::to_text(genome::canonical(catalogue_, genome_));
+    object["phenotype_hash"] = fmt::format("{:016x}", genome::phenotype_hash(catalogue_, genome_));
+    object["strip"] = strip(catalogue_, genome_);
+    object["depth"] = genome_.depth();
+    object["width"] = arguments_.width;
+    object["length"] = arguments_.length;
+    object["vocabulary"] = arguments_.vocabulary;
+    object["parameters"] = parameters_json(account_.parameters);
+    object["cache"] = cache_json(account_.cache);
+    object["training_flops_per_token"] = account_.training_flops;
+    auto& livs = object["livs"] = Json::array();
+    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+      const auto& part = plan_.livs[i];
+      Json liv;
+      liv["liv"] = i + 1;
+      liv["class"] = part.liv_class->name;
+      liv["weights_of"] = part.weight_owner + 1;
+      liv["reads_from"] = part.reads == 0 ? Json() : Json(part.feature_owner + 1);
+      liv["reads"] = group_names(catalogue_.featurizer_of(*part.liv_class), part.reads);
+      liv["parameters"] = parameters_json(account_.livs[i].parameters);
+      liv["cache"] = cache_json(account_.livs[i].cache);
+      liv["forward_flops_per_token"] = account_.livs[i].forward_flops;
+      livs.push_back(std::move(liv));
+    }
+    return object;
+  }
+
+ private:
+  static Json parameters_json(const genome::Parameters& p) {
+    return {{"matrices", p.matrices},
+            {"vectors", p.vectors},
+            {"embedding", p.embedding},
+            {"without_embedding", p.without_embedding()},
+            {"total", p.total()}};
+  }
+
+  Json cache_json(const genome::Cache& cache) const {
+    return {{"elements_per_token", cache.dynamic_per_token},
+            {"elements_fixed", cache.fixed},
+            {"elements", cache.elements(arguments_.length)},
+            {"bytes", cache.bytes(arguments_.length)}};
+  }
+
+  Table liv_table() const {
+    using enum Table::Align;
+    Table table({{"LIV"},
+                 {"class", left},
+                 {"weights", left},
+                 {"reads", left},
+                 {"parameters"},
+                 {"cache/token"},
+                 {"cache fixed"},
+                 {"FLOPs/token"}});
+    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+      const auto& part = plan_.livs[i];
+      const auto& liv = account_.livs[i];
+      const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
+      const auto reads =
+          part.reads == 0 ? std::string("–")
+                          : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
+                                        part.feature_owner + 1);
+      table.add({fmt::format("{}", i + 1), part.liv_class->name, weights, reads,
+                 grouped(liv.parameters.without_embedding()), grouped(liv.cache.dynamic_per_token),
+                 grouped(liv.cache.fixed), grouped(liv.forward_flops)});
+    }
+    return table;
+  }
+
+  const genome::Catalogue& catalogue_;
+  const genome::Genome& genome_;
+  const DescribeArguments& arguments_;
+  genome::Plan plan_;
+  genome::Account account_;
+};
+
+}  // namespace
+
+int describe(const DescribeArguments& arguments) {
+  const auto& catalogue = genome::Catalogue::named(arguments.catalogue);
+  const auto genome = read_architecture(catalogue, arguments);
+  const Description description(catalogue, genome, arguments);
+  if (arguments.json) {
+    fmt::print("{}\n", description.json().dump(2));
+  } else {
+    description.print_text();
+  }
+  return exit_code::done;
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,96 @@
+#include "records_json.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace starling::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+}  // namespace
+
+Json objective_json(const run::ObjectiveInfo& objective) {
+  return {{"name", objective.name},
+          {"column", objective.column},
+          {"unit", objective.unit},
+          {"direction", objective.direction}};
+}
+
+Json references_json(const run::RunSummary& summary) {
+  auto list = Json::array();
+  for (const auto& reference : summary.references) {
+    list.push_back({{"name", reference.name},
+                    {"loss", number(reference.loss)},
+                    {"perplexity", number(std::exp(reference.loss))},
+                    {"bits_per_byte", number(reference.bits_per_byte)}});
+  }
+  return list;
+}
+
+Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
+  Json object;
+  object["id"] = id;
+  if (const auto found = summary.candidates.find(id); found != summary.candidates.end()) {
+    const auto& c = found->second.candidate;
+    object["name"] = c.name.empty() ? Json() : Json(c.name);
+    object["genome"] = genome::to_text(c.genome);
+    object["phenotype_hash"] = fmt::format("{:016x}", c.hash);
+    object["origin"] = search::to_string(c.origin);
+    object["parents"] = c.parents;
+    object["generation"] = number(c.generation);
+    object["changed_genes"] = c.changed_genes;
+    object["repairs"] = c.repairs.total();
+    object["parameters"] = found->second.parameters;
+  }
+  const auto found = summary.evaluations.find(id);
+  if (found == summary.evaluations.end()) {
+    object["status"] = Json();
+    return object;
+  }
+  const auto& e = found->second;
+  object["status"] = search::to_string(e.outcome.status);
+  object["reason"] = e.reason.empty() ? Json() : Json(e.reason);
+  auto& objectives = object["objectives"] = Json::object();
+  for (std::size_t i = 0; i < std::min(e.outcome.objectives.size(), summary.started.objectives.size()); ++i) {
+    objectives[summary.started.objectives[i].name] = number(e.outcome.objectives[i]);
+  }
+  object["loss"] = number(e.loss);
+  object["perplexity"] = number(std::exp(e.loss));
+  object["bits_per_byte"] = number(e.bits_per_byte);
+  object["accuracy"] = number(e.accuracy);
+  object["parameters"] = e.parameters;
+  object["cache_bytes"] = e.cache_bytes;
+  object["steps"] = e.steps;
+  object["tokens"] = e.tokens;
+  object["attempt"] = e.attempt;
+  object["worker"] = e.worker;
+  object["training_seed"] = e.training_seed;
+  object["started_utc"] = e.started_utc;
+  object["duration_s"] = number(e.duration_s);
+  object["peak_mem_bytes"] = e.peak_mem_bytes;
+  object["checkpoint"] = e.checkpoint.path.empty() ? Json() : Json(e.checkpoint.path);
+  return object;
+}
+
+Json curve_json(const std::vector<run::CurvePoint>& curve) {
+  auto list = Json::array();
+  for (const auto& point : curve) {
+    list.push_back({{"step", point.step},
+                    {"tokens", point.tokens},
+                    {"train_loss", number(point.train_loss)},
+                    {"val_loss", number(point.val_loss)},
+                    {"learning_rate", number(point.learning_rate)},
+                    {"grad_norm", number(point.grad_norm)},
+                    {"elapsed_s", number(point.elapsed_s)}});
+  }
+  return list;
+}
+
+std::string dump(const Json& value) { return value.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace starling::tools

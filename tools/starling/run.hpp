@@ -1,0 +1,34 @@
+// `starling run`: what the command line says, and where the work is done.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <starling/experiment/experiment.hpp>
+
+namespace starling::tools {
+
+struct RunArguments {
+  std::filesystem::path experiment;
+  std::vector<std::string> overrides;
+  std::optional<std::filesystem::path> out;
+  bool dry_run = false;
+  bool print_config = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// Reads the experiment, then prints its configuration, prints its plan or searches. Returns the exit code; throws
+/// UserError and Failure.
+int run(const RunArguments& arguments);
+
+/// --print-config: the resolved TOML, or JSON.
+int print_config(const experiment::Experiment& experiment, bool json);
+/// --dry-run: what a search would do and cost, by formula; nothing is trained and nothing is written.
+int dry_run(const experiment::Experiment& experiment, bool json);
+/// The search itself.
+int search(const experiment::Experiment& experiment, const RunArguments& arguments);
+
+}  // namespace starling::tools

@@ -1,0 +1,57 @@
+// What a person sees while a search runs: a block that is redrawn on a terminal, one plain line per evaluation elsewhere. Goes to stderr.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <starling/actors/evaluate.hpp>
+#include <starling/experiment/experiment.hpp>
+#include <starling/run/journal.hpp>
+#include <starling/search/pareto.hpp>
+
+namespace starling::tools {
+
+/// Safe to call from several threads.
+class Screen {
+ public:
+  enum class Style { silent, lines, block };
+
+  Screen(const experiment::Experiment& experiment, Style style, std::FILE* out = stderr);
+
+  void record(const run::JournalEntry& entry);
+  void progress(const std::string& worker, const actors::Progress& progress);
+  /// Redraws the block where something changed; call it a few times a second.
+  void refresh();
+  /// A line of its own, above the block.
+  void say(const std::string& line);
+  /// Removes the block.
+  void finish();
+
+ private:
+  void evaluated(const run::EvaluationRecorded& evaluation);
+  std::string block() const;
+  void erase_block();
+  double elapsed_s() const;
+
+  experiment::Experiment experiment_;
+  Style style_;
+  std::FILE* out_;
+  std::mutex mutex_;
+  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::map<std::uint64_t, search::Candidate> candidates_;
+  std::map<std::string, actors::Progress> workers_;
+  std::optional<run::EvaluationRecorded> best_;
+  search::Points points_;
+  std::int64_t counted_ = 0;
+  std::int64_t diverged_ = 0;
+  std::int64_t killed_ = 0;
+  std::int64_t lost_ = 0;
+  int drawn_lines_ = 0;
+  bool changed_ = true;
+};
+
+}  // namespace starling::tools

@@ -1,0 +1,201 @@
+// `starling run` from the run directory to the front: creates the one, starts the engine, listens to signals, prints the other.
+#include <fmt/format.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include <nlohmann/json.hpp>
+
+#include <starling/actors/engine.hpp>
+#include <starling/base/error.hpp>
+#include <starling/experiment/objectives.hpp>
+#include <starling/run/files.hpp>
+#include <starling/run/summary.hpp>
+#include <starling/tasks/text_files.hpp>
+
+#include "commands.hpp"
+#include "front_table.hpp"
+#include "records_json.hpp"
+#include "run.hpp"
+#include "screen.hpp"
+#include "sibling.hpp"
+#include "text.hpp"
+
+namespace starling::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Errors of the text that show before a process is started; the rest (no text, too little) a worker finds when it reads it.
+void require_readable_files(const experiment::Experiment& experiment) {
+  if (experiment.task.kind != "language-model") return;
+  for (const auto& file : tasks::find_files(experiment.task.files)) {
+    if (access(file.c_str(), R_OK) != 0) throw UserError(fmt::format("{}: cannot read {}", experiment.source, file.string()));
+  }
+}
+
+std::string first_line(const fs::path& file) {
+  std::ifstream stream(file);
+  std::string line;
+  std::getline(stream, line);
+  return line;
+}
+
+/// As it was typed, words separated by blanks.
+std::string command_line() {
+  std::ifstream stream("/proc/self/cmdline");
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  std::replace(text.begin(), text.end(), '\0', ' ');
+  if (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  gethostname(name, HOST_NAME_MAX);
+  return name;
+}
+
+run::RunStarted describe_start(const experiment::Experiment& experiment) {
+  run::RunStarted started;
+  started.run_uuid = first_line("/proc/sys/kernel/random/uuid");
+  started.time_utc = run::now_utc();
+  started.experiment_toml = experiment::to_toml(experiment);
+  started.command_line = command_line();
+  started.starling_version = STARLING_VERSION;
+  started.git_commit = STARLING_GIT_COMMIT;
+  started.host = host_name();
+  started.seed = experiment.seed;
+  started.objectives = experiment::objectives_of(experiment);
+  started.population = static_cast<std::uint64_t>(experiment.search.population);
+  started.catalogue = experiment.model.catalogue;
+  return started;
+}
+
+/// Signals that ask for the end, blocked in every thread and taken one by one.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&set_);
+    for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set_, number);
+    pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  /// The signal that is pending, or 0.
+  int take() const {
+    const timespec now{};
+    const int number = sigtimedwait(&set_, nullptr, &now);
+    return number > 0 ? number : 0;
+  }
+
+ private:
+  sigset_t set_{};
+  sigset_t before_{};
+};
+
+struct Ending {
+  actors::RunResult result;
+  int signal = 0;
+};
+
+/// Runs the engine to its end. The first signal ends the search, the second the process (children end with it, files are whole).
+Ending run_engine(actors::EngineSetup setup, Screen& screen) {
+  const EndSignals signals;
+  setup.observer.on_record = [&](const run::JournalEntry& entry) { screen.record(entry); };
+  setup.observer.on_progress = [&](const std::string& worker, const actors::Progress& progress) { screen.progress(worker, progress); };
+  Ending ending;
+  actors::Engine engine(std::move(setup));
+  while (true) {
+    if (auto result = engine.wait_for(std::chrono::milliseconds(100))) {
+      ending.result = std::move(*result);
+      return ending;
+    }
+    screen.refresh();
+    const int number = signals.take();
+    if (number == 0) continue;
+    if (ending.signal != 0) {
+      screen.finish();
+      _exit(number == SIGINT ? 130 : 143);
+    }
+    ending.signal = number;
+    screen.say("stopping: what is finished is recorded, what is being trained is not (once more to stop at once)");
+    engine.stop();
+  }
+}
+
+bool has_result(const run::RunSummary& summary) {
+  for (const auto& [id, evaluation] : summary.evaluations) {
+    if (evaluation.outcome.status == search::Status::ok) return true;
+  }
+  return false;
+}
+
+std::string occupancy(const run::RunSummary& summary, std::int64_t workers) {
+  if (!summary.ended || summary.ended->worker_s <= 0) return {};
+  const auto& ended = *summary.ended;
+  return fmt::format("{} evaluations in {}; {} worker{} busy {:.1f} % of the time", summary.evaluations.size(), duration(ended.wall_s), workers,
+                     workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
+}
+
+}  // namespace
+
+int search(const experiment::Experiment& experiment, const RunArguments& arguments) {
+  require_readable_files(experiment);
+  const auto worker_program = sibling_program("starling-worker");
+  signal(SIGPIPE, SIG_IGN);
+
+  fs::path directory;
+  if (arguments.out) {
+    run::create_run_directory(*arguments.out);
+    directory = fs::absolute(*arguments.out);
+  } else {
+    directory = fs::absolute(run::next_run_directory("runs", experiment.name));
+  }
+  fs::create_directory(directory / "checkpoints");
+  fs::create_directory(directory / "logs");
+  run::write_durably(directory / "experiment.toml", experiment::to_toml(experiment));
+
+  actors::EngineSetup setup;
+  setup.experiment = experiment;
+  setup.directory = directory;
+  setup.started = describe_start(experiment);
+  setup.worker_program = worker_program;
+
+  const bool terminal = isatty(STDERR_FILENO) == 1 && std::getenv("TERM") != nullptr && std::string(std::getenv("TERM")) != "dumb";
+  Screen screen(experiment, arguments.quiet ? Screen::Style::silent : terminal ? Screen::Style::block : Screen::Style::lines);
+  if (!arguments.quiet) screen.say(fmt::format("{}: searching, everything goes to {}", experiment.name, directory.string()));
+  const auto ending = run_engine(std::move(setup), screen);
+  screen.finish();
+
+  const auto summary = run::summarise(directory);
+  if (ending.result.bad_input && summary.evaluations.empty()) {
+    fs::remove_all(directory);
+    throw UserError(ending.result.reason);
+  }
+  if (!ending.result.complete && ending.signal == 0) {
+    throw Failure(fmt::format("{} (recorded so far: {})", ending.result.reason, directory.string()));
+  }
+  if (!ending.result.publish_error.empty()) {
+    fmt::print(stderr, "run.h5 is behind the journal: {}\n", ending.result.publish_error);
+  }
+  if (arguments.json) {
+    auto data = front_json(summary);
+    data["run"] = directory.string();
+    fmt::print("{}\n", dump(data));
+  } else {
+    fmt::print("{}\n{}\n", render_front(summary), occupancy(summary, experiment.workers));
+  }
+  if (!arguments.quiet) fmt::print(stderr, "run directory: {}\n", directory.string());
+  if (ending.signal != 0) return ending.signal == SIGINT ? 130 : 143;
+  return has_result(summary) ? exit_code::done : exit_code::no_valid_result;
+}
+
+}  // namespace starling::tools

@@ -1,0 +1,19 @@
+// Programs that stand beside this one.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace starling::tools {
+
+/// The program `name` in the directory of the running one, whatever way it was started. Throws Failure with what to do
+/// where it is not there.
+std::filesystem::path sibling_program(std::string_view name);
+
+/// Runs a program to its end with our standard streams. Returns its exit code; throws Failure where it cannot be
+/// started or a signal ends it.
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments);
+
+}  // namespace starling::tools

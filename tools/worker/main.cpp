@@ -1,0 +1,41 @@
+// starling-worker: everything that needs LibTorch. `worker NAME` is started by `starling run`; `doctor` by `starling doctor`.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+
+#include <starling/actors/worker.hpp>
+#include <starling/base/error.hpp>
+#include <starling/training/process.hpp>
+
+#include "doctor.hpp"
+#include "workshop.hpp"
+
+namespace {
+
+int usage() {
+  std::fputs("usage: starling-worker worker NAME   (started by 'starling run')\n"
+             "       starling-worker doctor [--json]\n",
+             stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 2) return usage();
+  try {
+    starling::training::tune_process(1);
+    if (std::strcmp(arguments[1], "worker") == 0 && count == 3) {
+      return starling::actors::run_worker(arguments[2], "cpu", starling::worker::make_workshop);
+    }
+    const bool json = count == 3 && std::strcmp(arguments[2], "--json") == 0;
+    if (std::strcmp(arguments[1], "doctor") == 0 && (count == 2 || json)) return starling::worker::doctor(json);
+    return usage();
+  } catch (const starling::UserError& error) {
+    std::fprintf(stderr, "starling-worker: %s\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "starling-worker: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,154 @@
+#include "workshop.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include <starling/experiment/experiment.hpp>
+#include <starling/experiment/objectives.hpp>
+#include <starling/run/checkpoint.hpp>
+#include <starling/tasks/make_task.hpp>
+#include <starling/tasks/task.hpp>
+#include <starling/training/evaluate_candidate.hpp>
+
+namespace starling::worker {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds progress_interval{500};
+
+tasks::Options task_options(const experiment::Experiment& experiment) {
+  const auto& task = experiment.task;
+  if (task.kind == "mad") {
+    return tasks::MadRecallOptions{.vocabulary = task.vocabulary,
+                                   .sequence_length = task.sequence_length,
+                                   .training_sequences = task.training_sequences,
+                                   .test_sequences = task.test_sequences,
+                                   .seed = experiment.seed};
+  }
+  return tasks::LanguageModelOptions{.files = task.files,
+                                     .sequence_length = task.sequence_length,
+                                     .max_bytes = task.max_bytes,
+                                     .validation_fraction = task.validation_fraction,
+                                     .test_fraction = task.test_fraction,
+                                     .validation_tokens = task.validation_tokens,
+                                     .seed = experiment.seed};
+}
+
+training::CandidateOptions candidate_options(const experiment::Experiment& experiment) {
+  const auto& from = experiment.training;
+  training::CandidateOptions options;
+  options.training.tokens = from.tokens;
+  options.training.batch_tokens = from.batch_tokens;
+  options.training.learning_rate = from.learning_rate;
+  options.training.warmup = from.warmup;
+  options.training.final_learning_rate = from.final_learning_rate;
+  options.training.weight_decay = from.weight_decay;
+  options.training.gradient_clip = from.gradient_clip;
+  options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
+  return options;
+}
+
+double objective(const std::string& name, const run::EvaluationRecorded& record, const genome::Account& account, bool by_accuracy) {
+  if (name == "quality") return by_accuracy ? 1.0 - record.accuracy : record.loss;
+  if (name == "parameters") return static_cast<double>(account.parameters.without_embedding());
+  if (name == "cache") return static_cast<double>(record.cache_bytes);
+  throw std::logic_error("no measure for the objective " + name);
+}
+
+/// All that one worker keeps between candidates.
+class Bench {
+ public:
+  Bench(const std::string& experiment_toml, std::filesystem::path directory)
+      : experiment_toml_(experiment_toml),
+        experiment_(experiment::parse(experiment_toml, "experiment.toml")),
+        directory_(std::move(directory)),
+        task_(tasks::make_task(task_options(experiment_))),
+        options_(candidate_options(experiment_)) {
+    if (task_->vocabulary() != experiment::vocabulary(experiment_)) throw std::logic_error("the task has another vocabulary than the plan");
+  }
+
+  const tasks::Task& task() const { return *task_; }
+
+  run::EvaluationRecorded evaluate(const actors::Job& job, const std::atomic<bool>& stop,
+                                   const std::function<void(const actors::Progress&)>& on_progress) const {
+    run::EvaluationRecorded record;
+    record.outcome.id = job.id;
+    record.started_utc = run::now_utc();
+    const auto begun = Clock::now();
+    auto last_progress = begun;
+    const auto on_step = [&](const training::Point& point, std::int64_t steps) {
+      const auto now = Clock::now();
+      if (now - last_progress < progress_interval) return;
+      last_progress = now;
+      on_progress({.id = job.id, .step = point.step, .steps = steps, .loss = point.train_loss});
+    };
+    const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, weights); };
+    const auto& catalogue = genome::Catalogue::named(experiment_.model.catalogue);
+    const auto result = training::evaluate_candidate(catalogue, job.genome, experiment::dimensions(experiment_), *task_, options_,
+                                                     job.training_seed, stop, on_step, keep);
+    fill(record, result);
+    record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
+    return record;
+  }
+
+ private:
+  run::CheckpointFile save(const actors::Job& job, std::span<const training::Weight> weights) const {
+    std::vector<run::ArrayView> arrays;
+    for (const auto& weight : weights) arrays.push_back({weight.name, weight.shape, weight.data});
+    const auto steps = (experiment_.training.tokens + experiment_.training.batch_tokens - 1) / experiment_.training.batch_tokens;
+    return run::write_checkpoint(directory_, {job.id, genome::to_text(job.genome), experiment_toml_, steps}, arrays);
+  }
+
+  void fill(run::EvaluationRecorded& record, const training::CandidateResult& result) const {
+    record.steps = result.training.steps;
+    record.tokens = result.training.tokens;
+    record.reason = result.training.reason;
+    record.peak_mem_bytes = result.peak_memory_bytes;
+    record.loss = result.validation.loss;
+    record.bits_per_byte = result.validation.bits_per_byte;
+    record.accuracy = result.validation.accuracy;
+    record.parameters = result.account.parameters.total();
+    record.cache_bytes = result.account.cache.bytes(experiment_.task.sequence_length);
+    for (const auto& point : result.training.curve) {
+      record.curve.push_back({.step = point.step,
+                              .tokens = point.tokens,
+                              .train_loss = point.train_loss,
+                              .learning_rate = point.learning_rate,
+                              .grad_norm = point.grad_norm,
+                              .elapsed_s = point.elapsed_s});
+    }
+    if (result.training.end != training::End::completed) {
+      record.outcome.status = search::Status::diverged;
+      return;
+    }
+    if (!record.curve.empty()) record.curve.back().val_loss = record.loss;
+    record.outcome.status = search::Status::ok;
+    for (const auto& name : experiment_.search.objectives) {
+      record.outcome.objectives.push_back(objective(name, record, result.account, task_->scored_by_accuracy()));
+    }
+  }
+
+  std::string experiment_toml_;
+  experiment::Experiment experiment_;
+  std::filesystem::path directory_;
+  std::shared_ptr<const tasks::Task> task_;
+  training::CandidateOptions options_;
+};
+
+}  // namespace
+
+actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory) {
+  const auto bench = std::make_shared<const Bench>(experiment_toml, run_directory);
+  actors::Workshop workshop;
+  workshop.evaluate = [bench](const actors::Job& job, const std::atomic<bool>& stop, const std::function<void(const actors::Progress&)>& on_progress) {
+    return bench->evaluate(job, stop, on_progress);
+  };
+  for (const auto& reference : bench->task().references()) {
+    workshop.references.push_back({.name = reference.name, .loss = reference.loss, .bits_per_byte = reference.bits_per_byte});
+  }
+  return workshop;
+}
+
+}  // namespace starling::worker
