@@ -5,7 +5,8 @@
 // Grouped queries: query head h reads key head h / (heads / key_heads) and value head h / (heads / value_heads).
 // The backward pass recomputes the tiles from log_sum_exp: P = exp(s − lse), D_i = dout_i · out_i, dS = P ⊙ (dout vᵀ − D),
 //   dq = scale dS k, dk = scale dSᵀ q, dv = Pᵀ dout.
-// Scratch O(tile · keys-tile + tile · width). Sums run in T. One thread per call. float and double.
+// A change of a finite key or value moves no output before it; a NaN or infinity in v may also reach up to 11 queries before it (weight 0 × NaN
+// inside a tile). Scratch O((queries + keys) · width). Sums run in T. One thread per call. float and double.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>

@@ -44,7 +44,7 @@ struct FeatureGroup {
   Parametrisation parametrisation = Parametrisation::input;
   TokenMixing token_mixing = TokenMixing::diagonal;
   int kernel =
-      0;  ///< taps of the depthwise causal convolution where token_mixing is toeplitz; for the group K, of K itself
+      0;  ///< where token_mixing is toeplitz: taps of the depthwise causal convolution (of K itself: its length)
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
@@ -103,15 +103,15 @@ class Catalogue {
   GroupMask shared_groups(int id, int strategy) const;
 
  private:
-  std::string name_;
-  std::vector<LivClass> classes_;
-  std::vector<Featurizer> featurizers_;
   struct Sharing {
     int strategies = 1;
     std::array<GroupMask, max_feature_strategies + 1> groups{};  ///< by strategy
   };
   const Sharing& sharing(int id) const;
 
+  std::string name_;
+  std::vector<LivClass> classes_;
+  std::vector<Featurizer> featurizers_;
   std::vector<int> row_of_id_;    ///< -1 where there is no such class
   std::vector<Sharing> sharing_;  ///< by row
 };

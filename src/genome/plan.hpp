@@ -15,8 +15,7 @@ struct LivPlan {
   std::size_t feature_owner = 0;  ///< LIV whose activations are read; itself where it reads none
   GroupMask reads = 0;            ///< groups read from feature_owner
   GroupMask computes = 0;         ///< all the other groups of its featurizer
-  GroupMask bank =
-      0;  ///< where weight_owner is itself: groups its bank must hold, those that any member computes; else 0
+  GroupMask bank = 0;             ///< groups its own bank holds: those that any who use it compute; 0 where it has none
 
   bool operator==(const LivPlan&) const = default;
 };

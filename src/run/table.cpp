@@ -96,7 +96,7 @@ void Table::store(const Field& field, std::uint8_t* row, const Value& value) {
   }
   const auto text = fitting(std::get<std::string_view>(value), field.bytes);
   std::memset(to, 0, field.bytes);
-  std::memcpy(to, text.data(), text.size());
+  std::copy(text.begin(), text.end(), to);
 }
 
 std::size_t Table::add(std::span<const Value> values) {

@@ -292,7 +292,7 @@ class Describe(Case):
         small = self.describe("transformer++", width=768, depth=24, length=4096)
         self.assertEqual(small["parameters"]["matrices"], 84934656)
         self.assertEqual(small["parameters"]["vectors"], 19200)
-        self.assertEqual(small["parameters"]["embedding"], 256 * 768)
+        self.assertEqual(small["parameters"]["embedding"], 257 * 768)  # bytes and the separator of documents
         large = self.describe("transformer++", width=2048, depth=48, length=4096, vocabulary=50257)
         self.assertEqual(large["parameters"]["matrices"], 1208352768)
         self.assertEqual(large["parameters"]["vectors"], 100352)
@@ -308,7 +308,7 @@ class Describe(Case):
         self.assertEqual(sum(liv["parameters"]["vectors"] for liv in livs) + 96, d["parameters"]["vectors"])  # the final norm
         self.assertEqual(sum(liv["cache"]["bytes"] for liv in livs), d["cache"]["bytes"])
         self.assertEqual(d["cache"]["elements"], 256 * d["cache"]["elements_per_token"] + d["cache"]["elements_fixed"])
-        forward = sum(liv["forward_flops_per_token"] for liv in livs) + 2 * 96 * 256
+        forward = sum(liv["forward_flops_per_token"] for liv in livs) + 2 * 96 * d["vocabulary"]
         self.assertEqual(d["training_flops_per_token"], 3 * forward)
 
     def test_sharing_is_told_and_subtracted(self):

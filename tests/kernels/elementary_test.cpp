@@ -1,0 +1,76 @@
+// The vectorised elementary functions, at the baseline level (the source is the same at all levels), against libm in double.
+#include <starling/kernels/elementary.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace starling::kernels {
+namespace {
+
+constexpr double infinite = std::numeric_limits<double>::infinity();
+
+/// The largest error in units of the last place of the expected value, over `steps` points of [from, to].
+template <class T, class Found, class Expected>
+double worst_ulps(double from, double to, int steps, Found found, Expected expected) {
+  double worst = 0;
+  for (int i = 0; i <= steps; ++i) {
+    const T x = static_cast<T>(from + (to - from) * i / steps);
+    const long double right = expected(static_cast<long double>(x));
+    const T nearest = static_cast<T>(right);
+    const T ulp = std::nextafter(std::abs(nearest), std::numeric_limits<T>::infinity()) - std::abs(nearest);
+    worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(found(splat(x))[0]) - right) / ulp));
+  }
+  return worst;
+}
+
+long double exact_exp(long double x) { return std::exp(x); }
+long double exact_exp2(long double x) { return std::exp2(x); }
+long double exact_log1p(long double x) { return std::log1p(x); }
+long double exact_softplus(long double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+long double exact_cdf(long double x) { return 0.5L * std::erfc(-x / std::sqrt(2.0L)); }
+
+template <class T>
+class Elementary : public ::testing::Test {};
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(Elementary, Types);
+
+TYPED_TEST(Elementary, FunctionsAreWithinTwoUlps) {
+  using T = TypeParam;
+  const double top = sizeof(T) == 4 ? 88.7 : 709.7;
+  const double bottom = sizeof(T) == 4 ? -86.8 : -707.9;
+  EXPECT_LT(worst_ulps<T>(bottom, top, 100000, exponential<T>, exact_exp), 2);
+  EXPECT_LT(worst_ulps<T>(sizeof(T) == 4 ? -124.9 : -1020.9, 100, 100000, exp2_bounded<T>, exact_exp2), 2);
+  EXPECT_LT(worst_ulps<T>(0, 1, 100000, log1p_unit<T>, exact_log1p), 2);
+  EXPECT_LT(worst_ulps<T>(-20, 30, 100000, softplus<T>, exact_softplus), 3);
+  EXPECT_LT(worst_ulps<T>(-3, 8, 100000, normal_cdf<T>, exact_cdf), sizeof(T) == 4 ? 16 : 4);
+}
+
+TYPED_TEST(Elementary, ExtremesAndNaN) {
+  using T = TypeParam;
+  const auto at = [](auto function, double x) { return static_cast<double>(function(splat(static_cast<T>(x)))[0]); };
+  EXPECT_EQ(at(exponential<T>, 0), 1);
+  EXPECT_EQ(at(exponential<T>, infinite), infinite);
+  EXPECT_EQ(at(exponential<T>, 1e30), infinite);
+  EXPECT_EQ(at(exponential<T>, -infinite), 0);
+  EXPECT_EQ(at(exponential<T>, -1e30), 0);
+  EXPECT_TRUE(std::isnan(at(exponential<T>, NAN)));
+  EXPECT_EQ(at(exp2_bounded<T>, 0), 1);
+  EXPECT_EQ(at(exp2_bounded<T>, -infinite), 0);
+  EXPECT_EQ(at(exp2_bounded<T>, -1e30), 0);
+  EXPECT_TRUE(std::isnan(at(exp2_bounded<T>, NAN)));
+  EXPECT_EQ(at(softplus<T>, infinite), infinite);
+  EXPECT_EQ(at(softplus<T>, -infinite), 0);
+  EXPECT_EQ(at(softplus<T>, 1e30), static_cast<double>(static_cast<T>(1e30)));
+  EXPECT_TRUE(std::isnan(at(softplus<T>, NAN)));
+  EXPECT_EQ(at(sigmoid<T>, infinite), 1);
+  EXPECT_EQ(at(sigmoid<T>, -infinite), 0);
+  EXPECT_TRUE(std::isnan(at(sigmoid<T>, NAN)));
+  EXPECT_EQ(at(normal_cdf<T>, infinite), 1);
+  EXPECT_EQ(at(normal_cdf<T>, -infinite), 0);
+  EXPECT_TRUE(std::isnan(at(normal_cdf<T>, NAN)));
+}
+
+}  // namespace
+}  // namespace starling::kernels
