@@ -1,6 +1,7 @@
 // One step of AdamW (Loshchilov and Hutter 2017, arXiv 1711.05101) over a flat array, in one pass:
 //   g = gradient_scale · gradient,  m = β1 m + (1 − β1) g,  v = β2 v + (1 − β2) g²,
-//   p = p (1 − learning_rate · weight_decay) − learning_rate · (m / (1 − β1^step)) / (sqrt(v / (1 − β2^step)) + epsilon)
+//   p = p (1 − learning_rate · weight_decay) − learning_rate · (m / (1 − β1^step)) / (sqrt(v / (1 − β2^step)) +
+//   epsilon)
 // gradient_scale carries the clip factor and the mean over micro-batches. One thread per call. float and double.
 #pragma once
 
@@ -10,7 +11,8 @@
 
 namespace starling::kernels {
 
-/// parameter, gradient, first, second: (count), contiguous, not overlapping; gradient is left as it is. step counts from 1.
+/// parameter, gradient, first, second: (count), contiguous, not overlapping; gradient is left as it is. step counts
+/// from 1.
 template <class T>
 struct AdamW {
   T* parameter = nullptr;
@@ -40,7 +42,9 @@ template <Level level, class T>
 void execute(const SumOfSquares<T>& arguments);
 
 template <class T>
-void adamw(const AdamW<T>& arguments) { dispatch(arguments); }
+void adamw(const AdamW<T>& arguments) {
+  dispatch(arguments);
+}
 
 /// Σ x², squared and summed in double: the gradient norm is the root of the sum over all tensors.
 template <class T>

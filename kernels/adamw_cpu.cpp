@@ -23,7 +23,8 @@ void execute(const AdamW<T>& a) {
     const Pack<T> v = load(a.second + i, n) * beta2 + g * g * rest2;
     store(a.first + i, m, n);
     store(a.second + i, v, n);
-    store(a.parameter + i, load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon), n);
+    store(a.parameter + i, load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon),
+          n);
   }
 }
 
@@ -35,7 +36,7 @@ void execute(const SumOfSquares<T>& a) {
   constexpr std::int64_t block = chains * lanes<double>;
   for (; i + block <= a.count; i += block)
     for (int k = 0; k < chains; ++k) {
-      using Narrow = typename VectorOf<T, lanes<double> * static_cast<std::int64_t>(sizeof(T))>::Type;
+      using Narrow = typename VectorOf<T, lanes<double>* static_cast<std::int64_t>(sizeof(T))>::Type;
       Narrow narrow;
       __builtin_memcpy(&narrow, a.x + i + k * lanes<double>, sizeof(narrow));
       const Pack<double> x = __builtin_convertvector(narrow, Pack<double>);

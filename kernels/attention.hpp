@@ -1,12 +1,15 @@
-// Causal softmax attention without a length × length tensor (tiles of queries × keys with a running softmax; Dao et al. 2022, arXiv
-// 2205.14135; Rabe and Staats 2021, arXiv 2112.05682):
-//   s_ij = scale · q_i · k_j for keys j ≤ keys − queries + i (and, with a window, > that − window),  out_i = Σ_j softmax_j(s_ij) v_j
-// The last query meets the last key, so that queries < keys continues a cached sequence and queries = 1 is one step of generation.
-// Grouped queries: query head h reads key head h / (heads / key_heads) and value head h / (heads / value_heads).
-// The backward pass recomputes the tiles from log_sum_exp: P = exp(s − lse), D_i = dout_i · out_i, dS = P ⊙ (dout vᵀ − D),
+// Causal softmax attention without a length × length tensor (tiles of queries × keys with a running softmax; Dao et al.
+// 2022, arXiv 2205.14135; Rabe and Staats 2021, arXiv 2112.05682):
+//   s_ij = scale · q_i · k_j for keys j ≤ keys − queries + i (and, with a window, > that − window),  out_i = Σ_j
+//   softmax_j(s_ij) v_j
+// The last query meets the last key, so that queries < keys continues a cached sequence and queries = 1 is one step of
+// generation. Grouped queries: query head h reads key head h / (heads / key_heads) and value head h / (heads /
+// value_heads). The backward pass recomputes the tiles from log_sum_exp: P = exp(s − lse), D_i = dout_i · out_i, dS = P
+// ⊙ (dout vᵀ − D),
 //   dq = scale dS k, dk = scale dSᵀ q, dv = Pᵀ dout.
-// A change of a finite key or value moves no output before it; a NaN or infinity in v may also reach up to 11 queries before it (weight 0 × NaN
-// inside a tile). Scratch O((queries + keys) · width). Sums run in T. One thread per call. float and double.
+// A change of a finite key or value moves no output before it; a NaN or infinity in v may also reach up to 11 queries
+// before it (weight 0 × NaN inside a tile). Scratch O((queries + keys) · width). Sums run in T. One thread per call.
+// float and double.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
@@ -27,10 +30,10 @@ constexpr HeadStrides contiguous_heads(std::int64_t tokens, std::int64_t heads, 
   return {tokens * heads * width, heads * width, width};
 }
 
-/// q: (batch, queries, heads, key_width); k: (batch, keys, key_heads, key_width); v: (batch, keys, value_heads, value_width);
-/// out: (batch, queries, heads, value_width); log_sum_exp: (batch, heads, queries), contiguous, for the backward pass, or null.
-/// keys ≥ queries; key_heads and value_heads divide heads. window: keys a query sees, itself included; 0 for all.
-/// out must not overlap the inputs.
+/// q: (batch, queries, heads, key_width); k: (batch, keys, key_heads, key_width); v: (batch, keys, value_heads,
+/// value_width); out: (batch, queries, heads, value_width); log_sum_exp: (batch, heads, queries), contiguous, for the
+/// backward pass, or null. keys ≥ queries; key_heads and value_heads divide heads. window: keys a query sees, itself
+/// included; 0 for all. out must not overlap the inputs.
 template <class T>
 struct AttentionForward {
   const T* q = nullptr;
@@ -92,8 +95,12 @@ template <Level level, class T>
 void execute(const AttentionBackward<T>& arguments);
 
 template <class T>
-void attention_forward(const AttentionForward<T>& arguments) { dispatch(arguments); }
+void attention_forward(const AttentionForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void attention_backward(const AttentionBackward<T>& arguments) { dispatch(arguments); }
+void attention_backward(const AttentionBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

@@ -1,7 +1,8 @@
 // Cross-entropy of rows of logits, with its gradient in the same pass:
 //   loss_r = log Σ_v exp(x_rv) − x_r,target,  dx_rv = gradient_scale · (softmax(x_r)_v − [v = target])
 // Rows whose target is ignored_target have loss 0 and gradient 0. Row sums run in T, the sum over rows in double.
-// A row with a NaN or +inf among its logits has loss NaN (divergence stays visible). One thread per call. float and double.
+// A row with a NaN or +inf among its logits has loss NaN (divergence stays visible). One thread per call. float and
+// double.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
@@ -18,9 +19,9 @@ struct CrossEntropySums {
   std::int64_t correct = 0;  ///< counted rows whose largest logit (the first of equals) is the target
 };
 
-/// logits, dlogits: (rows, vocabulary), rows `*_stride` elements apart; dlogits null for no gradient, may be logits (same stride).
-/// targets: (rows), each in [0, vocabulary) or ignored_target. losses: (rows) or null. predictions: (rows), the argmax, or null.
-/// sums: written.
+/// logits, dlogits: (rows, vocabulary), rows `*_stride` elements apart; dlogits null for no gradient, may be logits
+/// (same stride). targets: (rows), each in [0, vocabulary) or ignored_target. losses: (rows) or null. predictions:
+/// (rows), the argmax, or null. sums: written.
 template <class T>
 struct CrossEntropy {
   const T* logits = nullptr;

@@ -1,5 +1,6 @@
 // Real diagonal recurrence, per channel: h_t = a_t h_{t−1} + b_t.
-//   Backward, with g_t the whole gradient of h_t: g_t = dh_t + a_{t+1} g_{t+1},  db_t = g_t,  da_t = g_t h_{t−1},  dinitial = a_0 g_0.
+//   Backward, with g_t the whole gradient of h_t: g_t = dh_t + a_{t+1} g_{t+1},  db_t = g_t,  da_t = g_t h_{t−1},
+//   dinitial = a_0 g_0.
 // One thread per call. float and double.
 #pragma once
 
@@ -42,8 +43,12 @@ template <Level level, class T>
 void execute(const DiagonalScanBackward<T>& arguments);
 
 template <class T>
-void diagonal_scan_forward(const DiagonalScanForward<T>& arguments) { dispatch(arguments); }
+void diagonal_scan_forward(const DiagonalScanForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void diagonal_scan_backward(const DiagonalScanBackward<T>& arguments) { dispatch(arguments); }
+void diagonal_scan_backward(const DiagonalScanBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

@@ -13,8 +13,9 @@ bool supports([[maybe_unused]] Level level) {
   const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   if (level == Level::v3) return v3;
   if (level == Level::v4)
-    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
 #endif
   return level == Level::baseline;
 }
@@ -42,9 +43,12 @@ void force_level(Level level) {
 
 const char* level_name(Level level) {
   switch (level) {
-    case Level::v4: return "x86-64-v4";
-    case Level::v3: return "x86-64-v3";
-    case Level::baseline: break;
+    case Level::v4:
+      return "x86-64-v4";
+    case Level::v3:
+      return "x86-64-v3";
+    case Level::baseline:
+      break;
   }
   return "baseline";
 }

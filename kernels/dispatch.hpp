@@ -1,5 +1,5 @@
-// Which instruction set the kernels run on. Every x_cpu.cpp is compiled once per level of the x86-64 psABI; the binary stays portable and
-// the best level of the machine is chosen at run time. Other processors have the baseline only.
+// Which instruction set the kernels run on. Every x_cpu.cpp is compiled once per level of the x86-64 psABI; the binary
+// stays portable and the best level of the machine is chosen at run time. Other processors have the baseline only.
 #pragma once
 
 #include <vector>
@@ -15,8 +15,8 @@ std::vector<Level> supported_levels();
 /// The level in use: the best supported one unless force_level chose another.
 Level active_level();
 
-/// Makes every later kernel call of the process run at `level`, which must be supported. For tests and benchmarks; results differ between
-/// levels by rounding, so nothing else should call it.
+/// Makes every later kernel call of the process run at `level`, which must be supported. For tests and benchmarks;
+/// results differ between levels by rounding, so nothing else should call it.
 void force_level(Level level);
 
 /// "baseline", "x86-64-v3", "x86-64-v4".
@@ -27,9 +27,12 @@ template <class Arguments>
 void dispatch(const Arguments& arguments) {
 #if defined(__x86_64__)
   switch (active_level()) {
-    case Level::v4: return execute<Level::v4>(arguments);
-    case Level::v3: return execute<Level::v3>(arguments);
-    case Level::baseline: break;
+    case Level::v4:
+      return execute<Level::v4>(arguments);
+    case Level::v3:
+      return execute<Level::v3>(arguments);
+    case Level::baseline:
+      break;
   }
 #endif
   execute<Level::baseline>(arguments);

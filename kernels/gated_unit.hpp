@@ -12,8 +12,8 @@ namespace starling::kernels {
 
 enum class Gate { silu, gelu, relu };
 
-/// (rows, width) each; `*_stride` is the distance between rows in elements (gate and value may be the halves of one projection); elements of
-/// a row are contiguous. y may be gate or value (same stride).
+/// (rows, width) each; `*_stride` is the distance between rows in elements (gate and value may be the halves of one
+/// projection); elements of a row are contiguous. y may be gate or value (same stride).
 template <class T>
 struct GatedUnitForward {
   const T* gate = nullptr;
@@ -51,8 +51,12 @@ template <Level level, class T>
 void execute(const GatedUnitBackward<T>& arguments);
 
 template <class T>
-void gated_unit_forward(const GatedUnitForward<T>& arguments) { dispatch(arguments); }
+void gated_unit_forward(const GatedUnitForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void gated_unit_backward(const GatedUnitBackward<T>& arguments) { dispatch(arguments); }
+void gated_unit_backward(const GatedUnitBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

@@ -64,18 +64,24 @@ void backward(const GatedUnitBackward<T>& a) {
 template <Level level, class T>
 void execute(const GatedUnitForward<T>& a) {
   switch (a.activation) {
-    case Gate::silu: return forward<Gate::silu>(a);
-    case Gate::gelu: return forward<Gate::gelu>(a);
-    case Gate::relu: return forward<Gate::relu>(a);
+    case Gate::silu:
+      return forward<Gate::silu>(a);
+    case Gate::gelu:
+      return forward<Gate::gelu>(a);
+    case Gate::relu:
+      return forward<Gate::relu>(a);
   }
 }
 
 template <Level level, class T>
 void execute(const GatedUnitBackward<T>& a) {
   switch (a.activation) {
-    case Gate::silu: return backward<Gate::silu>(a);
-    case Gate::gelu: return backward<Gate::gelu>(a);
-    case Gate::relu: return backward<Gate::relu>(a);
+    case Gate::silu:
+      return backward<Gate::silu>(a);
+    case Gate::gelu:
+      return backward<Gate::gelu>(a);
+    case Gate::relu:
+      return backward<Gate::relu>(a);
   }
 }
 

@@ -10,7 +10,8 @@
 
 namespace starling::kernels {
 
-/// x, y: (rows, width), contiguous; y may be x. weight: (width). inverse_rms: (rows), what the backward pass needs, or null.
+/// x, y: (rows, width), contiguous; y may be x. weight: (width). inverse_rms: (rows), what the backward pass needs, or
+/// null.
 template <class T>
 struct RmsNormForward {
   const T* x = nullptr;
@@ -41,8 +42,12 @@ template <Level level, class T>
 void execute(const RmsNormBackward<T>& arguments);
 
 template <class T>
-void rms_norm_forward(const RmsNormForward<T>& arguments) { dispatch(arguments); }
+void rms_norm_forward(const RmsNormForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void rms_norm_backward(const RmsNormBackward<T>& arguments) { dispatch(arguments); }
+void rms_norm_backward(const RmsNormBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

@@ -1,4 +1,5 @@
-// What the two passes of the selective scan share: channels lie across lanes, one block of channels at a time. Only for x_cpu.cpp.
+// What the two passes of the selective scan share: channels lie across lanes, one block of channels at a time. Only for
+// x_cpu.cpp.
 #pragma once
 
 #include <starling/kernels/elementary.hpp>
@@ -6,7 +7,8 @@
 namespace starling::kernels {
 namespace {
 
-/// A log₂ e of a block of channels, so that the decay is 2^(Δ · that); 0 in lanes past the last channel. a_log: (channels, states).
+/// A log₂ e of a block of channels, so that the decay is 2^(Δ · that); 0 in lanes past the last channel. a_log:
+/// (channels, states).
 template <class T>
 void gather_decay(const T* a_log, std::int64_t channels, std::int64_t states, Pack<T>* decay) {
   for (std::int64_t n = 0; n < states; ++n) {

@@ -1,11 +1,15 @@
 // Selective state space (S6; Gu and Dao 2023, arXiv 2312.00752), per channel c and state n:
 //   Δ_t = softplus(delta_t + bias),  A = −exp(a_log),
 //   h_t[c, n] = exp(Δ_t[c] A[c, n]) · h_{t−1}[c, n] + Δ_t[c] · B_t[n] · v_t[c],
-//   y_t[c] = (Σ_n C_t[n] h_t[c, n] + skip[c] · v_t[c]) · silu(z_t[c])            (the last factor only where z is given)
-// The backward pass recomputes the states from one checkpoint per chunk of scan_chunk tokens and never divides by a decay:
-//   g_t = C_t u_t + exp(Δ_{t+1} A) g_{t+1} (u = dy · silu(z)),  dA += Δ_t exp(Δ_t A) h_{t−1} g_t,  dΔ_t = Σ_n g_t (A exp(Δ_t A) h_{t−1} + B_t v_t),
-//   dB_t = Σ_c g_t Δ_t v_t,  dC_t = Σ_c u_t h_t,  dv_t = Δ_t Σ_n g_t B_t + skip u_t,  da_log = A dA.
-// Scratch O(states · (width + scan_chunk · vector width)), not O(length). One thread per call. float and double; fastest at states = 16.
+//   y_t[c] = (Σ_n C_t[n] h_t[c, n] + skip[c] · v_t[c]) · silu(z_t[c])            (the last factor only where z is
+//   given)
+// The backward pass recomputes the states from one checkpoint per chunk of scan_chunk tokens and never divides by a
+// decay:
+//   g_t = C_t u_t + exp(Δ_{t+1} A) g_{t+1} (u = dy · silu(z)),  dA += Δ_t exp(Δ_t A) h_{t−1} g_t,  dΔ_t = Σ_n g_t (A
+//   exp(Δ_t A) h_{t−1} + B_t v_t), dB_t = Σ_c g_t Δ_t v_t,  dC_t = Σ_c u_t h_t,  dv_t = Δ_t Σ_n g_t B_t + skip u_t,
+//   da_log = A dA.
+// Scratch O(states · (width + scan_chunk · vector width)), not O(length). One thread per call. float and double;
+// fastest at states = 16.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
@@ -16,10 +20,11 @@ namespace starling::kernels {
 
 inline constexpr std::int64_t scan_chunk = 64;
 
-/// v, delta, z, y: (batch, length, width); b, c: (batch, length, states); inner dimension contiguous, tokens `*_stride` elements apart,
-/// sequences length · stride apart, so that b, c and others may be slices of one projection. bias, skip: (width) or null; z: null for no gate.
-/// a_log: (width, states). initial, final: (batch, width, states) or null; final may be initial. y must not overlap the inputs.
-/// checkpoints: (batch, ceil(length / scan_chunk), states, width), the state before each chunk for the backward pass, or null.
+/// v, delta, z, y: (batch, length, width); b, c: (batch, length, states); inner dimension contiguous, tokens `*_stride`
+/// elements apart, sequences length · stride apart, so that b, c and others may be slices of one projection. bias,
+/// skip: (width) or null; z: null for no gate. a_log: (width, states). initial, final: (batch, width, states) or null;
+/// final may be initial. y must not overlap the inputs. checkpoints: (batch, ceil(length / scan_chunk), states, width),
+/// the state before each chunk for the backward pass, or null.
 template <class T>
 struct SelectiveScanForward {
   const T* v = nullptr;
@@ -47,8 +52,8 @@ struct SelectiveScanForward {
 };
 
 /// dv, ddelta (gradient of the raw delta), db, dc, dz: written, laid out like their inputs with strides of their own.
-/// dbias, da_log, dskip: added to; dbias and dskip null where the parameter is. dz null where z is. checkpoints: from the forward pass.
-/// initial is a constant: no gradient flows into it.
+/// dbias, da_log, dskip: added to; dbias and dskip null where the parameter is. dz null where z is. checkpoints: from
+/// the forward pass. initial is a constant: no gradient flows into it.
 template <class T>
 struct SelectiveScanBackward {
   const T* v = nullptr;
@@ -87,7 +92,8 @@ struct SelectiveScanBackward {
 };
 
 /// Elements of `checkpoints`.
-constexpr std::int64_t scan_checkpoint_elements(std::int64_t batch, std::int64_t length, std::int64_t width, std::int64_t states) {
+constexpr std::int64_t scan_checkpoint_elements(std::int64_t batch, std::int64_t length, std::int64_t width,
+                                                std::int64_t states) {
   return batch * ((length + scan_chunk - 1) / scan_chunk) * width * states;
 }
 
@@ -97,8 +103,12 @@ template <Level level, class T>
 void execute(const SelectiveScanBackward<T>& arguments);
 
 template <class T>
-void selective_scan_forward(const SelectiveScanForward<T>& arguments) { dispatch(arguments); }
+void selective_scan_forward(const SelectiveScanForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void selective_scan_backward(const SelectiveScanBackward<T>& arguments) { dispatch(arguments); }
+void selective_scan_backward(const SelectiveScanBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

@@ -6,9 +6,9 @@
 namespace starling::kernels {
 namespace {
 
-/// Everything one call works with besides its arguments. Per block of channels: decay, the gradient carried towards earlier tokens
-/// (decay_{t+1} g_{t+1}), and the gradients of the parameters. Per chunk: states and decays of one block, and, summed over blocks, the
-/// gradients of B and C with a lane for each channel of a block.
+/// Everything one call works with besides its arguments. Per block of channels: decay, the gradient carried towards
+/// earlier tokens (decay_{t+1} g_{t+1}), and the gradients of the parameters. Per chunk: states and decays of one
+/// block, and, summed over blocks, the gradients of B and C with a lane for each channel of a block.
 template <class T>
 struct Workspace {
   Pack<T>* decay;    // (blocks, states), A log₂ e
@@ -54,9 +54,11 @@ void clear(Pack<T>* packs, std::int64_t count) {
   __builtin_memset(packs, 0, static_cast<std::size_t>(count * pack_bytes));
 }
 
-/// What does not depend on the state, of one block over one chunk: without a chain from token to token the long latencies overlap.
+/// What does not depend on the state, of one block over one chunk: without a chain from token to token the long
+/// latencies overlap.
 template <class T>
-void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
+void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
+             std::int64_t block) {
   const std::int64_t c = block * lanes<T>;
   const std::int64_t n = a.width - c;
   const std::int64_t begin = chunk * scan_chunk;
@@ -79,7 +81,8 @@ void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int6
 
 /// States and decays of one block over one chunk, from the checkpoint.
 template <int fixed, class T>
-void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
+void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
+               std::int64_t block) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t chunks = (a.length + scan_chunk - 1) / scan_chunk;
   const std::int64_t c = block * lanes<T>;
@@ -114,7 +117,8 @@ void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::in
 
 /// The reverse pass of one block over one chunk.
 template <int fixed, class T>
-void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
+void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
+             std::int64_t block) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t c = block * lanes<T>;
   const std::int64_t n = a.width - c;
@@ -180,7 +184,8 @@ void add_parameter_gradients(const SelectiveScanBackward<T>& a, const Workspace<
     if (a.dbias) store(a.dbias + c, load(a.dbias + c, n) + w.dbias[k], n);
     for (std::int64_t s = 0; s < a.states; ++s) {
       const Pack<T> gradient = w.da[k * a.states + s] * w.decay[k * a.states + s] * T(ln_of_2);
-      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane) a.da_log[(c + lane) * a.states + s] += gradient[lane];
+      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane)
+        a.da_log[(c + lane) * a.states + s] += gradient[lane];
     }
   }
 }

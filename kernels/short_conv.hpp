@@ -1,7 +1,8 @@
 // Depthwise causal convolution with few taps, optionally followed by SiLU:
 //   s[b, t, c] = Σ_{j < taps} weight[c, j] · x[b, t − (taps − 1) + j, c],  y = s or silu(s)
-// The last tap meets the current token (the layout of torch.nn.Conv1d with groups = channels). Tokens before the first come from `initial`,
-// or are zero. Splitting a sequence and carrying the state gives the same numbers as the whole. One thread per call. float and double.
+// The last tap meets the current token (the layout of torch.nn.Conv1d with groups = channels). Tokens before the first
+// come from `initial`, or are zero. Splitting a sequence and carrying the state gives the same numbers as the whole.
+// One thread per call. float and double.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
@@ -14,9 +15,9 @@ enum class ShortConvActivation { none, silu };
 
 inline constexpr std::int64_t max_short_conv_taps = 8;
 
-/// x, y: (batch, length, channels), channels contiguous, tokens `*_stride` elements apart, sequences length · stride apart; y must not be x.
-/// weight: (channels, taps), 1 ≤ taps ≤ 8. initial, final: (batch, taps − 1, channels), the last taps − 1 inputs, oldest first; null for
-/// none; final may be initial.
+/// x, y: (batch, length, channels), channels contiguous, tokens `*_stride` elements apart, sequences length · stride
+/// apart; y must not be x. weight: (channels, taps), 1 ≤ taps ≤ 8. initial, final: (batch, taps − 1, channels), the
+/// last taps − 1 inputs, oldest first; null for none; final may be initial.
 template <class T>
 struct ShortConvForward {
   const T* x = nullptr;
@@ -58,8 +59,12 @@ template <Level level, class T>
 void execute(const ShortConvBackward<T>& arguments);
 
 template <class T>
-void short_conv_forward(const ShortConvForward<T>& arguments) { dispatch(arguments); }
+void short_conv_forward(const ShortConvForward<T>& arguments) {
+  dispatch(arguments);
+}
 template <class T>
-void short_conv_backward(const ShortConvBackward<T>& arguments) { dispatch(arguments); }
+void short_conv_backward(const ShortConvBackward<T>& arguments) {
+  dispatch(arguments);
+}
 
 }  // namespace starling::kernels

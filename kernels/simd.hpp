@@ -1,6 +1,6 @@
-// Packs: as many numbers as one register of the level holds, by the vector extension that GCC and Clang share. Only for x_cpu.cpp.
-// Everything is in an unnamed namespace, and no templates of the standard library are called: a function compiled for one level must never be
-// merged by the linker with the same function of another.
+// Packs: as many numbers as one register of the level holds, by the vector extension that GCC and Clang share. Only for
+// x_cpu.cpp. Everything is in an unnamed namespace, and no templates of the standard library are called: a function
+// compiled for one level must never be merged by the linker with the same function of another.
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
@@ -145,13 +145,15 @@ template <class T, class V, class Combine>
 
 template <class T>
 [[gnu::always_inline]] inline T sum(Pack<T> pack) {
-  return fold<T>(pack, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
+  return fold<T>(
+      pack, [](auto a, auto b) __attribute__((always_inline)) { return a + b; });
 }
 
 /// The largest lane; a NaN lane may be passed over.
 template <class T>
 [[gnu::always_inline]] inline T largest(Pack<T> pack) {
-  return fold<T>(pack, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; });
+  return fold<T>(
+      pack, [](auto a, auto b) __attribute__((always_inline)) { return a > b ? a : b; });
 }
 
 template <class T>

@@ -1,5 +1,6 @@
-// Products of small matrices that lie in cache: C (+)= A B, accumulated in registers. B and C have rows of whole packs (padded by the
-// caller), A is read number by number with any strides, so that a transposed A costs nothing. Only for x_cpu.cpp.
+// Products of small matrices that lie in cache: C (+)= A B, accumulated in registers. B and C have rows of whole packs
+// (padded by the caller), A is read number by number with any strides, so that a transposed A costs nothing. Only for
+// x_cpu.cpp.
 #pragma once
 
 #include <starling/kernels/simd.hpp>
@@ -7,7 +8,8 @@
 namespace starling::kernels {
 namespace {
 
-/// C[i, j] = (add ? C[i, j] : 0) + Σ_k A[i · a_row + k · a_column] B[k · b_row + j] for i < rows, j < columns (a multiple of lanes<T>).
+/// C[i, j] = (add ? C[i, j] : 0) + Σ_k A[i · a_row + k · a_column] B[k · b_row + j] for i < rows, j < columns (a
+/// multiple of lanes<T>).
 template <class T>
 struct TileProduct {
   const T* a;
@@ -61,7 +63,8 @@ void tile_product(const TileProduct<T>& p) {
   std::int64_t column = 0;
   if constexpr (here == Level::v4)
     for (; column + 4 * pack <= p.columns; column += 4 * pack) column_strip<add, 6, 4>(p, column);
-  for (; column + 2 * pack <= p.columns; column += 2 * pack) column_strip<add, (here == Level::v4 ? 12 : 6), 2>(p, column);
+  for (; column + 2 * pack <= p.columns; column += 2 * pack)
+    column_strip<add, (here == Level::v4 ? 12 : 6), 2>(p, column);
   if (column < p.columns) column_strip<add, 12, 1>(p, column);
 }
 

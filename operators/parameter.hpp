@@ -10,10 +10,8 @@ namespace starling::operators {
 struct Parameter {
   std::string name;
   at::Tensor value;
-  bool matrix =
-      false;  ///< a projection: Glorot-initialised, weight decay applies; norms, biases, kernels, A, D, λ are not
-  bool embedding = false;  ///< the tied token embedding: weight decay applies as to a matrix (the model sets this for
-                           ///< its one embedding)
+  bool matrix = false;  ///< a projection: Glorot-initialised, counted among the matrices
+  bool decay = false;   ///< weight decay applies: projections and the embedding; not norms, biases, taps, A, D, λ
 };
 
 }  // namespace starling::operators

@@ -65,7 +65,7 @@ void export_start(const Arguments& arguments, const genome::Genome& genome, cons
   std::ofstream values = create(arguments.directory / "weights.f32");
   for (const operators::Parameter& parameter : model.parameters()) {
     weights.push_back(
-        {{"name", parameter.name}, {"shape", parameter.value.sizes().vec()}, {"decay", parameter.matrix || parameter.embedding}});
+        {{"name", parameter.name}, {"shape", parameter.value.sizes().vec()}, {"decay", parameter.decay}});
     append(values, parameter.value.data_ptr<float>(), parameter.value.numel());
   }
   const auto [sequences, steps] = training::extent(arguments.training, task.sequence_length());

@@ -20,7 +20,7 @@ class Failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The name of `known` with the smallest Levenshtein distance to `found`, or "" where none is near enough to be a likely slip.
+/// The name of `known` with the smallest edit distance to `found` (a swap of neighbours counts 1), or "" where none is near enough to be a slip.
 std::string nearest_name(std::string_view found, const std::vector<std::string>& known);
 
 /// " (did you mean 'x'?)", or "" where nothing is near.

@@ -43,8 +43,7 @@ struct FeatureGroup {
   std::string name;  ///< q, k, v, B, C, A, K, z, gate, value
   Parametrisation parametrisation = Parametrisation::input;
   TokenMixing token_mixing = TokenMixing::diagonal;
-  int kernel =
-      0;  ///< where token_mixing is toeplitz: taps of the depthwise causal convolution (of K itself: its length)
+  int kernel = 0;  ///< where token_mixing is toeplitz: taps of the depthwise causal convolution, or of K itself
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;

@@ -54,7 +54,7 @@ class Weights {
   }
 
   std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule,
-                                             std::size_t depth) {
+                                             std::size_t depth, const at::Tensor* embedding) {
     std::int64_t elements = 0;
     for (const auto& entry : entries_) elements += entry.spec.elements();
     // Below view tracking the slices are leaves of their own, each with its own version.
@@ -67,7 +67,8 @@ class Weights {
       Stream stream(seed, Purpose::initialisation, parameters.size());
       operators::initialise(*target, spec, rule, depth, stream);
       target->requires_grad_(true);
-      parameters.push_back({std::move(name), *target, spec.matrix});
+      const bool is_embedding = target == embedding;
+      parameters.push_back({std::move(name), *target, spec.matrix, spec.matrix || is_embedding});
       offset += spec.elements();
     }
     return parameters;
@@ -160,7 +161,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   weights.declare("norm", norm, &parts_->norm);
 
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
-  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size());
+  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding);
   for (auto& block : blocks) block.bank = blocks[block.bank_owner].bank;
 }
 

@@ -43,7 +43,7 @@ void Optimiser::step(double learning_rate, double gradient_scale) {
                                          .learning_rate = learning_rate,
                                          .beta1 = settings_.beta1,
                                          .beta2 = settings_.beta2,
-                                         .weight_decay = parameter.matrix || parameter.embedding ? settings_.weight_decay : 0,
+                                         .weight_decay = parameter.decay ? settings_.weight_decay : 0,
                                          .gradient_scale = gradient_scale});
   }
 }

@@ -12,8 +12,15 @@ Arrays run_steps(std::int64_t count, Engine engine) {
   std::vector<T> first(count, T(0)), second(count, T(0));
   for (std::int64_t step = 1; step <= 5; ++step) {
     const auto gradient = as<T>(normal_numbers(stream, count));
-    engine(AdamW<T>{.parameter = parameter.data(), .gradient = gradient.data(), .first = first.data(), .second = second.data(),
-                    .count = count, .step = step, .learning_rate = 1e-2, .weight_decay = 0.1, .gradient_scale = 0.5});
+    engine(AdamW<T>{.parameter = parameter.data(),
+                    .gradient = gradient.data(),
+                    .first = first.data(),
+                    .second = second.data(),
+                    .count = count,
+                    .step = step,
+                    .learning_rate = 1e-2,
+                    .weight_decay = 0.1,
+                    .gradient_scale = 0.5});
   }
   return {{"parameter", numbers_of(parameter)}, {"first", numbers_of(first)}, {"second", numbers_of(second)}};
 }
@@ -29,7 +36,12 @@ TEST_P(AdamWTest, AgreesWithTheReferenceOverSeveralSteps) {
 TEST_P(AdamWTest, TheFirstStepMovesByTheLearningRate) {
   std::vector<float> p{1, 1, 1}, m(3, 0.0f), v(3, 0.0f);
   const std::vector<float> g{1e-3f, -50, 0};
-  adamw(AdamW<float>{.parameter = p.data(), .gradient = g.data(), .first = m.data(), .second = v.data(), .count = 3, .step = 1,
+  adamw(AdamW<float>{.parameter = p.data(),
+                     .gradient = g.data(),
+                     .first = m.data(),
+                     .second = v.data(),
+                     .count = 3,
+                     .step = 1,
                      .learning_rate = 0.1});
   EXPECT_NEAR(p[0], 0.9, 1e-5);
   EXPECT_NEAR(p[1], 1.1, 1e-5);

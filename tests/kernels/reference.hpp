@@ -1,5 +1,5 @@
-// Every kernel again, written from its formula in double with no thought of speed: what the fast ones are checked against. They take the same
-// argument structs, so that a test calls both in the same way.
+// Every kernel again, written from its formula in double with no thought of speed: what the fast ones are checked
+// against. They take the same argument structs, so that a test calls both in the same way.
 #pragma once
 
 #include <starling/kernels/adamw.hpp>

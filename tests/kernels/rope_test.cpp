@@ -15,9 +15,20 @@ struct Shape {
 template <class T>
 Rope<T> rotation(const Shape& s, const T* x, T* y, const std::vector<T>& cosine, const std::vector<T>& sine) {
   const std::int64_t head = s.width + 2;  // rows with a gap
-  return {.x = x, .y = y, .cosine = cosine.data(), .sine = sine.data(), .batch = s.batch, .length = s.length, .heads = s.heads,
-          .head_width = s.width, .x_batch_stride = s.length * s.heads * head, .x_token_stride = s.heads * head, .x_head_stride = head,
-          .y_batch_stride = s.length * s.heads * head, .y_token_stride = s.heads * head, .y_head_stride = head};
+  return {.x = x,
+          .y = y,
+          .cosine = cosine.data(),
+          .sine = sine.data(),
+          .batch = s.batch,
+          .length = s.length,
+          .heads = s.heads,
+          .head_width = s.width,
+          .x_batch_stride = s.length * s.heads * head,
+          .x_token_stride = s.heads * head,
+          .x_head_stride = head,
+          .y_batch_stride = s.length * s.heads * head,
+          .y_token_stride = s.heads * head,
+          .y_head_stride = head};
 }
 
 template <class T, class Engine>
@@ -81,7 +92,9 @@ TEST_P(RotaryEmbedding, WorksInPlace) {
   rope(rotation(s, x.data(), x.data(), cosine, sine));
   const Numbers expected = run_case<float>(s, in, 0, kernel).at("y");
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (i % 26 < 24) EXPECT_EQ(x[i], expected[i]);
+    if (i % 26 < 24) {
+      EXPECT_EQ(x[i], expected[i]);
+    }
   }
 }
 

@@ -17,30 +17,72 @@ struct Shape {
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const auto get = [&](const char* name) { return as<T>(in.at(name)); };
-  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
-             z = get("z"), initial = get("initial"), dy = get("dy");
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"),
+             skip = get("skip"), z = get("z"), initial = get("initial"), dy = get("dy");
   const auto like = [](const std::vector<T>& x) { return std::vector<T>(x.size(), T(0)); };
   std::vector<T> y = like(v), final = like(initial);
   std::vector<T> checkpoints(scan_checkpoint_elements(s.batch, s.length, s.width, s.states));
   const auto given = [&](const std::vector<T>& x) { return s.optional ? x.data() : nullptr; };
-  engine(SelectiveScanForward<T>{.v = v.data(), .delta = delta.data(), .bias = given(bias), .a_log = a_log.data(), .b = b.data(),
-                                 .c = c.data(), .skip = given(skip), .z = given(z), .initial = given(initial), .y = y.data(),
-                                 .final = final.data(), .checkpoints = checkpoints.data(), .batch = s.batch, .length = s.length,
-                                 .width = s.width, .states = s.states, .v_stride = s.stride(), .delta_stride = s.stride(),
-                                 .b_stride = 2 * s.states, .c_stride = 2 * s.states, .z_stride = s.stride(), .y_stride = s.stride()});
-  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b), dc = like(c),
-                 dskip = like(skip), dz = like(z);
-  engine(SelectiveScanBackward<T>{
-      .v = v.data(), .delta = delta.data(), .bias = given(bias), .a_log = a_log.data(), .b = b.data(), .c = c.data(), .skip = given(skip),
-      .z = given(z), .checkpoints = checkpoints.data(), .dy = dy.data(), .dv = dv.data(), .ddelta = ddelta.data(),
-      .dbias = s.optional ? dbias.data() : nullptr, .da_log = da_log.data(), .db = db.data(), .dc = dc.data(),
-      .dskip = s.optional ? dskip.data() : nullptr, .dz = s.optional ? dz.data() : nullptr, .batch = s.batch, .length = s.length,
-      .width = s.width, .states = s.states, .v_stride = s.stride(), .delta_stride = s.stride(), .b_stride = 2 * s.states,
-      .c_stride = 2 * s.states, .z_stride = s.stride(), .dy_stride = s.stride(), .dv_stride = s.stride(), .ddelta_stride = s.stride(),
-      .db_stride = 2 * s.states, .dc_stride = 2 * s.states, .dz_stride = s.stride()});
-  Arrays out{{"y", numbers_of(y)},       {"final", numbers_of(final)},   {"checkpoints", numbers_of(checkpoints)},
-             {"dv", numbers_of(dv)},     {"ddelta", numbers_of(ddelta)}, {"da_log", numbers_of(da_log)},
-             {"db", numbers_of(db)},     {"dc", numbers_of(dc)}};
+  engine(SelectiveScanForward<T>{.v = v.data(),
+                                 .delta = delta.data(),
+                                 .bias = given(bias),
+                                 .a_log = a_log.data(),
+                                 .b = b.data(),
+                                 .c = c.data(),
+                                 .skip = given(skip),
+                                 .z = given(z),
+                                 .initial = given(initial),
+                                 .y = y.data(),
+                                 .final = final.data(),
+                                 .checkpoints = checkpoints.data(),
+                                 .batch = s.batch,
+                                 .length = s.length,
+                                 .width = s.width,
+                                 .states = s.states,
+                                 .v_stride = s.stride(),
+                                 .delta_stride = s.stride(),
+                                 .b_stride = 2 * s.states,
+                                 .c_stride = 2 * s.states,
+                                 .z_stride = s.stride(),
+                                 .y_stride = s.stride()});
+  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b),
+                 dc = like(c), dskip = like(skip), dz = like(z);
+  engine(SelectiveScanBackward<T>{.v = v.data(),
+                                  .delta = delta.data(),
+                                  .bias = given(bias),
+                                  .a_log = a_log.data(),
+                                  .b = b.data(),
+                                  .c = c.data(),
+                                  .skip = given(skip),
+                                  .z = given(z),
+                                  .checkpoints = checkpoints.data(),
+                                  .dy = dy.data(),
+                                  .dv = dv.data(),
+                                  .ddelta = ddelta.data(),
+                                  .dbias = s.optional ? dbias.data() : nullptr,
+                                  .da_log = da_log.data(),
+                                  .db = db.data(),
+                                  .dc = dc.data(),
+                                  .dskip = s.optional ? dskip.data() : nullptr,
+                                  .dz = s.optional ? dz.data() : nullptr,
+                                  .batch = s.batch,
+                                  .length = s.length,
+                                  .width = s.width,
+                                  .states = s.states,
+                                  .v_stride = s.stride(),
+                                  .delta_stride = s.stride(),
+                                  .b_stride = 2 * s.states,
+                                  .c_stride = 2 * s.states,
+                                  .z_stride = s.stride(),
+                                  .dy_stride = s.stride(),
+                                  .dv_stride = s.stride(),
+                                  .ddelta_stride = s.stride(),
+                                  .db_stride = 2 * s.states,
+                                  .dc_stride = 2 * s.states,
+                                  .dz_stride = s.stride()});
+  Arrays out{{"y", numbers_of(y)},   {"final", numbers_of(final)},   {"checkpoints", numbers_of(checkpoints)},
+             {"dv", numbers_of(dv)}, {"ddelta", numbers_of(ddelta)}, {"da_log", numbers_of(da_log)},
+             {"db", numbers_of(db)}, {"dc", numbers_of(dc)}};
   if (s.optional) {
     out["dbias"] = numbers_of(dbias);
     out["dskip"] = numbers_of(dskip);
@@ -65,8 +107,9 @@ Arrays inputs(const Shape& s) {
 }
 
 TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
-  const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},  {2, 5, 7, 3, false}, {1, 63, 16, 16}, {2, 64, 5, 16, false},
-                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20}};
+  const Shape shapes[] = {{1, 1, 1, 1},    {2, 1, 16, 16},        {2, 5, 7, 3, false},
+                          {1, 63, 16, 16}, {2, 64, 5, 16, false}, {1, 65, 20, 16, true},
+                          {2, 150, 24, 3}, {1, 129, 33, 16},      {1, 70, 9, 20}};
   for (const Shape& s : shapes) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
@@ -84,16 +127,31 @@ TEST_P(SelectiveScan, StepsWithACarriedStateGiveTheWholeSequence) {
   const Shape s{1, 70, 18, 16};
   const Arrays in = inputs(s);
   const auto get = [&](const char* name) { return as<float>(in.at(name)); };
-  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
-             z = get("z");
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"),
+             skip = get("skip"), z = get("z");
   std::vector<float> state = get("initial"), y(v.size(), 0.0f);
   for (std::int64_t t = 0; t < s.length; ++t)
-    selective_scan_forward(SelectiveScanForward<float>{
-        .v = v.data() + t * s.stride(), .delta = delta.data() + t * s.stride(), .bias = bias.data(), .a_log = a_log.data(),
-        .b = b.data() + t * 32, .c = c.data() + t * 32, .skip = skip.data(), .z = z.data() + t * s.stride(), .initial = state.data(),
-        .y = y.data() + t * s.stride(), .final = state.data(), .batch = 1, .length = 1, .width = s.width, .states = 16,
-        .v_stride = s.stride(), .delta_stride = s.stride(), .b_stride = 32, .c_stride = 32, .z_stride = s.stride(),
-        .y_stride = s.stride()});
+    selective_scan_forward(SelectiveScanForward<float>{.v = v.data() + t * s.stride(),
+                                                       .delta = delta.data() + t * s.stride(),
+                                                       .bias = bias.data(),
+                                                       .a_log = a_log.data(),
+                                                       .b = b.data() + t * 32,
+                                                       .c = c.data() + t * 32,
+                                                       .skip = skip.data(),
+                                                       .z = z.data() + t * s.stride(),
+                                                       .initial = state.data(),
+                                                       .y = y.data() + t * s.stride(),
+                                                       .final = state.data(),
+                                                       .batch = 1,
+                                                       .length = 1,
+                                                       .width = s.width,
+                                                       .states = 16,
+                                                       .v_stride = s.stride(),
+                                                       .delta_stride = s.stride(),
+                                                       .b_stride = 32,
+                                                       .c_stride = 32,
+                                                       .z_stride = s.stride(),
+                                                       .y_stride = s.stride()});
   const Arrays whole = run_case<float>(s, in, kernel);
   EXPECT_EQ(numbers_of(y), whole.at("y"));
   EXPECT_EQ(numbers_of(state), whole.at("final"));

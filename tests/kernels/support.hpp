@@ -1,5 +1,5 @@
-// What the tests of kernels share. A test names its arrays, runs the same case through the kernel in float and in double and through the
-// reference, and compares the outputs by name.
+// What the tests of kernels share. A test names its arrays, runs the same case through the kernel in float and in
+// double and through the reference, and compares the outputs by name.
 #pragma once
 
 #include "reference.hpp"
@@ -44,8 +44,8 @@ Numbers numbers_of(const std::vector<T>& values) {
 inline constexpr auto kernel = [](const auto& arguments) { dispatch(arguments); };
 inline constexpr auto naive = [](const auto& arguments) { reference::run(arguments); };
 
-/// |found − expected| ≤ tolerance · (|expected| + root mean square of the array + 0.1), element by element; NaN equals NaN. The last term is
-/// for arrays that are zero but for cancellation, at inputs of size 1.
+/// |found − expected| ≤ tolerance · (|expected| + root mean square of the array + 0.1), element by element; NaN equals
+/// NaN. The last term is for arrays that are zero but for cancellation, at inputs of size 1.
 inline void expect_close(const Numbers& found, const Numbers& expected, double tolerance, const std::string& name) {
   ASSERT_EQ(found.size(), expected.size()) << name;
   double squares = 0;
@@ -63,7 +63,8 @@ inline void expect_close(const Arrays& found, const Arrays& expected, double tol
   for (const auto& [name, numbers] : expected) expect_close(found.at(name), numbers, tolerance, name);
 }
 
-/// The gradient "dX" of every array "X" among the inputs that has one, against central differences of Σ output · upstream, in double.
+/// The gradient "dX" of every array "X" among the inputs that has one, against central differences of Σ output ·
+/// upstream, in double.
 inline void expect_gradients(const std::function<Arrays(const Arrays&)>& run, Arrays inputs, const std::string& output,
                              const std::string& upstream, double tolerance = 1e-6) {
   const Arrays found = run(inputs);
@@ -103,9 +104,12 @@ class AtEachLevel : public ::testing::TestWithParam<Level> {
 
 inline std::string level_label(const ::testing::TestParamInfo<Level>& info) {
   switch (info.param) {
-    case Level::baseline: return "baseline";
-    case Level::v3: return "v3";
-    case Level::v4: return "v4";
+    case Level::baseline:
+      return "baseline";
+    case Level::v3:
+      return "v3";
+    case Level::v4:
+      return "v4";
   }
   return "unknown";
 }

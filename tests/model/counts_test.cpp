@@ -19,6 +19,7 @@ void expect_counts(const genome::Genome& genome, std::int64_t width) {
   const Model model(catalogue, genome, dimensions, 1);
   genome::Parameters counted;
   for (const auto& parameter : model.parameters()) {
+    EXPECT_EQ(parameter.decay, parameter.matrix || parameter.name == "embedding") << parameter.name;
     if (parameter.name == "embedding") {
       counted.embedding += parameter.value.numel();
     } else if (parameter.matrix) {

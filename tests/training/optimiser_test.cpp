@@ -8,8 +8,8 @@
 namespace starling::training {
 namespace {
 
-operators::Parameter leaf(const char* name, const at::Tensor& value, bool matrix) {
-  return {.name = name, .value = value.clone().set_requires_grad(true), .matrix = matrix};
+operators::Parameter leaf(const char* name, const at::Tensor& value, bool decay) {
+  return {.name = name, .value = value.clone().set_requires_grad(true), .decay = decay};
 }
 
 // AdamW in f64, straight from the paper, on Σ (w ⊙ p)².
@@ -31,7 +31,7 @@ class Reference {
   int t_ = 0;
 };
 
-TEST(Optimiser, FollowsAdamWAndDecaysMatricesAlone) {
+TEST(Optimiser, FollowsAdamWAndDecaysOnlyWhatIsMarked) {
   const at::Tensor start = at::linspace(-2, 2, 35).reshape({5, 7});
   const at::Tensor weight = at::linspace(0.1, 3, 35).reshape({5, 7});
   std::vector<operators::Parameter> parameters{leaf("matrix", start, true), leaf("norm", start, false)};

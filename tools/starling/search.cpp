@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/uuid/random_generator.hpp>
+#include <boost/uuid/uuid_io.hpp>
 #include <cstdlib>
 #include <fstream>
 
@@ -39,13 +41,6 @@ void require_readable_files(const experiment::Experiment& experiment) {
   }
 }
 
-std::string first_line(const fs::path& file) {
-  std::ifstream stream(file);
-  std::string line;
-  std::getline(stream, line);
-  return line;
-}
-
 /// As it was typed, words separated by blanks.
 std::string command_line() {
   std::ifstream stream("/proc/self/cmdline");
@@ -63,7 +58,7 @@ std::string host_name() {
 
 run::RunStarted describe_start(const experiment::Experiment& experiment) {
   run::RunStarted started;
-  started.run_uuid = first_line("/proc/sys/kernel/random/uuid");
+  started.run_uuid = to_string(boost::uuids::random_generator()());
   started.time_utc = run::now_utc();
   started.experiment_toml = experiment::to_toml(experiment);
   started.command_line = command_line();

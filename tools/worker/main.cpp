@@ -1,4 +1,7 @@
 // starling-worker: everything that needs LibTorch. `worker NAME` is started by `starling run`; `doctor` by `starling doctor`.
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -26,6 +29,9 @@ int main(int count, char** arguments) {
   try {
     starling::training::tune_process(1);
     if (std::strcmp(arguments[1], "worker") == 0 && count == 3) {
+      // Standard error of a worker is its log in the run directory.
+      spdlog::set_default_logger(spdlog::stderr_logger_mt(arguments[2]));
+      spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n %l: %v");
       return starling::actors::run_worker(arguments[2], "cpu", starling::worker::make_workshop);
     }
     const bool json = count == 3 && std::strcmp(arguments[2], "--json") == 0;

@@ -1,5 +1,7 @@
 #include "workshop.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -76,6 +78,7 @@ class Bench {
     run::EvaluationRecorded record;
     record.outcome.id = job.id;
     record.started_utc = run::now_utc();
+    spdlog::info("candidate {}, attempt {}: {}", job.id, job.attempt, genome::to_text(job.genome));
     const auto begun = Clock::now();
     auto last_progress = begun;
     const auto on_step = [&](const training::Point& point, std::int64_t steps) {
@@ -90,6 +93,8 @@ class Bench {
                                                      job.training_seed, stop, on_step, keep);
     fill(record, result);
     record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
+    spdlog::info("candidate {}: {} after {} steps in {:.2f} s, loss {:.4f} {}", job.id, search::to_string(record.outcome.status), record.steps,
+                 record.duration_s, record.loss, record.reason);
     return record;
   }
 
@@ -141,6 +146,7 @@ class Bench {
 
 actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory) {
   const auto bench = std::make_shared<const Bench>(experiment_toml, run_directory);
+  spdlog::info("{}", bench->task().summary());
   actors::Workshop workshop;
   workshop.evaluate = [bench](const actors::Job& job, const std::atomic<bool>& stop, const std::function<void(const actors::Progress&)>& on_progress) {
     return bench->evaluate(job, stop, on_progress);
