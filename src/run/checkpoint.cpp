@@ -43,9 +43,9 @@ struct Placed {
 };
 
 struct Layout {
-  Descriptor metadata;          // the whole file, with holes where the arrays go
+  Descriptor metadata;  // the whole file, with holes where the arrays go
   std::uint64_t file_bytes = 0;
-  std::vector<Placed> arrays;   // by offset
+  std::vector<Placed> arrays;  // by offset
 };
 
 Placed place_array(hid_t group, const ArrayView& array) {
@@ -64,8 +64,8 @@ Placed place_array(hid_t group, const ArrayView& array) {
   check(H5Pset_alloc_time(storage.get(), H5D_ALLOC_TIME_EARLY), "reserve the room of " + array.name);
   check(H5Pset_fill_time(storage.get(), H5D_FILL_TIME_NEVER), "reserve the room of " + array.name);
   check(H5Pset_attr_phase_change(storage.get(), 8, 6), "make a property list");
-  const Handle dataset(H5Dcreate2(group, array.name.c_str(), H5T_IEEE_F32LE, space.get(), H5P_DEFAULT, storage.get(), H5P_DEFAULT), H5Dclose,
-                       "create " + array.name);
+  const Handle dataset(H5Dcreate2(group, array.name.c_str(), H5T_IEEE_F32LE, space.get(), H5P_DEFAULT, storage.get(), H5P_DEFAULT),
+                       H5Dclose, "create " + array.name);
   const auto bytes = std::as_bytes(std::span(array.data, elements(array.shape)));
   if (bytes.empty()) return {};
   const haddr_t offset = H5Dget_offset(dataset.get());
@@ -212,7 +212,8 @@ bool is_checkpoint(hid_t file) {
 
 }  // namespace
 
-CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, const CheckpointInfo& info, std::span<const ArrayView> weights) {
+CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, const CheckpointInfo& info,
+                                std::span<const ArrayView> weights) {
   const h5::QuietErrors quiet;
   check_file_size_limit(info, weights);
   const auto layout = lay_out(info, weights);

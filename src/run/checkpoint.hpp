@@ -13,7 +13,7 @@ namespace starling::run {
 
 /// A float32 array that somebody else owns.
 struct ArrayView {
-  std::string name;                 ///< path inside the file's group /weights, "livs.0.bank.q"
+  std::string name;  ///< path inside the file's group /weights, "livs.0.bank.q"
   std::vector<std::int64_t> shape;
   const float* data = nullptr;
 };

@@ -33,9 +33,7 @@ Descriptor::~Descriptor() {
   if (number_ >= 0) ::close(number_);
 }
 
-Failure system_failure(const std::string& what, int error) {
-  return Failure(what + ": " + std::generic_category().message(error));
-}
+Failure system_failure(const std::string& what, int error) { return Failure(what + ": " + std::generic_category().message(error)); }
 
 Descriptor open_file(const std::filesystem::path& path, int flags, unsigned mode) {
   int number = -1;

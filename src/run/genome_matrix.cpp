@@ -17,8 +17,8 @@ using h5::Handle;
 constexpr hsize_t rows_per_chunk = 1024;
 
 // Writes a block at `start` of a dataset that is made large enough first.
-void write_block(const Handle& dataset, hid_t type, std::span<const hsize_t> size, std::span<const hsize_t> start, std::span<const hsize_t> count,
-                 const void* from) {
+void write_block(const Handle& dataset, hid_t type, std::span<const hsize_t> size, std::span<const hsize_t> start,
+                 std::span<const hsize_t> count, const void* from) {
   check(H5Dset_extent(dataset.get(), size.data()), "extend /genomes");
   const Handle space(H5Dget_space(dataset.get()), H5Sclose, "write /genomes");
   check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), "write /genomes");

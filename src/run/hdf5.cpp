@@ -23,9 +23,9 @@ std::string last_reason() {
 void write_attribute(hid_t object, const std::string& name, hid_t type, hid_t space, const void* value) {
   const htri_t exists = H5Aexists(object, name.c_str());
   check(exists < 0 ? -1 : 0, "look up attribute " + name);
-  const Handle attribute(exists > 0 ? H5Aopen(object, name.c_str(), H5P_DEFAULT)
-                                    : H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
-                         H5Aclose, "create attribute " + name);
+  const Handle attribute(
+      exists > 0 ? H5Aopen(object, name.c_str(), H5P_DEFAULT) : H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT),
+      H5Aclose, "create attribute " + name);
   check(H5Awrite(attribute.get(), type, value), "write attribute " + name);
 }
 

@@ -81,10 +81,10 @@ std::optional<Found> find_record_behind(std::span<const std::uint8_t> file, std:
 }
 
 [[noreturn]] void refuse_damage(const std::filesystem::path& path, std::size_t offset, std::uint64_t whole, const std::string& found) {
-  throw Failure(
-      fmt::format("{0}: damaged at byte {1}: {2}. The {3} records before it are whole. Nothing was changed. Restore the file from a copy, or keep "
-                  "just those records with: head -c {1} '{0}' > '{0}.whole' && mv '{0}.whole' '{0}'",
-                  path.string(), offset, found, whole));
+  throw Failure(fmt::format(
+      "{0}: damaged at byte {1}: {2}. The {3} records before it are whole. Nothing was changed. Restore the file from a copy, or keep "
+      "just those records with: head -c {1} '{0}' > '{0}.whole' && mv '{0}.whole' '{0}'",
+      path.string(), offset, found, whole));
 }
 
 void check_file_header(const std::filesystem::path& path, std::span<const std::uint8_t> file) {
@@ -101,8 +101,8 @@ void check_file_header(const std::filesystem::path& path, std::span<const std::u
   }
   const auto found = load<std::uint32_t>(file.data() + 8);
   if (found > version) {
-    throw UserError(fmt::format("{}: journal of version {}, written by a newer Starling; this one reads up to version {}", path.string(), found,
-                                version));
+    throw UserError(fmt::format("{}: journal of version {}, written by a newer Starling; this one reads up to version {}", path.string(),
+                                found, version));
   }
 }
 
@@ -184,9 +184,10 @@ JournalContent read_journal(const std::filesystem::path& path) {
       content.entries.push_back({expected, decode(record->payload)});
     } catch (const Failure& unreadable) {
       // The checksum is right, so these bytes were written like this: by a program that is newer or wrong, not by a disk.
-      throw Failure(fmt::format("{}: record {} at byte {} cannot be understood: {}. Nothing was changed. Read it with the version of Starling "
-                                "that wrote it",
-                                path.string(), expected, offset, unreadable.what()));
+      throw Failure(
+          fmt::format("{}: record {} at byte {} cannot be understood: {}. Nothing was changed. Read it with the version of Starling "
+                      "that wrote it",
+                      path.string(), expected, offset, unreadable.what()));
     }
     offset += record_header + record->payload.size();
   }

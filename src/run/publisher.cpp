@@ -111,7 +111,10 @@ class View {
     add_evaluation(record);
     if (!ok && outcome.status != search::Status::superseded) {
       event(seq_, later_utc(record.started_utc, record.duration_s), EventType::evaluation_failed, signed_id(outcome.id),
-            {{"status", search::to_string(outcome.status)}, {"attempt", record.attempt}, {"worker", record.worker}, {"reason", record.reason}});
+            {{"status", search::to_string(outcome.status)},
+             {"attempt", record.attempt},
+             {"worker", record.worker},
+             {"reason", record.reason}});
     }
     if (!record.checkpoint.path.empty()) {
       checkpoint_rows_[record.checkpoint.path] =
@@ -127,9 +130,9 @@ class View {
   }
 
   void operator()(const WorkerJoined& record) {
-    device_rows_[{record.worker, record.pid}] = tables_.devices.add(
-        {std::string_view(record.worker), std::string_view(record.host), std::string_view(record.device), record.pid,
-         std::string_view(record.time_utc), std::string_view(), std::string_view()});
+    device_rows_[{record.worker, record.pid}] =
+        tables_.devices.add({std::string_view(record.worker), std::string_view(record.host), std::string_view(record.device), record.pid,
+                             std::string_view(record.time_utc), std::string_view(), std::string_view()});
     devices_.insert(record.device);
     event(seq_, record.time_utc, EventType::worker_joined, -1,
           {{"worker", record.worker}, {"host", record.host}, {"device", record.device}, {"pid", record.pid}});
@@ -151,8 +154,7 @@ class View {
   }
 
   void operator()(const ReferenceLoss& record) {
-    event(seq_, "", EventType::reference_loss, -1,
-          {{"name", record.name}, {"loss", record.loss}, {"bits_per_byte", record.bits_per_byte}});
+    event(seq_, "", EventType::reference_loss, -1, {{"name", record.name}, {"loss", record.loss}, {"bits_per_byte", record.bits_per_byte}});
   }
 
   void operator()(const RunEnded& record) {
@@ -221,11 +223,12 @@ class View {
                                record.tokens,
                                std::string_view(record.started_utc),
                                record.duration_s};
-    for (std::size_t i = 0; i < started_.objectives.size(); ++i) row.emplace_back(i < outcome.objectives.size() ? outcome.objectives[i] : none);
-    for (const h5::Value& value : {h5::Value(record.loss), h5::Value(record.bits_per_byte), h5::Value(record.accuracy),
-                                   h5::Value(record.parameters), h5::Value(record.cache_bytes), h5::Value(record.peak_mem_bytes),
-                                   h5::Value(record.training_seed), h5::Value(std::string_view(record.worker)), h5::Value(curve_start),
-                                   h5::Value(signed_id(record.curve.size()))}) {
+    for (std::size_t i = 0; i < started_.objectives.size(); ++i)
+      row.emplace_back(i < outcome.objectives.size() ? outcome.objectives[i] : none);
+    for (const h5::Value& value :
+         {h5::Value(record.loss), h5::Value(record.bits_per_byte), h5::Value(record.accuracy), h5::Value(record.parameters),
+          h5::Value(record.cache_bytes), h5::Value(record.peak_mem_bytes), h5::Value(record.training_seed),
+          h5::Value(std::string_view(record.worker)), h5::Value(curve_start), h5::Value(signed_id(record.curve.size()))}) {
       row.push_back(value);
     }
     tables_.evaluations.add(row);
@@ -233,8 +236,8 @@ class View {
     std::vector<CurveRow> curve;
     curve.reserve(record.curve.size());
     for (const auto& point : record.curve) {
-      curve.push_back({evaluation, point.step, point.tokens, point.train_loss, point.val_loss, point.learning_rate, point.grad_norm,
-                       point.elapsed_s});
+      curve.push_back(
+          {evaluation, point.step, point.tokens, point.train_loss, point.val_loss, point.learning_rate, point.grad_norm, point.elapsed_s});
     }
     tables_.curves.add_packed(curve.data(), curve.size());
     // A rebuild takes a whole journal before it publishes: the rows wait compressed.
@@ -300,7 +303,8 @@ void check_room(const std::filesystem::path& directory, std::size_t bytes) {
   if (::statvfs(directory.c_str(), &status) != 0) throw system_failure("cannot publish in '" + directory.string() + "'", errno);
   const auto available = std::uint64_t{status.f_bavail} * status.f_frsize;
   if (available >= 2 * std::uint64_t{bytes}) return;
-  throw Failure(fmt::format("not enough room to publish in '{}': {} bytes are free, {} are needed", directory.string(), available, 2 * bytes));
+  throw Failure(
+      fmt::format("not enough room to publish in '{}': {} bytes are free, {} are needed", directory.string(), available, 2 * bytes));
 }
 
 }  // namespace

@@ -250,8 +250,8 @@ std::string later_utc(const std::string& time, double seconds) {
   std::tm parts{};
   int milliseconds = 0;
   int used = 0;
-  const int found = std::sscanf(time.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday, &parts.tm_hour,
-                                &parts.tm_min, &parts.tm_sec, &milliseconds, &used);
+  const int found = std::sscanf(time.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
+                                &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &milliseconds, &used);
   constexpr double century = 3.2e9;
   if (found != 7 || static_cast<std::size_t>(used) != time.size() || !(std::abs(seconds) < century)) return {};
   parts.tm_year -= 1900;

@@ -63,7 +63,7 @@ struct CheckpointFile {
 struct EvaluationRecorded {
   search::Outcome outcome;
   std::uint32_t attempt = 1;
-  std::string reason;   ///< why it diverged or was killed; "" where ok
+  std::string reason;  ///< why it diverged or was killed; "" where ok
   std::string worker;
   std::uint64_t training_seed = 0;
   std::int64_t steps = 0;
@@ -72,7 +72,7 @@ struct EvaluationRecorded {
   double duration_s = 0;
   std::uint64_t peak_mem_bytes = 0;
   // Measures that are reported whether or not they are objectives; NaN where they do not apply.
-  double loss = none;           ///< validation loss, nats per token
+  double loss = none;  ///< validation loss, nats per token
   double bits_per_byte = none;
   double accuracy = none;
   std::int64_t parameters = 0;
@@ -122,8 +122,8 @@ struct RunEnded {
   std::string reason;  ///< "budget", "interrupted", "space exhausted", …
   std::string time_utc;
   double wall_s = 0;
-  double busy_s = 0;       ///< Σ over workers of the time spent evaluating
-  double worker_s = 0;     ///< Σ over workers of the time they could have
+  double busy_s = 0;    ///< Σ over workers of the time spent evaluating
+  double worker_s = 0;  ///< Σ over workers of the time they could have
   bool complete = false;
 };
 

@@ -20,9 +20,7 @@ Column float64(std::string name) { return {std::move(name), Kind::float64, 0, {}
 Column text(std::string name, std::size_t width) { return {std::move(name), Kind::text, width, {}}; }
 Column time(std::string name) { return text(std::move(name), time_width); }
 
-Column origin(std::string name) {
-  return {std::move(name), Kind::enumeration, 0, {"random", "crossover", "mutation", "baseline", "user"}};
-}
+Column origin(std::string name) { return {std::move(name), Kind::enumeration, 0, {"random", "crossover", "mutation", "baseline", "user"}}; }
 
 Column status(std::string name) {
   return {std::move(name), Kind::enumeration, 0, {"ok", "diverged", "infeasible", "killed", "superseded"}};
@@ -37,9 +35,8 @@ Column event_type(std::string name) {
 }
 
 std::vector<Column> evaluation_columns(const std::vector<ObjectiveInfo>& objectives) {
-  std::vector<Column> columns{int64("evaluation_id"), int64("candidate_id"), int64("seq"),        status("status"),
-                              int32("attempt"),       float64("fidelity"),   int64("steps"),      int64("tokens"),
-                              time("started_utc"),    float64("duration_s")};
+  std::vector<Column> columns{int64("evaluation_id"), int64("candidate_id"), int64("seq"),    status("status"),    int32("attempt"),
+                              float64("fidelity"),    int64("steps"),        int64("tokens"), time("started_utc"), float64("duration_s")};
   for (const auto& objective : objectives) columns.push_back(float64(objective.column));
   for (auto column : {float64("loss"), float64("bits_per_byte"), float64("accuracy"), int64("parameters"), int64("cache_bytes"),
                       uint64("peak_mem_bytes"), uint64("seed"), text("worker", 32), int64("curve_start"), int64("curve_count")}) {
@@ -59,9 +56,7 @@ std::vector<Column> objective_columns(const std::vector<ObjectiveInfo>& objectiv
           text("unit", widest(&ObjectiveInfo::unit)), text("direction", widest(&ObjectiveInfo::direction))};
 }
 
-std::vector<Column> membership_columns() {
-  return {int64("candidate_id"), int64("entered_seq"), int64("left_seq"), int64("replaced_by")};
-}
+std::vector<Column> membership_columns() { return {int64("candidate_id"), int64("entered_seq"), int64("left_seq"), int64("replaced_by")}; }
 
 }  // namespace
 
@@ -78,10 +73,10 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
               {int64("child_id"), int64("parent_id"), int32("slot"), origin("origin"), int32("n_changed_genes")}),
       archive("archive", "Non-dominated candidates; left_seq -1: still one", membership_columns(), Table::Rows::changeable),
       population("population", "Members of the population; left_seq -1: still one", membership_columns(), Table::Rows::changeable),
-      checkpoints("checkpoints", "Checkpoint files; path empty: deleted since",
-                  {int64("candidate_id"), int64("step"), int64("seq"), int64("bytes"), uint32("crc32c"), int32("has_optimizer"),
-                   text("path", 64)},
-                  Table::Rows::changeable),
+      checkpoints(
+          "checkpoints", "Checkpoint files; path empty: deleted since",
+          {int64("candidate_id"), int64("step"), int64("seq"), int64("bytes"), uint32("crc32c"), int32("has_optimizer"), text("path", 64)},
+          Table::Rows::changeable),
       devices("devices", "Workers and their devices; left_utc empty: still there",
               {text("worker", 32), text("host", 64), text("device", 64), int64("pid"), time("joined_utc"), time("left_utc"),
                text("reason", 128)},

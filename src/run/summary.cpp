@@ -45,8 +45,8 @@ std::vector<std::uint64_t> front_of(const RunSummary& summary) {
     const bool baseline = candidate != summary.candidates.end() && candidate->second.candidate.origin == search::Origin::baseline;
     if (evaluation.outcome.status != search::Status::ok || baseline) continue;
     if (evaluation.outcome.objectives.size() != summary.started.objectives.size()) {
-      throw Failure("candidate " + std::to_string(id) + " has " + std::to_string(evaluation.outcome.objectives.size()) + " objectives, the run " +
-                    std::to_string(summary.started.objectives.size()));
+      throw Failure("candidate " + std::to_string(id) + " has " + std::to_string(evaluation.outcome.objectives.size()) +
+                    " objectives, the run " + std::to_string(summary.started.objectives.size()));
     }
     // An objective that is not finite enters nothing, as in the search itself.
     if (!std::ranges::all_of(evaluation.outcome.objectives, [](double value) { return std::isfinite(value); })) continue;

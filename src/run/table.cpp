@@ -12,12 +12,16 @@ constexpr std::size_t chunk_bytes = std::size_t{1} << 17;
 std::size_t bytes_of(const Column& column) {
   switch (column.kind) {
     case Kind::int32:
-    case Kind::uint32: return 4;
+    case Kind::uint32:
+      return 4;
     case Kind::int64:
     case Kind::uint64:
-    case Kind::float64: return 8;
-    case Kind::text: return column.width;
-    case Kind::enumeration: return 1;
+    case Kind::float64:
+      return 8;
+    case Kind::text:
+      return column.width;
+    case Kind::enumeration:
+      return 1;
   }
   return 0;
 }
@@ -26,13 +30,20 @@ Handle copy_of(hid_t type) { return Handle(H5Tcopy(type), H5Tclose, "copy a type
 
 Handle type_of(const Column& column) {
   switch (column.kind) {
-    case Kind::int32: return copy_of(H5T_STD_I32LE);
-    case Kind::uint32: return copy_of(H5T_STD_U32LE);
-    case Kind::int64: return copy_of(H5T_STD_I64LE);
-    case Kind::uint64: return copy_of(H5T_STD_U64LE);
-    case Kind::float64: return copy_of(H5T_IEEE_F64LE);
-    case Kind::text: return text_type(column.width);
-    case Kind::enumeration: break;
+    case Kind::int32:
+      return copy_of(H5T_STD_I32LE);
+    case Kind::uint32:
+      return copy_of(H5T_STD_U32LE);
+    case Kind::int64:
+      return copy_of(H5T_STD_I64LE);
+    case Kind::uint64:
+      return copy_of(H5T_STD_U64LE);
+    case Kind::float64:
+      return copy_of(H5T_IEEE_F64LE);
+    case Kind::text:
+      return text_type(column.width);
+    case Kind::enumeration:
+      break;
   }
   Handle type(H5Tenum_create(H5T_STD_U8LE), H5Tclose, "make an enumeration");
   for (std::size_t i = 0; i < column.labels.size(); ++i) {
@@ -86,13 +97,20 @@ Table::Table(std::string name, std::string title, std::vector<Column> columns, R
 void Table::store(const Field& field, std::uint8_t* row, const Value& value) {
   auto* to = row + field.offset;
   switch (field.column.kind) {
-    case Kind::int32: return store_number<std::int32_t>(to, value);
-    case Kind::uint32: return store_number<std::uint32_t>(to, value);
-    case Kind::int64: return store_number<std::int64_t>(to, value);
-    case Kind::uint64: return store_number<std::uint64_t>(to, value);
-    case Kind::float64: return store_number<double>(to, value);
-    case Kind::enumeration: return store_number<std::uint8_t>(to, value);
-    case Kind::text: break;
+    case Kind::int32:
+      return store_number<std::int32_t>(to, value);
+    case Kind::uint32:
+      return store_number<std::uint32_t>(to, value);
+    case Kind::int64:
+      return store_number<std::int64_t>(to, value);
+    case Kind::uint64:
+      return store_number<std::uint64_t>(to, value);
+    case Kind::float64:
+      return store_number<double>(to, value);
+    case Kind::enumeration:
+      return store_number<std::uint8_t>(to, value);
+    case Kind::text:
+      break;
   }
   const auto text = fitting(std::get<std::string_view>(value), field.bytes);
   std::memset(to, 0, field.bytes);

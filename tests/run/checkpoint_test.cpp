@@ -103,7 +103,8 @@ TEST_F(CheckpointTest, OnAFullDiskLeavesTheOldOneAndGoesOnAfterwards) {
   const auto temporary = directory_.path() / "checkpoints" / "00000012.h5.tmp";
   for (int round = 0; round < 3; ++round) {
     std::filesystem::create_symlink("/dev/full", temporary);
-    EXPECT_THAT([&] { write_checkpoint(directory_.path(), later, weights.all()); }, ThrowsMessage<Failure>(HasSubstr("No space left on device")));
+    EXPECT_THAT([&] { write_checkpoint(directory_.path(), later, weights.all()); },
+                ThrowsMessage<Failure>(HasSubstr("No space left on device")));
     EXPECT_EQ(read_file(file_), old);
     EXPECT_FALSE(std::filesystem::is_symlink(temporary));
   }

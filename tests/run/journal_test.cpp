@@ -30,7 +30,8 @@ class JournalTest : public ::testing::Test {
   std::filesystem::path path_ = directory_.path() / "journal";
 
   void write_bytes(std::span<const std::uint8_t> bytes) {
-    std::ofstream(path_, std::ios::binary | std::ios::trunc).write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
+    std::ofstream(path_, std::ios::binary | std::ios::trunc)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
   }
 
   // Writes the records and returns the size of the file before each and at the end.
@@ -110,9 +111,8 @@ TEST_F(JournalTest, RefusesAFlippedByteBeforeTheLastRecordAndSaysWhere) {
     damaged[at] ^= 0x20;
     write_bytes(damaged);
     const auto record = static_cast<std::size_t>(std::upper_bound(sizes.begin(), sizes.end(), at) - sizes.begin()) - 1;
-    EXPECT_THAT([&] { read_journal(path_); },
-                ThrowsMessage<Failure>(AllOf(HasSubstr("damaged at byte " + std::to_string(sizes[record])),
-                                             HasSubstr("head -c " + std::to_string(sizes[record])))))
+    EXPECT_THAT([&] { read_journal(path_); }, ThrowsMessage<Failure>(AllOf(HasSubstr("damaged at byte " + std::to_string(sizes[record])),
+                                                                           HasSubstr("head -c " + std::to_string(sizes[record])))))
         << "byte " << at;
     EXPECT_EQ(read_file(path_), damaged) << "reading changes nothing";
   }
@@ -144,8 +144,8 @@ TEST_F(JournalTest, RefusesAMissingRecord) {
   auto bytes = read_file(path_);
   bytes.erase(bytes.begin() + static_cast<long>(sizes[3]), bytes.begin() + static_cast<long>(sizes[4]));
   write_bytes(bytes);
-  EXPECT_THAT([&] { read_journal(path_); },
-              ThrowsMessage<Failure>(AllOf(HasSubstr("damaged at byte " + std::to_string(sizes[3])), HasSubstr("record 4 where record 3"))));
+  EXPECT_THAT([&] { read_journal(path_); }, ThrowsMessage<Failure>(AllOf(HasSubstr("damaged at byte " + std::to_string(sizes[3])),
+                                                                         HasSubstr("record 4 where record 3"))));
 }
 
 TEST_F(JournalTest, RefusesWhatIsNoJournal) {

@@ -51,7 +51,8 @@ TEST(Summary, FrontIsWhatNothingDominatesSortedByTheFirstObjective) {
     }
     EXPECT_EQ(std::set<std::uint64_t>(summary.front.begin(), summary.front.end()), expected);
     for (std::size_t i = 1; i < summary.front.size(); ++i) {
-      EXPECT_LE(summary.evaluations.at(summary.front[i - 1]).outcome.objectives[0], summary.evaluations.at(summary.front[i]).outcome.objectives[0]);
+      EXPECT_LE(summary.evaluations.at(summary.front[i - 1]).outcome.objectives[0],
+                summary.evaluations.at(summary.front[i]).outcome.objectives[0]);
     }
   }
 }
