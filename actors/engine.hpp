@@ -16,7 +16,7 @@ namespace starling::actors {
 
 /// Called from one actor, never from two threads at once.
 struct Observer {
-  std::function<void(const run::JournalEntry&)> on_record;                       ///< durable, in journal order
+  std::function<void(const run::JournalEntry&)> on_record;                      ///< durable, in journal order
   std::function<void(const std::string& worker, const Progress&)> on_progress;  ///< now and then
 };
 
@@ -24,8 +24,8 @@ struct EngineSetup {
   experiment::Experiment experiment;
   std::filesystem::path directory;  ///< of the run; exists, has no journal yet
   run::RunStarted started;
-  std::filesystem::path worker_program;   ///< experiment.workers processes of it are started …
-  Evaluate evaluate;                      ///< … unless this is given: then as many evaluators run in this process
+  std::filesystem::path worker_program;  ///< experiment.workers processes of it are started …
+  Evaluate evaluate;                     ///< … unless this is given: then as many evaluators run in this process
   Observer observer;
   std::chrono::milliseconds publish_pause{2000};
 };

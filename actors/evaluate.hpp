@@ -26,6 +26,7 @@ struct Progress {
 
 /// Blocks until the candidate is evaluated and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
 /// returns early where it is set (its result is then ignored). An exception costs one attempt; its what() is recorded.
-using Evaluate = std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;
+using Evaluate =
+    std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;
 
 }  // namespace starling::actors

@@ -41,12 +41,12 @@ template <class... Ts>
 using says = caf::reacts_to<Ts...>;
 
 /// Front of one device: takes leases, starts them one after another, reports to recorder and population.
-using EvaluatorActor = caf::typed_actor<says<lease_atom, Job>,                             // evaluate this candidate
-                                        says<revoke_atom, std::uint64_t, std::uint32_t>,   // id, attempt: no longer wanted
-                                        says<recall_atom, std::uint64_t>,                  // give it back if it has not started
-                                        says<done_atom, EvaluationMessage>,                // from its own trainer
+using EvaluatorActor = caf::typed_actor<says<lease_atom, Job>,                                       // evaluate this candidate
+                                        says<revoke_atom, std::uint64_t, std::uint32_t>,             // id, attempt: no longer wanted
+                                        says<recall_atom, std::uint64_t>,                            // give it back if it has not started
+                                        says<done_atom, EvaluationMessage>,                          // from its own trainer
                                         says<lost_atom, std::uint64_t, std::uint32_t, std::string>,  // from its own trainer
-                                        says<progress_atom, Progress>,                     // from its own trainer
+                                        says<progress_atom, Progress>,                               // from its own trainer
                                         says<stop_atom>>;
 
 /// Computes for minutes and reads no messages meanwhile: it is stopped by the flag that came with the job.
@@ -58,27 +58,26 @@ using MutationActor = caf::typed_actor<caf::replies_to<mutate_atom, Mutate>::wit
 /// Whoever wants every durable record, in journal order.
 using ListenerActor = caf::typed_actor<says<durable_atom, EntryPtr>>;
 
-using RecorderActor = caf::typed_actor<says<record_atom, RecordPtr>,               // from inside the process
-                                       says<evaluation_atom, EvaluationMessage>,   // from evaluators, wherever they are
+using RecorderActor = caf::typed_actor<says<record_atom, RecordPtr>,              // from inside the process
+                                       says<evaluation_atom, EvaluationMessage>,  // from evaluators, wherever they are
                                        says<listen_atom, ListenerActor>,
-                                       says<sync_atom>,                            // to itself: the group commit
+                                       says<sync_atom>,                                    // to itself: the group commit
                                        caf::replies_to<flush_atom>::with<std::uint64_t>>;  // next sequence number, all durable
 
 using PublisherActor = ListenerActor::extend<says<publish_atom>,                               // to itself: the interval is over
                                              caf::replies_to<flush_atom>::with<std::string>>;  // error text, "" where run.h5 is up to date
 
-using PopulationActor =
-    ListenerActor::extend<says<demand_atom, std::string, EvaluatorActor, std::uint32_t>,  // worker, its front, credit
-                          says<started_atom, std::string, std::uint64_t, std::uint32_t>,  // worker, id, attempt
-                          says<returned_atom, std::string, std::uint64_t, std::uint32_t>,
-                          says<lost_atom, std::string, std::uint64_t, std::uint32_t, std::string>,  // …, reason
-                          says<deadline_atom, std::uint64_t, std::uint32_t>,              // to itself
-                          says<begin_atom>, says<stop_atom>>;
+using PopulationActor = ListenerActor::extend<says<demand_atom, std::string, EvaluatorActor, std::uint32_t>,  // worker, its front, credit
+                                              says<started_atom, std::string, std::uint64_t, std::uint32_t>,  // worker, id, attempt
+                                              says<returned_atom, std::string, std::uint64_t, std::uint32_t>,
+                                              says<lost_atom, std::string, std::uint64_t, std::uint32_t, std::string>,  // …, reason
+                                              says<deadline_atom, std::uint64_t, std::uint32_t>,                        // to itself
+                                              says<begin_atom>, says<stop_atom>>;
 
 /// What population and evaluators tell whoever watches over the run.
-using ControlActor = caf::typed_actor<says<finished_atom, std::string>,                 // why breeding and evaluation are over
-                                      says<kill_atom, std::string, std::string>,        // worker, reason: its process hangs
-                                      says<progress_atom, std::string, Progress>>;      // worker, …
+using ControlActor = caf::typed_actor<says<finished_atom, std::string>,             // why breeding and evaluation are over
+                                      says<kill_atom, std::string, std::string>,    // worker, reason: its process hangs
+                                      says<progress_atom, std::string, Progress>>;  // worker, …
 
 /// All that a worker needs to begin.
 struct WorkerWelcome {
@@ -94,11 +93,10 @@ typename Inspector::result_type inspect(Inspector& f, WorkerWelcome& x) {
 }
 
 using SupervisorActor =
-    ControlActor::extend<says<durable_atom, EntryPtr>,
-                         says<begin_atom, std::uint16_t>,                                  // port that workers reach it at
+    ControlActor::extend<says<durable_atom, EntryPtr>, says<begin_atom, std::uint16_t>,  // port that workers reach it at
                          caf::replies_to<hello_atom, WorkerHello>::with<WorkerWelcome>,
-                         says<ready_atom, std::string, std::vector<ReferenceMessage>>,     // worker, losses any model should beat
-                         says<refuse_atom, std::string, std::string, bool>,                // worker, why it cannot work, bad input?
+                         says<ready_atom, std::string, std::vector<ReferenceMessage>>,  // worker, losses any model should beat
+                         says<refuse_atom, std::string, std::string, bool>,             // worker, why it cannot work, bad input?
                          says<tick_atom>, says<stop_atom>>;
 
 }  // namespace starling::actors

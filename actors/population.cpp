@@ -307,10 +307,14 @@ PopulationActor::behavior_type population(PopulationActor::pointer self, Populat
   auto role = std::make_shared<PopulationRole>(self, std::move(settings), std::move(wiring));
   return {
       [=](durable_atom, const EntryPtr& entry) { role->durable(entry); },
-      [=](demand_atom, const std::string& worker, const EvaluatorActor& front, std::uint32_t credit) { role->demand(worker, front, credit); },
+      [=](demand_atom, const std::string& worker, const EvaluatorActor& front, std::uint32_t credit) {
+        role->demand(worker, front, credit);
+      },
       [=](started_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->started(id, attempt); },
       [=](returned_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->returned(id, attempt); },
-      [=](lost_atom, const std::string&, std::uint64_t id, std::uint32_t attempt, const std::string& reason) { role->lost(id, attempt, reason); },
+      [=](lost_atom, const std::string&, std::uint64_t id, std::uint32_t attempt, const std::string& reason) {
+        role->lost(id, attempt, reason);
+      },
       [=](deadline_atom, std::uint64_t id, std::uint32_t attempt) { role->deadline_passed(id, attempt); },
       [=](begin_atom) { role->begin(); },
       [=](stop_atom) { role->stop(); },

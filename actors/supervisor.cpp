@@ -224,8 +224,7 @@ class Supervisor {
     if (journal_failed_) return publish();
     record(std::move(ended));
     self_->request(recorder_, caf::infinite, flush_atom_v)
-        .then([this](std::uint64_t) { publish(); },
-              [this](const caf::error&) { publish(); });
+        .then([this](std::uint64_t) { publish(); }, [this](const caf::error&) { publish(); });
   }
 
   void publish() {

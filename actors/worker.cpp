@@ -43,7 +43,8 @@ int work(caf::actor_system& system, const SupervisorActor& supervisor, const Wor
   WorkerWelcome welcome;
   std::string refused;
   self->request(supervisor, std::chrono::seconds(30), hello_atom_v, hello)
-      .receive([&](WorkerWelcome& answer) { welcome = std::move(answer); }, [&](const caf::error& error) { refused = system.render(error); });
+      .receive([&](WorkerWelcome& answer) { welcome = std::move(answer); },
+               [&](const caf::error& error) { refused = system.render(error); });
   if (!refused.empty()) {
     std::cerr << hello.worker << ": the coordinator refused: " << refused << '\n';
     return 1;
@@ -62,7 +63,8 @@ int work(caf::actor_system& system, const SupervisorActor& supervisor, const Wor
   for (auto& reference : workshop.references) references.push_back({std::move(reference)});
   self->send(supervisor, ready_atom_v, hello.worker, std::move(references));
   const auto work = system.spawn<caf::detached>(trainer, std::move(workshop.evaluate));
-  const auto front = system.spawn(evaluator, EvaluatorWiring{hello.worker, welcome.population, welcome.recorder, caf::actor_cast<ControlActor>(supervisor)}, work);
+  const auto front = system.spawn(
+      evaluator, EvaluatorWiring{hello.worker, welcome.population, welcome.recorder, caf::actor_cast<ControlActor>(supervisor)}, work);
   self->wait_for(front);
   return 0;
 }

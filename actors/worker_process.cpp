@@ -69,7 +69,8 @@ std::optional<std::string> WorkerProcess::ended() {
   if (how_) return how_;
   int status = 0;
   if (waitpid(pid_, &status, WNOHANG) == pid_) {
-    how_ = WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WEXITSTATUS(status));
+    how_ =
+        WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WEXITSTATUS(status));
   }
   return how_;
 }

@@ -13,7 +13,8 @@ class WorkerProcess {
  public:
   /// Starts `program worker NAME` with standard input from a pipe that stays open as long as this object lives, the first line of which
   /// is `introduction`; its output is appended to `log`. Throws Failure.
-  WorkerProcess(const std::filesystem::path& program, const std::string& name, const std::filesystem::path& log, const std::string& introduction);
+  WorkerProcess(const std::filesystem::path& program, const std::string& name, const std::filesystem::path& log,
+                const std::string& introduction);
   /// Kills what still runs and reaps it.
   ~WorkerProcess();
   WorkerProcess(const WorkerProcess&) = delete;

@@ -23,8 +23,7 @@ void execute(const AdamW<T>& a) {
     const Pack<T> v = load(a.second + i, n) * beta2 + g * g * rest2;
     store(a.first + i, m, n);
     store(a.second + i, v, n);
-    store(a.parameter + i, load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon),
-          n);
+    store(a.parameter + i, load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon), n);
   }
 }
 

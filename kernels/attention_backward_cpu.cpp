@@ -28,8 +28,8 @@ struct Head {
 
 /// scores → P and dP → dS, in place, for one row.
 template <class T>
-void softmax_gradient(T* scores, T* gradient, std::int64_t columns, T scale, T log_sum_exp, T mean, bool whole,
-                      std::int64_t first, std::int64_t past) {
+void softmax_gradient(T* scores, T* gradient, std::int64_t columns, T scale, T log_sum_exp, T mean, bool whole, std::int64_t first,
+                      std::int64_t past) {
   const PackBits<T> numbers = lane_numbers<T>();
   const T to_log2 = scale * T(log2_of_e);
   const T normaliser = log_sum_exp * T(log2_of_e);
@@ -48,8 +48,8 @@ void softmax_gradient(T* scores, T* gradient, std::int64_t columns, T scale, T l
 
 /// Adds what the keys [k0, k0 + key_tile) and all queries that see them contribute.
 template <class T>
-void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, const Head<T>& head, std::int64_t k0,
-                        T* scores, T* gradient) {
+void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, const Head<T>& head, std::int64_t k0, T* scores,
+                        T* gradient) {
   const std::int64_t key_columns = padded<T>(a.key_width);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t k1 = smaller(k0 + key_tile, a.keys);
@@ -64,20 +64,19 @@ void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, 
       const std::int64_t rows = r1 - r0;
       const std::int64_t seen = smaller(sight.past(r1 - 1), k1) - k0;
       const std::int64_t columns = padded<T>(seen);
-      tile_product<false>(TileProduct<T>{head.q + r0 * key_columns, key_columns, 1, head.k_turned + k0 * a.key_width,
-                                         key_tile, scores, key_tile, rows, columns, a.key_width});
-      tile_product<false>(TileProduct<T>{head.dout + r0 * value_columns, value_columns, 1,
-                                         head.v_turned + k0 * a.value_width, key_tile, gradient, key_tile, rows,
-                                         columns, a.value_width});
+      tile_product<false>(TileProduct<T>{head.q + r0 * key_columns, key_columns, 1, head.k_turned + k0 * a.key_width, key_tile, scores,
+                                         key_tile, rows, columns, a.key_width});
+      tile_product<false>(TileProduct<T>{head.dout + r0 * value_columns, value_columns, 1, head.v_turned + k0 * a.value_width, key_tile,
+                                         gradient, key_tile, rows, columns, a.value_width});
       for (std::int64_t i = r0; i < r1; ++i)
-        softmax_gradient(scores + (i - r0) * key_tile, gradient + (i - r0) * key_tile, columns, a.scale,
-                         head.log_sum_exp[i], head.mean[i], whole, sight.first(i) - k0, sight.past(i) - k0);
-      tile_product<true>(TileProduct<T>{scores, 1, key_tile, head.dout + r0 * value_columns, value_columns,
-                                        head.dv + k0 * value_columns, value_columns, seen, value_columns, rows});
-      tile_product<true>(TileProduct<T>{gradient, 1, key_tile, head.q + r0 * key_columns, key_columns,
-                                        head.dk + k0 * key_columns, key_columns, seen, key_columns, rows});
-      tile_product<true>(TileProduct<T>{gradient, key_tile, 1, head.k + k0 * key_columns, key_columns,
-                                        head.dq + r0 * key_columns, key_columns, rows, key_columns, seen});
+        softmax_gradient(scores + (i - r0) * key_tile, gradient + (i - r0) * key_tile, columns, a.scale, head.log_sum_exp[i], head.mean[i],
+                         whole, sight.first(i) - k0, sight.past(i) - k0);
+      tile_product<true>(TileProduct<T>{scores, 1, key_tile, head.dout + r0 * value_columns, value_columns, head.dv + k0 * value_columns,
+                                        value_columns, seen, value_columns, rows});
+      tile_product<true>(TileProduct<T>{gradient, 1, key_tile, head.q + r0 * key_columns, key_columns, head.dk + k0 * key_columns,
+                                        key_columns, seen, key_columns, rows});
+      tile_product<true>(TileProduct<T>{gradient, key_tile, 1, head.k + k0 * key_columns, key_columns, head.dq + r0 * key_columns,
+                                        key_columns, rows, key_columns, seen});
     }
   }
 }
@@ -142,8 +141,7 @@ void execute(const AttentionBackward<T>& a) {
         clear(head.dk, keys * key_columns);
       }
       if (h % value_group == 0) {
-        pack_transposed(of(a.v, a.v_strides, batch, h / value_group), a.v_strides.token, a.keys, a.value_width,
-                        key_tile, head.v_turned);
+        pack_transposed(of(a.v, a.v_strides, batch, h / value_group), a.v_strides.token, a.keys, a.value_width, key_tile, head.v_turned);
         clear(head.dv, keys * value_columns);
       }
       const T* dout = of(a.dout, a.dout_strides, batch, h);

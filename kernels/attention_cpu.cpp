@@ -26,8 +26,8 @@ struct Running {
 
 /// Turns one row of raw scores into weights, and scales what the row has summed so far to the new maximum.
 template <class T>
-void absorb_scores(const Running<T>& run, std::int64_t row, std::int64_t columns, T scale, bool whole,
-                   std::int64_t first, std::int64_t past, std::int64_t value_columns) {
+void absorb_scores(const Running<T>& run, std::int64_t row, std::int64_t columns, T scale, bool whole, std::int64_t first,
+                   std::int64_t past, std::int64_t value_columns) {
   T* scores = run.scores + row * key_tile;
   const PackBits<T> numbers = lane_numbers<T>();
   Pack<T> top = splat(minus_infinity<T>);
@@ -74,8 +74,8 @@ struct PackedHead {
 
 /// Queries [q0, q1) of one head against all their keys.
 template <class T>
-void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const PackedHead<T>& head,
-                 const Running<T>& run, const T* q, std::int64_t q0, std::int64_t q1) {
+void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const PackedHead<T>& head, const Running<T>& run, const T* q,
+                 std::int64_t q0, std::int64_t q1) {
   const std::int64_t value_columns = padded<T>(a.value_width);
   for (std::int64_t i = 0; i < q1 - q0; ++i) run.highest[i] = minus_infinity<T>;
   __builtin_memset(run.total, 0, static_cast<std::size_t>(query_tile * pack_bytes));
@@ -92,13 +92,12 @@ void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const Pa
       const std::int64_t columns = padded<T>(depth);
       const std::int64_t row = r0 - q0;
       T* scores = run.scores + row * key_tile;
-      tile_product<false>(TileProduct<T>{q + r0 * a.q_strides.token, a.q_strides.token, 1, head.keys + k0 * a.key_width,
-                                         key_tile, scores, key_tile, r1 - r0, columns, a.key_width});
+      tile_product<false>(TileProduct<T>{q + r0 * a.q_strides.token, a.q_strides.token, 1, head.keys + k0 * a.key_width, key_tile, scores,
+                                         key_tile, r1 - r0, columns, a.key_width});
       for (std::int64_t i = r0; i < r1; ++i)
-        absorb_scores(run, i - q0, columns, a.scale * T(log2_of_e), whole, sight.first(i) - k0, sight.past(i) - k0,
-                      value_columns);
-      tile_product<true>(TileProduct<T>{scores, key_tile, 1, head.values + k0 * value_columns, value_columns,
-                                        run.out + row * value_columns, value_columns, r1 - r0, value_columns, depth});
+        absorb_scores(run, i - q0, columns, a.scale * T(log2_of_e), whole, sight.first(i) - k0, sight.past(i) - k0, value_columns);
+      tile_product<true>(TileProduct<T>{scores, key_tile, 1, head.values + k0 * value_columns, value_columns, run.out + row * value_columns,
+                                        value_columns, r1 - r0, value_columns, depth});
     }
   }
 }
@@ -111,8 +110,7 @@ void finish_tile(const AttentionForward<T>& a, const Running<T>& run, T* out, T*
     const T inverse = T(1) / total;
     for (std::int64_t x = 0; x < a.value_width; x += lanes<T>)
       store(out + i * a.out_strides.token + x, load(run.out + i * value_columns + x) * inverse, a.value_width - x);
-    if (log_sum_exp)
-      log_sum_exp[i] = run.highest[i] * T(ln_of_2) + static_cast<T>(__builtin_log(static_cast<double>(total)));
+    if (log_sum_exp) log_sum_exp[i] = run.highest[i] * T(ln_of_2) + static_cast<T>(__builtin_log(static_cast<double>(total)));
   }
 }
 
@@ -121,21 +119,20 @@ void many_queries(const AttentionForward<T>& a) {
   const Visibility sight{a.keys - a.queries, a.window};
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t keys = rounded_up(a.keys, key_tile);
-  Arena<T> arena(keys * (a.key_width + value_columns) +
-                 query_tile * (key_tile + value_columns + lanes<T>)+padded<T>(query_tile));
+  Arena<T> arena(keys * (a.key_width + value_columns) + query_tile * (key_tile + value_columns + lanes<T>)+padded<T>(query_tile));
   const PackedHead<T> head{arena.take(keys * a.key_width), arena.take(keys * value_columns)};
-  const Running<T> run{arena.take(query_tile * key_tile), arena.take(query_tile * value_columns),
-                       arena.take(query_tile), arena.take(query_tile * lanes<T>)};
+  const Running<T> run{arena.take(query_tile * key_tile), arena.take(query_tile * value_columns), arena.take(query_tile),
+                       arena.take(query_tile * lanes<T>)};
   const std::int64_t key_group = a.heads / a.key_heads;
   const std::int64_t value_group = a.heads / a.value_heads;
   for (std::int64_t batch = 0; batch < a.batch; ++batch) {
     for (std::int64_t h = 0; h < a.heads; ++h) {
       if (h % key_group == 0)
-        pack_transposed(a.k + batch * a.k_strides.batch + h / key_group * a.k_strides.head, a.k_strides.token, a.keys,
-                        a.key_width, key_tile, head.keys);
+        pack_transposed(a.k + batch * a.k_strides.batch + h / key_group * a.k_strides.head, a.k_strides.token, a.keys, a.key_width,
+                        key_tile, head.keys);
       if (h % value_group == 0)
-        pack_rows(a.v + batch * a.v_strides.batch + h / value_group * a.v_strides.head, a.v_strides.token, a.keys,
-                  a.value_width, head.values);
+        pack_rows(a.v + batch * a.v_strides.batch + h / value_group * a.v_strides.head, a.v_strides.token, a.keys, a.value_width,
+                  head.values);
       const T* q = a.q + batch * a.q_strides.batch + h * a.q_strides.head;
       T* out = a.out + batch * a.out_strides.batch + h * a.out_strides.head;
       T* log_sum_exp = a.log_sum_exp ? a.log_sum_exp + (batch * a.heads + h) * a.queries : nullptr;
@@ -150,15 +147,14 @@ void many_queries(const AttentionForward<T>& a) {
 
 /// One query: keys and values are read once, in place; packing them would cost more than the work.
 template <class T>
-void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, T* log_sum_exp,
-               std::int64_t first, std::int64_t past, T* scores) {
+void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, T* log_sum_exp, std::int64_t first,
+               std::int64_t past, T* scores) {
   const std::int64_t seen = past - first;
   T top = minus_infinity<T>;
   for (std::int64_t j = 0; j < seen; ++j) {
     const T* key = k + (first + j) * a.k_strides.token;
     Pack<T> dot{};
-    for (std::int64_t i = 0; i < a.key_width; i += lanes<T>)
-      dot = load(q + i, a.key_width - i) * load(key + i, a.key_width - i) + dot;
+    for (std::int64_t i = 0; i < a.key_width; i += lanes<T>) dot = load(q + i, a.key_width - i) * load(key + i, a.key_width - i) + dot;
     scores[j] = sum<T>(dot) * a.scale;
     top = scores[j] > top ? scores[j] : top;
   }
@@ -199,8 +195,7 @@ void queries_one_by_one(const AttentionForward<T>& a) {
                   a.k + batch * a.k_strides.batch + h / (a.heads / a.key_heads) * a.k_strides.head,
                   a.v + batch * a.v_strides.batch + h / (a.heads / a.value_heads) * a.v_strides.head,
                   a.out + batch * a.out_strides.batch + h * a.out_strides.head + i * a.out_strides.token,
-                  a.log_sum_exp ? a.log_sum_exp + (batch * a.heads + h) * a.queries + i : nullptr, sight.first(i),
-                  sight.past(i), scores);
+                  a.log_sum_exp ? a.log_sum_exp + (batch * a.heads + h) * a.queries + i : nullptr, sight.first(i), sight.past(i), scores);
 }
 
 }  // namespace

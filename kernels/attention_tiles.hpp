@@ -17,13 +17,9 @@ struct Visibility {
   std::int64_t past(std::int64_t query) const { return query + offset + 1; }
   std::int64_t first(std::int64_t query) const { return window > 0 ? larger(past(query) - window, 0) : 0; }
   /// Some query of [q0, q1) sees some key of [k0, k1).
-  bool any(std::int64_t q0, std::int64_t q1, std::int64_t k0, std::int64_t k1) const {
-    return k0 < past(q1 - 1) && k1 > first(q0);
-  }
+  bool any(std::int64_t q0, std::int64_t q1, std::int64_t k0, std::int64_t k1) const { return k0 < past(q1 - 1) && k1 > first(q0); }
   /// Every query of [q0, q1) sees every key of [k0, k1).
-  bool all(std::int64_t q0, std::int64_t q1, std::int64_t k0, std::int64_t k1) const {
-    return k1 <= past(q0) && k0 >= first(q1 - 1);
-  }
+  bool all(std::int64_t q0, std::int64_t q1, std::int64_t k0, std::int64_t k1) const { return k1 <= past(q0) && k0 >= first(q1 - 1); }
 };
 
 /// 0, 1, 2, … as lanes.
@@ -36,8 +32,7 @@ template <class T>
 
 /// True in the lanes of the keys key, key + 1, … that lie in [first, past).
 template <class T>
-[[gnu::always_inline]] inline PackBits<T> visible_lanes(PackBits<T> numbers, std::int64_t key, std::int64_t first,
-                                                        std::int64_t past) {
+[[gnu::always_inline]] inline PackBits<T> visible_lanes(PackBits<T> numbers, std::int64_t key, std::int64_t first, std::int64_t past) {
   using I = typename Integer<T>::Type;
   return (numbers < static_cast<I>(past - key)) & (numbers >= static_cast<I>(first - key));
 }
@@ -47,15 +42,13 @@ template <class T>
 void pack_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, T* to) {
   const std::int64_t width = padded<T>(columns);
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < columns; i += lanes<T>)
-      store(to + r * width + i, load(from + r * stride + i, columns - i));
+    for (std::int64_t i = 0; i < columns; i += lanes<T>) store(to + r * width + i, load(from + r * stride + i, columns - i));
 }
 
 /// The transpose of rows × columns of `from`, tile by tile of `tile` rows: tile number, column, row in the tile; zero
 /// past the last row.
 template <class T>
-void pack_transposed(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, std::int64_t tile,
-                     T* to) {
+void pack_transposed(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, std::int64_t tile, T* to) {
   for (std::int64_t r0 = 0; r0 < rows; r0 += tile, to += tile * columns) {
     const std::int64_t filled = smaller(tile, rows - r0);
     if (filled < tile) __builtin_memset(to, 0, static_cast<std::size_t>(tile * columns) * sizeof(T));
@@ -68,8 +61,7 @@ template <class T>
 void unpack_rows(const T* from, std::int64_t rows, std::int64_t columns, T* to, std::int64_t stride) {
   const std::int64_t width = padded<T>(columns);
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t i = 0; i < columns; i += lanes<T>)
-      store(to + r * stride + i, load(from + r * width + i), columns - i);
+    for (std::int64_t i = 0; i < columns; i += lanes<T>) store(to + r * stride + i, load(from + r * width + i), columns - i);
 }
 
 constexpr std::int64_t rounded_up(std::int64_t count, std::int64_t to) { return (count + to - 1) / to * to; }
@@ -78,8 +70,7 @@ constexpr std::int64_t rounded_up(std::int64_t count, std::int64_t to) { return 
 template <class T>
 class Arena {
  public:
-  explicit Arena(std::int64_t elements)
-      : next_(static_cast<T*>(scratch_bytes(static_cast<std::size_t>(elements) * sizeof(T)))) {}
+  explicit Arena(std::int64_t elements) : next_(static_cast<T*>(scratch_bytes(static_cast<std::size_t>(elements) * sizeof(T)))) {}
   T* take(std::int64_t elements) {
     T* taken = next_;
     next_ += padded<T>(elements);

@@ -16,13 +16,11 @@ template <>
 struct FloatFormat<float> {
   static constexpr int mantissa = 23;
   static constexpr std::int32_t bias = 127;
-  static constexpr float round =
-      12582912.0f;  ///< 1.5 · 2^23: adding it rounds to an integer, which stands in the low bits
+  static constexpr float round = 12582912.0f;  ///< 1.5 · 2^23: adding it rounds to an integer, which stands in the low bits
   static constexpr float ln2_high = 0.693359375f;
   static constexpr float ln2_low = -2.12194440e-4f;
   static constexpr float exp_highest = 89.0f;  ///< exp overflows to infinity from here on
-  static constexpr float exp_lowest =
-      -86.9f;  ///< below, exp is flushed to 0: denormal numbers are slow and say nothing
+  static constexpr float exp_lowest = -86.9f;  ///< below, exp is flushed to 0: denormal numbers are slow and say nothing
   static constexpr float exp2_lowest = -125.0f;
 };
 template <>

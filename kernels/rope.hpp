@@ -15,8 +15,7 @@ namespace starling::kernels {
 /// Fills cosine, sine: (length, head_width / 2) for the positions position … position + length − 1. Angles are computed
 /// in double, so that far positions stay exact. The table depends on nothing else: make it once per sequence length.
 template <class T>
-void rope_table(T* cosine, T* sine, std::int64_t position, std::int64_t length, std::int64_t head_width,
-                double base = 10000.0);
+void rope_table(T* cosine, T* sine, std::int64_t position, std::int64_t length, std::int64_t head_width, double base = 10000.0);
 
 /// x, y: (batch, length, heads, head_width), head_width even and contiguous; strides in elements. y may be x (same
 /// strides).

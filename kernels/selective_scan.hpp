@@ -92,8 +92,7 @@ struct SelectiveScanBackward {
 };
 
 /// Elements of `checkpoints`.
-constexpr std::int64_t scan_checkpoint_elements(std::int64_t batch, std::int64_t length, std::int64_t width,
-                                                std::int64_t states) {
+constexpr std::int64_t scan_checkpoint_elements(std::int64_t batch, std::int64_t length, std::int64_t width, std::int64_t states) {
   return batch * ((length + scan_chunk - 1) / scan_chunk) * width * states;
 }
 

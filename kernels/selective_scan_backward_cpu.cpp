@@ -57,8 +57,7 @@ void clear(Pack<T>* packs, std::int64_t count) {
 /// What does not depend on the state, of one block over one chunk: without a chain from token to token the long
 /// latencies overlap.
 template <class T>
-void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
-             std::int64_t block) {
+void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
   const std::int64_t c = block * lanes<T>;
   const std::int64_t n = a.width - c;
   const std::int64_t begin = chunk * scan_chunk;
@@ -81,8 +80,7 @@ void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int6
 
 /// States and decays of one block over one chunk, from the checkpoint.
 template <int fixed, class T>
-void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
-               std::int64_t block) {
+void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t chunks = (a.length + scan_chunk - 1) / scan_chunk;
   const std::int64_t c = block * lanes<T>;
@@ -117,8 +115,7 @@ void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::in
 
 /// The reverse pass of one block over one chunk.
 template <int fixed, class T>
-void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk,
-             std::int64_t block) {
+void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t c = block * lanes<T>;
   const std::int64_t n = a.width - c;
@@ -184,8 +181,7 @@ void add_parameter_gradients(const SelectiveScanBackward<T>& a, const Workspace<
     if (a.dbias) store(a.dbias + c, load(a.dbias + c, n) + w.dbias[k], n);
     for (std::int64_t s = 0; s < a.states; ++s) {
       const Pack<T> gradient = w.da[k * a.states + s] * w.decay[k * a.states + s] * T(ln_of_2);
-      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane)
-        a.da_log[(c + lane) * a.states + s] += gradient[lane];
+      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane) a.da_log[(c + lane) * a.states + s] += gradient[lane];
     }
   }
 }

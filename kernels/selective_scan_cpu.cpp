@@ -9,8 +9,8 @@ namespace {
 /// Tokens [begin, end) of one sequence, at most scan_chunk of them, for the block of channels at `c`; `state` is
 /// carried in and out.
 template <int fixed, class T>
-void scan_block(const SelectiveScanForward<T>& a, std::int64_t batch, std::int64_t c, std::int64_t begin,
-                std::int64_t end, const Pack<T>* decay, Pack<T>* state) {
+void scan_block(const SelectiveScanForward<T>& a, std::int64_t batch, std::int64_t c, std::int64_t begin, std::int64_t end,
+                const Pack<T>* decay, Pack<T>* state) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t n = a.width - c;
   const Pack<T> bias = a.bias ? load(a.bias + c, n) : Pack<T>{};
@@ -68,8 +68,7 @@ void forward(const SelectiveScanForward<T>& a) {
     const std::int64_t of_batch = batch * a.width * states;
     if (a.initial)
       for (std::int64_t c = 0; c < a.width; ++c)
-        for (std::int64_t s = 0; s < states; ++s)
-          state[c / lanes<T> * states + s][c % lanes<T>] = a.initial[of_batch + c * states + s];
+        for (std::int64_t s = 0; s < states; ++s) state[c / lanes<T> * states + s][c % lanes<T>] = a.initial[of_batch + c * states + s];
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
       const std::int64_t begin = chunk * scan_chunk;
       const std::int64_t end = smaller(begin + scan_chunk, a.length);
@@ -77,15 +76,13 @@ void forward(const SelectiveScanForward<T>& a) {
         const std::int64_t c = k * lanes<T>;
         if (a.checkpoints)
           for (std::int64_t s = 0; s < states; ++s)
-            store(a.checkpoints + ((batch * chunks + chunk) * states + s) * a.width + c, state[k * states + s],
-                  a.width - c);
+            store(a.checkpoints + ((batch * chunks + chunk) * states + s) * a.width + c, state[k * states + s], a.width - c);
         scan_block<fixed>(a, batch, c, begin, end, decay + k * states, state + k * states);
       }
     }
     if (a.final)
       for (std::int64_t c = 0; c < a.width; ++c)
-        for (std::int64_t s = 0; s < states; ++s)
-          a.final[of_batch + c * states + s] = state[c / lanes<T> * states + s][c % lanes<T>];
+        for (std::int64_t s = 0; s < states; ++s) a.final[of_batch + c * states + s] = state[c / lanes<T> * states + s][c % lanes<T>];
   }
 }
 

@@ -20,8 +20,8 @@ void gather_taps(const T* weight, std::int64_t channels, std::int64_t taps, Pack
 
 /// Input t of a block of channels; t may reach taps − 1 tokens before the sequence.
 template <class T>
-[[gnu::always_inline]] inline Pack<T> input(const T* x, std::int64_t stride, const T* initial, std::int64_t channels,
-                                            std::int64_t history, std::int64_t t, std::int64_t n) {
+[[gnu::always_inline]] inline Pack<T> input(const T* x, std::int64_t stride, const T* initial, std::int64_t channels, std::int64_t history,
+                                            std::int64_t t, std::int64_t n) {
   if (t >= 0) return load(x + t * stride, n);
   return initial ? load(initial + (history + t) * channels, n) : Pack<T>{};
 }
@@ -38,8 +38,7 @@ void forward(const ShortConvForward<T>& a) {
       Pack<T> weight[taps];
       gather_taps(a.weight + c * taps, n, taps, weight);
       Pack<T> seen[taps];  // seen[j] meets tap j
-      for (std::int64_t j = 0; j < history; ++j)
-        seen[j + 1] = input(x, a.x_stride, initial, a.channels, history, j - history, n);
+      for (std::int64_t j = 0; j < history; ++j) seen[j + 1] = input(x, a.x_stride, initial, a.channels, history, j - history, n);
       for (std::int64_t t = 0; t < a.length; ++t) {
         for (std::int64_t j = 0; j < history; ++j) seen[j] = seen[j + 1];
         seen[history] = load(x + t * a.x_stride, n);
@@ -50,8 +49,7 @@ void forward(const ShortConvForward<T>& a) {
       }
       // seen[1 …] are the last inputs, whatever the length; written last because final may be initial.
       if (a.final)
-        for (std::int64_t j = 0; j < history; ++j)
-          store(a.final + (batch * history + j) * a.channels + c, seen[j + 1], n);
+        for (std::int64_t j = 0; j < history; ++j) store(a.final + (batch * history + j) * a.channels + c, seen[j + 1], n);
     }
   }
 }
@@ -70,8 +68,7 @@ void backward(const ShortConvBackward<T>& a) {
       T* dx = a.dx + batch * a.length * a.dx_stride + c;
       const T* initial = a.initial ? a.initial + batch * history * a.channels + c : nullptr;
       Pack<T> seen[taps];
-      for (std::int64_t j = 0; j < history; ++j)
-        seen[j + 1] = input(x, a.x_stride, initial, a.channels, history, j - history, n);
+      for (std::int64_t j = 0; j < history; ++j) seen[j + 1] = input(x, a.x_stride, initial, a.channels, history, j - history, n);
       Pack<T> ds[taps] = {};  // gradients of the sums at t, t − 1, …: input t − history takes part in all of them
       for (std::int64_t t = 0; t < a.length + history; ++t) {
         for (std::int64_t j = history; j > 0; --j) ds[j] = ds[j - 1];
@@ -96,8 +93,7 @@ void backward(const ShortConvBackward<T>& a) {
       }
     }
     for (std::int64_t j = 0; j < taps; ++j)
-      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane)
-        a.dweight[(c + lane) * taps + j] += dweight[j][lane];
+      for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane) a.dweight[(c + lane) * taps + j] += dweight[j][lane];
   }
 }
 

@@ -63,8 +63,7 @@ void tile_product(const TileProduct<T>& p) {
   std::int64_t column = 0;
   if constexpr (here == Level::v4)
     for (; column + 4 * pack <= p.columns; column += 4 * pack) column_strip<add, 6, 4>(p, column);
-  for (; column + 2 * pack <= p.columns; column += 2 * pack)
-    column_strip<add, (here == Level::v4 ? 12 : 6), 2>(p, column);
+  for (; column + 2 * pack <= p.columns; column += 2 * pack) column_strip<add, (here == Level::v4 ? 12 : 6), 2>(p, column);
   if (column < p.columns) column_strip<add, 12, 1>(p, column);
 }
 

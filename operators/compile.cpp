@@ -16,9 +16,9 @@ std::unique_ptr<Operator> compile(const Config& config) {
   std::string groups;
   for (const auto& group : config.groups) groups += (groups.empty() ? "" : ", ") + group.name;
   const auto number = [](auto value) { return std::to_string(static_cast<int>(value)); };
-  throw UserError("class " + config.name + ": no operator has token mixing " + number(config.token_mixing) +
-                  ", sparsity " + number(config.sparsity) + ", nonlinearity " + number(config.nonlinearity) +
-                  ", channel mixing " + number(config.channel_mixing) + " over the feature groups " + groups);
+  throw UserError("class " + config.name + ": no operator has token mixing " + number(config.token_mixing) + ", sparsity " +
+                  number(config.sparsity) + ", nonlinearity " + number(config.nonlinearity) + ", channel mixing " +
+                  number(config.channel_mixing) + " over the feature groups " + groups);
 }
 
 }  // namespace starling::operators

@@ -64,8 +64,7 @@ void export_start(const Arguments& arguments, const genome::Genome& genome, cons
   json weights = json::array();
   std::ofstream values = create(arguments.directory / "weights.f32");
   for (const operators::Parameter& parameter : model.parameters()) {
-    weights.push_back(
-        {{"name", parameter.name}, {"shape", parameter.value.sizes().vec()}, {"decay", parameter.decay}});
+    weights.push_back({{"name", parameter.name}, {"shape", parameter.value.sizes().vec()}, {"decay", parameter.decay}});
     append(values, parameter.value.data_ptr<float>(), parameter.value.numel());
   }
   const auto [sequences, steps] = training::extent(arguments.training, task.sequence_length());

@@ -17,14 +17,12 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-kernels::HeadStrides head_strides(const at::Tensor& x, std::int64_t heads) {
-  return {x.stride(0), x.stride(1), x.size(2) / heads};
-}
+kernels::HeadStrides head_strides(const at::Tensor& x, std::int64_t heads) { return {x.stride(0), x.stride(1), x.size(2) / heads}; }
 
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>
-void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-              const at::Tensor& out, const at::Tensor& log_sum_exp, const Heads& heads) {
+void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
+              const at::Tensor& log_sum_exp, const Heads& heads) {
   arguments.q = q.data_ptr<T>();
   arguments.k = k.data_ptr<T>();
   arguments.v = v.data_ptr<T>();
@@ -45,8 +43,7 @@ void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, co
   arguments.scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
 }
 
-at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads,
-                       const at::Tensor& log_sum_exp) {
+at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const at::Tensor& log_sum_exp) {
   const auto out = at::empty({q.size(0), q.size(1), heads.query * (v.size(2) / heads.value)}, q.options());
   with_type(q, [&]<class T>(T) {
     kernels::AttentionForward<T> arguments;
@@ -57,17 +54,15 @@ at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tenso
 }
 
 struct Attention : Function<Attention> {
-  static variable_list forward(AutogradContext* context, const at::Tensor& q_input, const at::Tensor& k_input,
-                               const at::Tensor& v_input, std::int64_t query_heads, std::int64_t key_heads,
-                               std::int64_t value_heads, bool rotate_k) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& q_input, const at::Tensor& k_input, const at::Tensor& v_input,
+                               std::int64_t query_heads, std::int64_t key_heads, std::int64_t value_heads, bool rotate_k) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->set_materialize_grads(false);
     const Heads heads{query_heads, key_heads, value_heads};
     const auto q_raw = as_rows(q_input);
     const auto k_raw = as_rows(k_input);
     const auto v = as_rows(v_input);
-    const auto rotated =
-        side_by_side(q_raw, q_raw.size(0), q_raw.size(1), {q_raw.size(2), rotate_k ? k_raw.size(2) : 0});
+    const auto rotated = side_by_side(q_raw, q_raw.size(0), q_raw.size(1), {q_raw.size(2), rotate_k ? k_raw.size(2) : 0});
     const auto& q = rotated[0];
     const auto& k = rotate_k ? rotated[1] : k_raw;
     rotate(q_raw, q, heads.query, 0);

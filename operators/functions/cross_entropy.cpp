@@ -112,20 +112,19 @@ kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embe
   const auto rows = targets.contiguous();
   check_targets(rows, embedding.size(0));
   kernels::CrossEntropySums total;
-  for_each_chunk(
-      flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
-        with_type(logits, [&]<class T>(T) {
-          const auto sums = kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
-                                                       .targets = rows.data_ptr<std::int64_t>() + first,
-                                                       .predictions = predictions.data_ptr<std::int64_t>() + first,
-                                                       .rows = logits.size(0),
-                                                       .vocabulary = logits.size(1),
-                                                       .logits_stride = logits.size(1)});
-          total.loss += sums.loss;
-          total.count += sums.count;
-          total.correct += sums.correct;
-        });
-      });
+  for_each_chunk(flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
+    with_type(logits, [&]<class T>(T) {
+      const auto sums = kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
+                                                   .targets = rows.data_ptr<std::int64_t>() + first,
+                                                   .predictions = predictions.data_ptr<std::int64_t>() + first,
+                                                   .rows = logits.size(0),
+                                                   .vocabulary = logits.size(1),
+                                                   .logits_stride = logits.size(1)});
+      total.loss += sums.loss;
+      total.count += sums.count;
+      total.correct += sums.correct;
+    });
+  });
   return total;
 }
 

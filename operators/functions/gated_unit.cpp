@@ -45,20 +45,19 @@ struct GatedUnit : Function<GatedUnit> {
     const auto channels = gate.size(2);
     auto slices = side_by_side(gate, gate.size(0), gate.size(1), {channels, channels});
     with_type(gate, [&]<class T>(T) {
-      kernels::gated_unit_backward<T>(
-          {.gate = gate.data_ptr<T>(),
-           .value = value.data_ptr<T>(),
-           .dy = dy.data_ptr<T>(),
-           .dgate = slices[0].data_ptr<T>(),
-           .dvalue = slices[1].data_ptr<T>(),
-           .rows = row_count(gate),
-           .width = channels,
-           .gate_stride = row_stride(gate),
-           .value_stride = row_stride(value),
-           .dy_stride = row_stride(dy),
-           .dgate_stride = row_stride(slices[0]),
-           .dvalue_stride = row_stride(slices[1]),
-           .activation = static_cast<kernels::Gate>(context->saved_data["activation"].toInt())});
+      kernels::gated_unit_backward<T>({.gate = gate.data_ptr<T>(),
+                                       .value = value.data_ptr<T>(),
+                                       .dy = dy.data_ptr<T>(),
+                                       .dgate = slices[0].data_ptr<T>(),
+                                       .dvalue = slices[1].data_ptr<T>(),
+                                       .rows = row_count(gate),
+                                       .width = channels,
+                                       .gate_stride = row_stride(gate),
+                                       .value_stride = row_stride(value),
+                                       .dy_stride = row_stride(dy),
+                                       .dgate_stride = row_stride(slices[0]),
+                                       .dvalue_stride = row_stride(slices[1]),
+                                       .activation = static_cast<kernels::Gate>(context->saved_data["activation"].toInt())});
     });
     return {slices[0], slices[1], {}};
   }

@@ -70,9 +70,7 @@ struct Project : Function<Project> {
     std::int64_t offset = 0;
     for (std::size_t i = 0, end = 0; i < flows.size(); i = end) {
       end = i + 1;
-      while (end < flows.size() && continues_across(flows[end - 1], flows[end]) &&
-             continues_below(matrices[end - 1], matrices[end]))
-        ++end;
+      while (end < flows.size() && continues_across(flows[end - 1], flows[end]) && continues_below(matrices[end - 1], matrices[end])) ++end;
       const auto flow = joined_across(flows, i, end);
       auto weight_gradient = weight_gradients.narrow(0, offset, flow.size(1));
       at::mm_out(weight_gradient, flow.t(), rows);
@@ -94,8 +92,7 @@ struct Project : Function<Project> {
 };
 
 struct AddProjection : Function<AddProjection> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& h,
-                            const at::Tensor& weight) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& h, const at::Tensor& weight) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto rows = as_rows(h);
     context->save_for_backward({rows, weight});

@@ -26,12 +26,9 @@ Table table(const at::Tensor& like, std::int64_t length, std::int64_t head_width
   const std::lock_guard lock(mutex);
   auto& entry = tables[{like.scalar_type(), head_width}];
   if (!entry.cosine.defined() || entry.cosine.size(0) < length) {
-    const auto rows =
-        entry.cosine.defined() ? std::max(length, 2 * entry.cosine.size(0)) : std::max<std::int64_t>(length, 64);
+    const auto rows = entry.cosine.defined() ? std::max(length, 2 * entry.cosine.size(0)) : std::max<std::int64_t>(length, 64);
     entry = {at::empty({rows, head_width / 2}, like.options()), at::empty({rows, head_width / 2}, like.options())};
-    with_type(like, [&]<class T>(T) {
-      kernels::rope_table<T>(entry.cosine.data_ptr<T>(), entry.sine.data_ptr<T>(), 0, rows, head_width);
-    });
+    with_type(like, [&]<class T>(T) { kernels::rope_table<T>(entry.cosine.data_ptr<T>(), entry.sine.data_ptr<T>(), 0, rows, head_width); });
   }
   return entry;
 }

@@ -53,17 +53,16 @@ at::Tensor run_forward(const SelectiveScanInputs& inputs, const at::Tensor& chec
 }
 
 struct SelectiveScan : Function<SelectiveScan> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& v_input, const at::Tensor& delta_input,
-                            const at::Tensor& bias, const at::Tensor& a_log, const at::Tensor& b_input,
-                            const at::Tensor& c_input, const at::Tensor& skip, const at::Tensor& z_input) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& v_input, const at::Tensor& delta_input, const at::Tensor& bias,
+                            const at::Tensor& a_log, const at::Tensor& b_input, const at::Tensor& c_input, const at::Tensor& skip,
+                            const at::Tensor& z_input) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto v = as_rows(v_input);
     const auto delta = as_rows(delta_input);
     const auto b = as_rows(b_input);
     const auto c = as_rows(c_input);
     const auto z = as_rows(z_input);
-    const auto checkpoints =
-        at::empty({kernels::scan_checkpoint_elements(v.size(0), v.size(1), v.size(2), b.size(2))}, v.options());
+    const auto checkpoints = at::empty({kernels::scan_checkpoint_elements(v.size(0), v.size(1), v.size(2), b.size(2))}, v.options());
     context->save_for_backward({v, delta, bias, a_log, b, c, skip, z, checkpoints});
     return run_forward({v, delta, bias, a_log, b, c, skip, z}, checkpoints, {});
   }

@@ -16,8 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation,
-                    const at::Tensor* tail) {
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation, const at::Tensor* tail) {
   const auto y = at::empty(x.sizes(), x.options());
   with_type(x, [&]<class T>(T) {
     auto* const state = tail ? tail->data_ptr<T>() : nullptr;
@@ -38,8 +37,8 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& taps, ShortConvActiva
 }
 
 // Writes dx, gives the gradient of the taps.
-at::Tensor convolve_backward(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation,
-                             const at::Tensor& dy, const at::Tensor& dx) {
+at::Tensor convolve_backward(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation, const at::Tensor& dy,
+                             const at::Tensor& dx) {
   const auto dtaps = at::zeros_like(taps);
   with_type(x, [&]<class T>(T) {
     kernels::short_conv_backward<T>({.x = x.data_ptr<T>(),
@@ -60,8 +59,7 @@ at::Tensor convolve_backward(const at::Tensor& x, const at::Tensor& taps, ShortC
 }
 
 struct ShortConv : Function<ShortConv> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& taps,
-                            std::int64_t activation) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& taps, std::int64_t activation) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto x = as_rows(input);
     context->save_for_backward({x, taps});
@@ -80,8 +78,8 @@ struct ShortConv : Function<ShortConv> {
 };
 
 struct GatedConv : Function<GatedConv> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& b_input, const at::Tensor& c_input,
-                            const at::Tensor& v_input, const at::Tensor& taps) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& b_input, const at::Tensor& c_input, const at::Tensor& v_input,
+                            const at::Tensor& taps) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto b = as_rows(b_input);
     const auto c = as_rows(c_input);
@@ -111,14 +109,12 @@ struct GatedConv : Function<GatedConv> {
 
 }  // namespace
 
-at::Tensor short_conv(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation,
-                      const at::Tensor* tail) {
+at::Tensor short_conv(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation, const at::Tensor* tail) {
   if (tail) return convolve(as_rows(x), taps, activation, tail);
   return ShortConv::apply(x, taps, static_cast<std::int64_t>(activation));
 }
 
-at::Tensor gated_conv(const at::Tensor& b, const at::Tensor& c, const at::Tensor& v, const at::Tensor& taps,
-                      const at::Tensor* tail) {
+at::Tensor gated_conv(const at::Tensor& b, const at::Tensor& c, const at::Tensor& v, const at::Tensor& taps, const at::Tensor* tail) {
   if (tail) return at::mul(c, convolve(at::mul(b, v).contiguous(), taps, ShortConvActivation::none, tail));
   return GatedConv::apply(b, c, v, taps);
 }

@@ -46,8 +46,7 @@ at::Tensor flat(const at::Tensor& rows) {
   return at::as_strided(rows, {row_count(rows), rows.size(rows.dim() - 1)}, {row_stride(rows), 1});
 }
 
-Tensors side_by_side(const at::Tensor& like, std::int64_t batch, std::int64_t length,
-                     const std::vector<std::int64_t>& channels) {
+Tensors side_by_side(const at::Tensor& like, std::int64_t batch, std::int64_t length, const std::vector<std::int64_t>& channels) {
   const auto total = std::accumulate(channels.begin(), channels.end(), std::int64_t{0});
   const auto buffer = at::empty({batch, length, total}, like.options());
   Tensors slices;
@@ -61,13 +60,12 @@ Tensors side_by_side(const at::Tensor& like, std::int64_t batch, std::int64_t le
 }
 
 bool continues_across(const at::Tensor& left, const at::Tensor& right) {
-  return left.size(0) == right.size(0) && left.stride(0) == right.stride(0) &&
-         left.storage().is_alias_of(right.storage()) && left.storage_offset() + left.size(1) == right.storage_offset();
+  return left.size(0) == right.size(0) && left.stride(0) == right.stride(0) && left.storage().is_alias_of(right.storage()) &&
+         left.storage_offset() + left.size(1) == right.storage_offset();
 }
 
 bool continues_below(const at::Tensor& upper, const at::Tensor& lower) {
-  return upper.size(1) == lower.size(1) && upper.is_contiguous() && lower.is_contiguous() &&
-         upper.storage().is_alias_of(lower.storage()) &&
+  return upper.size(1) == lower.size(1) && upper.is_contiguous() && lower.is_contiguous() && upper.storage().is_alias_of(lower.storage()) &&
          upper.storage_offset() + upper.numel() == lower.storage_offset();
 }
 

@@ -22,8 +22,7 @@ std::int64_t row_count(const at::Tensor& rows);
 at::Tensor flat(const at::Tensor& rows);
 
 /// Uninitialised (batch, length, channels[i]) slices of one buffer, side by side, of x's type.
-Tensors side_by_side(const at::Tensor& like, std::int64_t batch, std::int64_t length,
-                     const std::vector<std::int64_t>& channels);
+Tensors side_by_side(const at::Tensor& like, std::int64_t batch, std::int64_t length, const std::vector<std::int64_t>& channels);
 
 /// Whether `right` begins where the rows of `left` end, or `lower` where the last row of `upper` ends, so that two
 /// matrices are one in memory.

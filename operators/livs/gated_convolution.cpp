@@ -44,9 +44,8 @@ class GatedConvolution final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> gated_convolution(const Config& config) {
-  if (config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none ||
-      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
-      !has_groups(config, {"B", "C", "v", "K"})) {
+  if (config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none || config.nonlinearity != Nonlinearity::none ||
+      config.channel_mixing != ChannelMixing::diagonal || !has_groups(config, {"B", "C", "v", "K"})) {
     return nullptr;
   }
   for (const auto& group : config.groups) {
@@ -54,9 +53,8 @@ std::unique_ptr<Operator> gated_convolution(const Config& config) {
     if (group.name != "K" && !is_plain_projection(group)) return nullptr;
   }
   const auto& taps = config.groups[static_cast<std::size_t>(config.group("K"))];
-  const bool explicit_short = taps.parametrisation == Parametrisation::direct &&
-                              taps.token_mixing == TokenMixing::toeplitz && taps.taps >= 1 &&
-                              taps.taps <= kernels::max_short_conv_taps;
+  const bool explicit_short = taps.parametrisation == Parametrisation::direct && taps.token_mixing == TokenMixing::toeplitz &&
+                              taps.taps >= 1 && taps.taps <= kernels::max_short_conv_taps;
   if (!explicit_short) return nullptr;
   return std::make_unique<GatedConvolution>(config);
 }

@@ -14,8 +14,7 @@ bool has_groups(const Config& config, std::initializer_list<std::string_view> na
 
 bool is_plain_projection(const GroupConfig& group) {
   return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::diagonal &&
-         group.sparsity == Sparsity::none && group.nonlinearity == Nonlinearity::none &&
-         group.channel_mixing == ChannelMixing::dense;
+         group.sparsity == Sparsity::none && group.nonlinearity == Nonlinearity::none && group.channel_mixing == ChannelMixing::dense;
 }
 
 TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs) {

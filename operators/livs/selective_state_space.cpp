@@ -84,9 +84,7 @@ std::unique_ptr<Operator> selective_state_space(const Config& config) {
       !has_groups(config, {"B", "C", "A", "v", "z"})) {
     return nullptr;
   }
-  const auto named = [&](const char* name) -> const GroupConfig& {
-    return config.groups[static_cast<std::size_t>(config.group(name))];
-  };
+  const auto named = [&](const char* name) -> const GroupConfig& { return config.groups[static_cast<std::size_t>(config.group(name))]; };
   for (const auto* const plain : {"B", "C", "z"}) {
     if (!is_plain_projection(named(plain))) return nullptr;
   }
@@ -94,12 +92,10 @@ std::unique_ptr<Operator> selective_state_space(const Config& config) {
     if (named(full).channels != config.width) return nullptr;
   }
   const auto& v = named("v");
-  const bool convolved = v.parametrisation == Parametrisation::input && v.token_mixing == TokenMixing::toeplitz &&
-                         v.taps >= 1 && v.taps <= kernels::max_short_conv_taps &&
-                         v.nonlinearity == Nonlinearity::silu && v.channel_mixing == ChannelMixing::dense;
-  if (!convolved || named("A").parametrisation != Parametrisation::selective ||
-      named("B").channels != named("C").channels)
-    return nullptr;
+  const bool convolved = v.parametrisation == Parametrisation::input && v.token_mixing == TokenMixing::toeplitz && v.taps >= 1 &&
+                         v.taps <= kernels::max_short_conv_taps && v.nonlinearity == Nonlinearity::silu &&
+                         v.channel_mixing == ChannelMixing::dense;
+  if (!convolved || named("A").parametrisation != Parametrisation::selective || named("B").channels != named("C").channels) return nullptr;
   return std::make_unique<SelectiveStateSpace>(config);
 }
 

@@ -64,15 +64,13 @@ class SoftmaxAttention final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> softmax_attention(const Config& config) {
-  if (config.token_mixing != TokenMixing::low_rank || config.sparsity != Sparsity::none ||
-      config.nonlinearity != Nonlinearity::softmax || config.channel_mixing != ChannelMixing::grouped) {
+  if (config.token_mixing != TokenMixing::low_rank || config.sparsity != Sparsity::none || config.nonlinearity != Nonlinearity::softmax ||
+      config.channel_mixing != ChannelMixing::grouped) {
     return nullptr;
   }
   if (!has_groups(config, {"q", "k", "v"})) return nullptr;
   for (const auto& group : config.groups) {
-    if (!is_plain_projection(group) || group.channels * group.repeat != config.width ||
-        config.heads % group.repeat != 0)
-      return nullptr;
+    if (!is_plain_projection(group) || group.channels * group.repeat != config.width || config.heads % group.repeat != 0) return nullptr;
   }
   if (config.groups[static_cast<std::size_t>(config.group("q"))].repeat != 1) return nullptr;
   return std::make_unique<SoftmaxAttention>(config);

@@ -64,8 +64,6 @@ double Stream::normal() {
   return radius * std::cos(2.0 * std::numbers::pi * uniform());
 }
 
-std::uint64_t derive_seed(std::uint64_t seed, Purpose purpose, std::uint64_t index) {
-  return Stream(seed, purpose, index).next64();
-}
+std::uint64_t derive_seed(std::uint64_t seed, Purpose purpose, std::uint64_t index) { return Stream(seed, purpose, index).next64(); }
 
 }  // namespace starling

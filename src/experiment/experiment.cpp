@@ -27,14 +27,12 @@ std::string file_text(const std::filesystem::path& file) {
     throw UserError(fmt::format("{}: is a directory, expected an experiment in TOML", file.string()));
   }
   std::ifstream stream(file, std::ios::binary);
-  if (!stream)
-    throw UserError(fmt::format("{}: cannot be opened: {}", file.string(), std::generic_category().message(errno)));
+  if (!stream) throw UserError(fmt::format("{}: cannot be opened: {}", file.string(), std::generic_category().message(errno)));
   std::string text(most_bytes + 1, '\0');
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (stream.bad()) throw UserError(fmt::format("{}: cannot be read", file.string()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
-  if (text.size() > most_bytes)
-    throw UserError(fmt::format("{}: is larger than 1 MiB, expected an experiment in TOML", file.string()));
+  if (text.size() > most_bytes) throw UserError(fmt::format("{}: is larger than 1 MiB, expected an experiment in TOML", file.string()));
   return text;
 }
 
@@ -75,8 +73,7 @@ std::vector<KeyHelp> keys() {
   std::vector<KeyHelp> rows;
   for (const auto& key : schema()) {
     const auto value = key.presence == Presence::required ? std::string{} : toml_value(key, Experiment{});
-    const auto scope =
-        key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    const auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
     rows.push_back({key.path, type_name(key), value, range_text(key), key.help + scope});
   }
   return rows;

@@ -126,8 +126,7 @@ Complaint wrong_type(const Key& key, const toml::node& node) {
   auto text = fmt::format("'{}' is {}, expected {}", key.path, found_text(node), expected_text(key));
   if (const auto number = node.value_exact<double>(); number && type_name(key) == "integer") {
     constexpr double exact_up_to = 9007199254740992.0;
-    if (std::trunc(*number) == *number && std::abs(*number) <= exact_up_to)
-      text += fmt::format("; write {:.0f}", *number);
+    if (std::trunc(*number) == *number && std::abs(*number) <= exact_up_to) text += fmt::format("; write {:.0f}", *number);
   }
   if (type_name(key) == "list of strings" && node.is_string())
     text += fmt::format("; write [{}]", clipped(toml_string(*node.value<std::string>())));
@@ -150,8 +149,7 @@ Complaint store_integer(const Key& key, const toml::node& node, const std::funct
   const auto value = node.value_exact<std::int64_t>();
   if (!value) return wrong_type(key, node);
   const auto& range = std::get<IntegerRange>(key.limits);
-  if (*value < range.least || *value > range.most)
-    return fmt::format("'{}' is {}, expected {}", key.path, *value, expected_text(key));
+  if (*value < range.least || *value > range.most) return fmt::format("'{}' is {}, expected {}", key.path, *value, expected_text(key));
   put(*value);
   return {};
 }
@@ -166,8 +164,7 @@ Complaint store(const Key& key, const toml::node& node, std::uint64_t& target) {
 
 Complaint store(const Key& key, const toml::node& node, double& target) {
   if (!node.is_number()) return wrong_type(key, node);
-  const double value =
-      node.is_integer() ? static_cast<double>(*node.value_exact<std::int64_t>()) : *node.value_exact<double>();
+  const double value = node.is_integer() ? static_cast<double>(*node.value_exact<std::int64_t>()) : *node.value_exact<double>();
   const auto& range = std::get<NumberRange>(key.limits);
   const bool inside = std::isfinite(value) && value >= range.least && value <= range.most &&
                       !(range.without_least && value == range.least) && !(range.without_most && value == range.most);
@@ -211,8 +208,7 @@ Complaint store(const Key& key, const toml::node& node, std::vector<std::string>
   return {};
 }
 
-void take(const Key& key, const toml::node& node, Place place, Experiment& experiment, Given& given,
-          Findings& findings) {
+void take(const Key& key, const toml::node& node, Place place, Experiment& experiment, Given& given, Findings& findings) {
   const auto complaint = std::visit([&](auto access) { return store(key, node, access(experiment)); }, key.field);
   given.set(key, place, !complaint);
   if (complaint) findings.add(place, *complaint);
@@ -227,8 +223,7 @@ std::string unknown_key(std::string_view path) {
     all.push_back(key.path);
     if (leaf_of(key) == leaf) same_leaf.push_back(key.path);
   }
-  const auto hint =
-      same_leaf.size() == 1 ? fmt::format(" (did you mean '{}'?)", same_leaf[0]) : did_you_mean(path, all);
+  const auto hint = same_leaf.size() == 1 ? fmt::format(" (did you mean '{}'?)", same_leaf[0]) : did_you_mean(path, all);
   return fmt::format("unknown key '{}'{}", clipped(path), hint);
 }
 
@@ -254,8 +249,8 @@ class Walker {
         walk(*node.as_table(), path);
       } else if (node.is_table()) {
         const auto near = nearest_name(path, sections_);
-        findings_.add(place, fmt::format("unknown section [{}]{}", clipped(path),
-                                         near.empty() ? "" : fmt::format(" (did you mean [{}]?)", near)));
+        findings_.add(place,
+                      fmt::format("unknown section [{}]{}", clipped(path), near.empty() ? "" : fmt::format(" (did you mean [{}]?)", near)));
       } else {
         findings_.add(place, unknown_key(path));
       }
@@ -300,8 +295,7 @@ bool read_text(std::string_view toml, Experiment& experiment, Given& given, Find
   try {
     table = toml::parse(toml);
   } catch (const toml::parse_error& error) {
-    findings.add(Place{static_cast<int>(error.source().begin.line)},
-                 fmt::format("not TOML: {}", clipped(error.description())));
+    findings.add(Place{static_cast<int>(error.source().begin.line)}, fmt::format("not TOML: {}", clipped(error.description())));
     return false;
   }
   Walker(experiment, given, findings).walk(table, "");
@@ -312,8 +306,7 @@ void read_override(const std::string& text, Experiment& experiment, Given& given
   const Place place{Place::command_line};
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0 || line_too_deep(text) != 0) {
-    findings.add(place,
-                 fmt::format("'{}' is no override, expected key=value, such as search.population=32", clipped(text)));
+    findings.add(place, fmt::format("'{}' is no override, expected key=value, such as search.population=32", clipped(text)));
     return;
   }
   const auto path = text.substr(0, text.find_last_not_of(" \t", equals - 1) + 1);

@@ -14,8 +14,7 @@ namespace {
 
 class Rules {
  public:
-  Rules(const Experiment& experiment, const Given& given, Findings& findings)
-      : e_(experiment), given_(given), findings_(findings) {}
+  Rules(const Experiment& experiment, const Given& given, Findings& findings) : e_(experiment), given_(given), findings_(findings) {}
 
   void check() {
     kinds();
@@ -46,8 +45,7 @@ class Rules {
     if (!readable({"task.kind"})) return;
     for (const auto& key : schema()) {
       if (applies(key, e_.task.kind) || !given_.has(key.path)) continue;
-      complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path,
-                                       kind_name(key.scope), e_.task.kind));
+      complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));
     }
   }
 
@@ -56,27 +54,24 @@ class Rules {
     for (const auto& key : schema()) {
       if (key.presence != Presence::required || given_.has(key.path)) continue;
       if (key.scope != Scope::every_task && !(kind_known && applies(key, e_.task.kind))) continue;
-      findings_.add(given_.section(section_of(key)),
-                    fmt::format("'{}' is missing, expected in section [{}]: {} = {} ({}). {}", key.path,
-                                section_of(key), leaf_of(key), type_name(key), range_text(key), key.help));
+      findings_.add(given_.section(section_of(key)), fmt::format("'{}' is missing, expected in section [{}]: {} = {} ({}). {}", key.path,
+                                                                 section_of(key), leaf_of(key), type_name(key), range_text(key), key.help));
     }
   }
 
   void text_split() {
     if (!readable({"task.validation_fraction", "task.test_fraction"})) return;
     if (e_.task.validation_fraction + e_.task.test_fraction < 1) return;
-    complain(
-        {"task.validation_fraction", "task.test_fraction"},
-        fmt::format("validation_fraction {} and test_fraction {} leave nothing to train on, expected a sum below 1",
-                    e_.task.validation_fraction, e_.task.test_fraction));
+    complain({"task.validation_fraction", "task.test_fraction"},
+             fmt::format("validation_fraction {} and test_fraction {} leave nothing to train on, expected a sum below 1",
+                         e_.task.validation_fraction, e_.task.test_fraction));
   }
 
   void recall() {
     if (!readable({"task.name", "task.vocabulary"})) return;
     if (e_.task.vocabulary % 2 != 0) {
       complain({"task.vocabulary"},
-               fmt::format("'task.vocabulary' is {}, expected an even number: one half are keys, the other values",
-                           e_.task.vocabulary));
+               fmt::format("'task.vocabulary' is {}, expected an even number: one half are keys, the other values", e_.task.vocabulary));
     }
     if (!readable({"task.sequence_length"})) return;
     if (e_.task.sequence_length % 2 != 0 || e_.task.sequence_length < 4) {
@@ -97,9 +92,9 @@ class Rules {
 
   void search() {
     if (readable({"search.tournament", "search.population"}) && e_.search.tournament > e_.search.population) {
-      complain({"search.tournament", "search.population"},
-               fmt::format("a tournament of {} needs more members than search.population = {} has",
-                           e_.search.tournament, e_.search.population));
+      complain(
+          {"search.tournament", "search.population"},
+          fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
     if (readable({"search.crossover_points", "model.depth"})) {
       const auto genes = static_cast<std::int64_t>(genome::genes_per_liv) * e_.model.depth;
@@ -111,26 +106,23 @@ class Rules {
     }
     if (readable({"search.algorithm", "search.population", "budget.evaluations"}) && e_.search.algorithm != "random" &&
         e_.evaluations <= e_.search.population) {
-      complain(
-          {"search.population", "budget.evaluations"},
-          fmt::format(
-              "{} evaluations and a population of {}: nothing would ever be bred, expected budget.evaluations above "
-              "search.population",
-              e_.evaluations, e_.search.population));
+      complain({"search.population", "budget.evaluations"},
+               fmt::format("{} evaluations and a population of {}: nothing would ever be bred, expected budget.evaluations above "
+                           "search.population",
+                           e_.evaluations, e_.search.population));
     }
   }
 
   void training() {
-    if (readable({"training.batch_tokens", "task.sequence_length"}) &&
-        e_.training.batch_tokens % e_.task.sequence_length != 0) {
+    if (readable({"training.batch_tokens", "task.sequence_length"}) && e_.training.batch_tokens % e_.task.sequence_length != 0) {
       complain({"training.batch_tokens", "task.sequence_length"},
-               fmt::format("'training.batch_tokens' is {}, expected a multiple of task.sequence_length = {}",
-                           e_.training.batch_tokens, e_.task.sequence_length));
+               fmt::format("'training.batch_tokens' is {}, expected a multiple of task.sequence_length = {}", e_.training.batch_tokens,
+                           e_.task.sequence_length));
     }
     if (readable({"training.tokens", "training.batch_tokens"}) && e_.training.tokens < e_.training.batch_tokens) {
       complain({"training.tokens", "training.batch_tokens"},
-               fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}",
-                           e_.training.tokens, e_.training.batch_tokens));
+               fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}", e_.training.tokens,
+                           e_.training.batch_tokens));
     }
   }
 
@@ -141,8 +133,6 @@ class Rules {
 
 }  // namespace
 
-void check_rules(const Experiment& experiment, const Given& given, Findings& findings) {
-  Rules(experiment, given, findings).check();
-}
+void check_rules(const Experiment& experiment, const Given& given, Findings& findings) { Rules(experiment, given, findings).check(); }
 
 }  // namespace starling::experiment

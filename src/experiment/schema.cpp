@@ -18,11 +18,9 @@ constexpr std::int64_t trillion = 1'000'000'000'000;
 bool is_run_name(std::string_view text) {
   constexpr std::size_t longest = 64;
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
   };
-  return !text.empty() && text.size() <= longest && text[0] != '.' && text[0] != '-' &&
-         std::ranges::all_of(text, plain);
+  return !text.empty() && text.size() <= longest && text[0] != '.' && text[0] != '-' && std::ranges::all_of(text, plain);
 }
 
 bool is_not_empty(std::string_view text) { return !text.empty(); }
@@ -46,8 +44,7 @@ std::vector<Key> make_schema() {
   const NumberRange share_inside{0, 1, true, true};
   const NumberRange share{0, 1, false, false};
   return {
-      {"name", field<&E::name>(),
-       Form{is_run_name, "1 to 64 letters, digits, '.', '_' or '-' that do not start with '.' or '-'"},
+      {"name", field<&E::name>(), Form{is_run_name, "1 to 64 letters, digits, '.', '_' or '-' that do not start with '.' or '-'"},
        "Name of the experiment; results go to runs/NAME-N."},
       {"seed", field<&E::seed>(), IntegerRange{0, std::numeric_limits<std::int64_t>::max()},
        "Every random decision of the run follows from it."},
@@ -59,10 +56,8 @@ std::vector<Key> make_schema() {
       {"task.kind", field<&E::task, &Task::kind>(), Choice{{"language-model", "mad"}},
        "What is learned: text from files, or a generated MAD task.", required},
       {"task.files", field<&E::task, &Task::files>(), Form{is_not_empty, "a path or glob"},
-       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory.",
-       required, text_only},
-      {"task.tokenizer", field<&E::task, &Task::tokenizer>(), Choice{{"bytes"}}, "How text becomes tokens.", optional,
-       text_only},
+       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory.", required, text_only},
+      {"task.tokenizer", field<&E::task, &Task::tokenizer>(), Choice{{"bytes"}}, "How text becomes tokens.", optional, text_only},
       {"task.max_bytes", field<&E::task, &Task::max_bytes>(), IntegerRange{0, trillion},
        "Bytes of text used, file by file in an order that the seed decides; 0 takes all.", optional, text_only},
       {"task.validation_fraction", field<&E::task, &Task::validation_fraction>(), share_inside,
@@ -71,8 +66,7 @@ std::vector<Key> make_schema() {
        "Share of the text, by whole files, that the search never looks at.", optional, text_only},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
        "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
-      {"task.name", field<&E::task, &Task::mad_task>(), Choice{{"in-context-recall"}}, "Which MAD task.", required,
-       mad_only},
+      {"task.name", field<&E::task, &Task::mad_task>(), Choice{{"in-context-recall"}}, "Which MAD task.", required, mad_only},
       {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{4, 65'536},
        "Tokens of the MAD task, keys and values together.", optional, mad_only},
       {"task.training_sequences", field<&E::task, &Task::training_sequences>(), IntegerRange{1, 100'000'000},
@@ -92,8 +86,7 @@ std::vector<Key> make_schema() {
        "How candidates are chosen: NSGA-II, or random genomes to compare with."},
       {"search.schedule", field<&E::search, &Search::schedule>(), Choice{{"steady-state"}},
        "steady-state breeds a child whenever a worker is free."},
-      {"search.objectives", field<&E::search, &Search::objectives>(), Choice{objective_names()},
-       "What is minimised; one or several."},
+      {"search.objectives", field<&E::search, &Search::objectives>(), Choice{objective_names()}, "What is minimised; one or several."},
       {"search.population", field<&E::search, &Search::population>(), IntegerRange{2, 10'000},
        "Survivors that parents are taken from; the first ones are random genomes."},
       {"search.tournament", field<&E::search, &Search::tournament>(), IntegerRange{1, 10'000},
@@ -105,10 +98,8 @@ std::vector<Key> make_schema() {
        field<&E::search, &Search::require_mixer_and_map>(),
        {},
        "New candidates have at least one token mixer and one position-wise LIV."},
-      {"search.baselines", field<&E::search, &Search::baselines>(),
-       Choice{genome::baseline_names(genome::Catalogue::liquid())},
-       "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional,
-       Scope::every_task, true},
+      {"search.baselines", field<&E::search, &Search::baselines>(), Choice{genome::baseline_names(genome::Catalogue::liquid())},
+       "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional, Scope::every_task, true},
 
       {"training.tokens", field<&E::training, &Training::tokens>(), IntegerRange{1, 1'000 * trillion},
        "Tokens that a candidate is trained on; whole batches, so the last may go beyond.", required},
@@ -126,13 +117,11 @@ std::vector<Key> make_schema() {
        "Largest norm of the gradient; longer ones are scaled down."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
-      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32"}},
-       "Number format of training."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32"}}, "Number format of training."},
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
-      {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(),
-       NumberRange{0, 1e6, true, false},
+      {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(), NumberRange{0, 1e6, true, false},
        "Least time an evaluation may take; the limit is the larger of this and four times the mean so far."},
   };
 }
@@ -194,9 +183,7 @@ std::string_view kind_name(Scope scope) {
   return "";
 }
 
-bool applies(const Key& key, std::string_view task_kind) {
-  return key.scope == Scope::every_task || kind_name(key.scope) == task_kind;
-}
+bool applies(const Key& key, std::string_view task_kind) { return key.scope == Scope::every_task || kind_name(key.scope) == task_kind; }
 
 std::string type_name(const Key& key) {
   return std::visit(Overloaded{

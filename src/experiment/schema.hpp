@@ -13,9 +13,8 @@
 namespace starling::experiment {
 
 /// The field a key fills; the alternative is the key's type.
-using Field =
-    std::variant<std::int64_t& (*)(Experiment&), std::uint64_t& (*)(Experiment&), double& (*)(Experiment&),
-                 bool& (*)(Experiment&), std::string& (*)(Experiment&), std::vector<std::string>& (*)(Experiment&)>;
+using Field = std::variant<std::int64_t& (*)(Experiment&), std::uint64_t& (*)(Experiment&), double& (*)(Experiment&),
+                           bool& (*)(Experiment&), std::string& (*)(Experiment&), std::vector<std::string>& (*)(Experiment&)>;
 
 /// Both ends are legal.
 struct IntegerRange {

@@ -28,8 +28,7 @@ bool has_class(const Catalogue& catalogue, std::string_view name) {
 }
 
 bool is_available(const Catalogue& catalogue, const Stripes& stripes) {
-  return has_class(catalogue, stripes.attention) && has_class(catalogue, stripes.mixer) &&
-         has_class(catalogue, stripes.map);
+  return has_class(catalogue, stripes.attention) && has_class(catalogue, stripes.mixer) && has_class(catalogue, stripes.map);
 }
 
 Genome striped(const Catalogue& catalogue, const Stripes& stripes, std::size_t depth) {

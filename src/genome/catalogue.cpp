@@ -79,15 +79,13 @@ std::vector<LivClass> liquid_classes() {
   using N = Nonlinearity;
   using C = ChannelMixing;
   return {
-      row(1, "SA-1", {1, T::low_rank, S::none, N::softmax, C::grouped},
-          "y = W_o softmax(q kᵀ / √d_h) v per head, RoPE on q and k"),
+      row(1, "SA-1", {1, T::low_rank, S::none, N::softmax, C::grouped}, "y = W_o softmax(q kᵀ / √d_h) v per head, RoPE on q and k"),
       row(3, "SA-3", {3, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 4 of q, RoPE on q and k"),
       row(4, "Rec-1", {5, T::semi_separable, S::none, N::none, C::diagonal},
           "h_t = exp(Δ A) h_{t−1} + Δ B v, y = W_o (SiLU(z) ⊙ (C h + D v)); v = SiLU(conv₄(W_v x)); B, C, Δ of v; A = "
           "−exp(A_log)"),
-      row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal},
-          "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
+      row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal}, "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
   };
 }
@@ -121,8 +119,7 @@ std::vector<std::string> Catalogue::names() { return {"liquid"}; }
 
 const Catalogue& Catalogue::named(std::string_view name) {
   if (name == "liquid") return liquid();
-  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) +
-                  "; there is: liquid");
+  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) + "; there is: liquid");
 }
 
 Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)
@@ -139,8 +136,8 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
     row_of_id_[id] = static_cast<int>(sharing_.size());
 
-    const auto featurizer = std::find_if(featurizers_.begin(), featurizers_.end(),
-                                         [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+    const auto featurizer =
+        std::find_if(featurizers_.begin(), featurizers_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
     if (featurizer == featurizers_.end()) {
       refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
     }
@@ -165,8 +162,7 @@ bool Catalogue::contains(int id) const {
 
 const LivClass& Catalogue::at(int id) const {
   if (!contains(id)) {
-    throw UserError("class " + std::to_string(id) + " is not in the catalogue '" + name_ + "' (" +
-                    list_of_classes(*this) + ")");
+    throw UserError("class " + std::to_string(id) + " is not in the catalogue '" + name_ + "' (" + list_of_classes(*this) + ")");
   }
   return classes_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(id)])];
 }
@@ -177,13 +173,13 @@ const LivClass& Catalogue::at(std::string_view name) const {
     if (liv_class.name == name) return liv_class;
     known.push_back(liv_class.name);
   }
-  throw UserError("class '" + std::string(name) + "' is not in the catalogue '" + name_ + "'" +
-                  did_you_mean(name, known) + "; there are " + list_of_classes(*this));
+  throw UserError("class '" + std::string(name) + "' is not in the catalogue '" + name_ + "'" + did_you_mean(name, known) + "; there are " +
+                  list_of_classes(*this));
 }
 
 const Featurizer& Catalogue::featurizer_of(const LivClass& liv_class) const {
-  const auto found = std::find_if(featurizers_.begin(), featurizers_.end(),
-                                  [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+  const auto found =
+      std::find_if(featurizers_.begin(), featurizers_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
   assert(found != featurizers_.end() && "the class is of another catalogue");
   return *found;
 }
@@ -210,8 +206,8 @@ std::string list_of_classes(const Catalogue& catalogue) {
 }
 
 int group_index(const Featurizer& featurizer, std::string_view name) {
-  const auto found = std::find_if(featurizer.groups.begin(), featurizer.groups.end(),
-                                  [&](const FeatureGroup& group) { return group.name == name; });
+  const auto found =
+      std::find_if(featurizer.groups.begin(), featurizer.groups.end(), [&](const FeatureGroup& group) { return group.name == name; });
   return found == featurizer.groups.end() ? -1 : static_cast<int>(found - featurizer.groups.begin());
 }
 

@@ -29,8 +29,7 @@ class LivParser {
   Liv parse() const {
     if (text_.empty()) fail(0, std::string{"there is no LIV here; "} + liv_form);
     for (std::size_t i = 0; i < text_.size(); ++i) {
-      if (!is_digit(text_[i]) && text_[i] != '.')
-        fail(i, quoted(text_[i]) + " found, a digit, '.' or '-' expected; " + liv_form);
+      if (!is_digit(text_[i]) && text_[i] != '.') fail(i, quoted(text_[i]) + " found, a digit, '.' or '-' expected; " + liv_form);
     }
     const auto genes = text_.find('.') == std::string_view::npos ? compact() : dotted();
     return {genes[0], genes[1], genes[2], genes[3], genes[4]};
@@ -50,8 +49,7 @@ class LivParser {
   Genes compact() const {
     if (text_.size() != genes_per_liv) fail_count(text_.size(), "digit");
     Genes genes{};
-    std::transform(text_.begin(), text_.end(), genes.begin(),
-                   [](char c) { return static_cast<std::int16_t>(c - '0'); });
+    std::transform(text_.begin(), text_.end(), genes.begin(), [](char c) { return static_cast<std::int16_t>(c - '0'); });
     return genes;
   }
 
@@ -90,8 +88,7 @@ std::vector<std::int16_t> to_genes(const Genome& genome) {
   std::vector<std::int16_t> genes;
   genes.reserve(genome.depth() * genes_per_liv);
   for (const auto& liv : genome.livs) {
-    genes.insert(genes.end(), {liv.liv_class, liv.featurizer_group, liv.featurizer_strategy, liv.feature_group,
-                               liv.feature_strategy});
+    genes.insert(genes.end(), {liv.liv_class, liv.featurizer_group, liv.featurizer_strategy, liv.feature_group, liv.feature_strategy});
   }
   return genes;
 }

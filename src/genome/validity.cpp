@@ -72,8 +72,8 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
     const auto& liv = genome.livs[i];
     const bool known = catalogue.contains(liv.liv_class);
     if (!known) {
-      classes.push_back(liv_name(i) + "class " + std::to_string(liv.liv_class) + " is not in the catalogue '" +
-                        catalogue.name() + "' (" + list_of_classes(catalogue) + ")");
+      classes.push_back(liv_name(i) + "class " + std::to_string(liv.liv_class) + " is not in the catalogue '" + catalogue.name() + "' (" +
+                        list_of_classes(catalogue) + ")");
     }
     const auto check = [&](const char* gene, int found, int highest) {
       if (found < 1 || found > highest) integers.push_back(out_of_range(i, gene, found, highest));
@@ -85,8 +85,8 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
     if (!known || liv.feature_strategy > max_feature_strategies) continue;
     const int count = catalogue.feature_strategies(liv.liv_class);
     if (liv.feature_strategy > count) {
-      strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, count) +
-                           ", all that " + catalogue.at(liv.liv_class).name + " has");
+      strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, count) + ", all that " +
+                           catalogue.at(liv.liv_class).name + " has");
     }
   }
   classes.insert(classes.end(), integers.begin(), integers.end());
@@ -101,8 +101,7 @@ void require_valid(const Catalogue& catalogue, const Genome& genome) {
 
 bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome) {
   const auto is_map = [&](const Liv& liv) { return catalogue.at(liv.liv_class).family == Family::memoryless; };
-  return std::any_of(genome.livs.begin(), genome.livs.end(), is_map) &&
-         !std::all_of(genome.livs.begin(), genome.livs.end(), is_map);
+  return std::any_of(genome.livs.begin(), genome.livs.end(), is_map) && !std::all_of(genome.livs.begin(), genome.livs.end(), is_map);
 }
 
 // The canonical genome is written from the plan alone, so that equal plans cannot have different ones.

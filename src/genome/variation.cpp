@@ -115,8 +115,7 @@ void require_searchable(const Space& space) {
   const auto is_map = [](const LivClass& liv_class) { return liv_class.family == Family::memoryless; };
   const auto maps = std::count_if(classes.begin(), classes.end(), is_map);
   if (maps == 0 || maps == static_cast<std::ptrdiff_t>(classes.size())) {
-    throw UserError("the catalogue '" + space.catalogue->name() + "' has no " +
-                    (maps == 0 ? "position-wise class" : "token mixer") +
+    throw UserError("the catalogue '" + space.catalogue->name() + "' has no " + (maps == 0 ? "position-wise class" : "token mixer") +
                     ", but every genome of the search must have one (" + list_of_classes(*space.catalogue) + ")");
   }
 }

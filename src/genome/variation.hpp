@@ -18,9 +18,7 @@ struct Repairs {
   std::uint32_t lonely_group = 0;  ///< sharing group with one member: its strategy becomes 1
   std::uint32_t composition = 0;   ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
 
-  std::uint32_t total() const {
-    return class_out_of_range + illegal_integer + illegal_strategy + lonely_group + composition;
-  }
+  std::uint32_t total() const { return class_out_of_range + illegal_integer + illegal_strategy + lonely_group + composition; }
   auto operator<=>(const Repairs&) const = default;
 };
 

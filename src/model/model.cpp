@@ -49,12 +49,10 @@ struct Block {
 /// by side are one matrix.
 class Weights {
  public:
-  void declare(std::string name, TensorSpec spec, at::Tensor* target) {
-    entries_.push_back({std::move(name), std::move(spec), target});
-  }
+  void declare(std::string name, TensorSpec spec, at::Tensor* target) { entries_.push_back({std::move(name), std::move(spec), target}); }
 
-  std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule,
-                                             std::size_t depth, const at::Tensor* embedding) {
+  std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule, std::size_t depth,
+                                             const at::Tensor* embedding) {
     std::int64_t elements = 0;
     for (const auto& entry : entries_) elements += entry.spec.elements();
     // Below view tracking the slices are leaves of their own, each with its own version.
@@ -115,8 +113,8 @@ struct Model::Parts {
   }
 };
 
-Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
-             std::uint64_t seed, Initialization initialization, at::ScalarType dtype)
+Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
+             Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
   const auto plan = genome::make_plan(catalogue, genome);
   std::map<const genome::LivClass*, std::shared_ptr<const operators::Operator>> compiled;
@@ -124,10 +122,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   blocks.resize(plan.livs.size());
   Weights weights;
   weights.declare("embedding",
-                  {.name = "embedding",
-                   .shape = {dimensions.vocabulary, dimensions.width},
-                   .fill = Fill::normal,
-                   .scale = embedding_sigma},
+                  {.name = "embedding", .shape = {dimensions.vocabulary, dimensions.width}, .fill = Fill::normal, .scale = embedding_sigma},
                   &parts_->embedding);
   const TensorSpec norm{.name = "norm", .shape = {dimensions.width}, .fill = Fill::one};
 

@@ -24,8 +24,8 @@ class Model {
 
   /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid; dtype is float
   /// or double. Throws UserError where the width has no legal head size or no operator realises a class.
-  Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
-        std::uint64_t seed, Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat);
+  Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
+        Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat);
   ~Model();
   Model(Model&&) noexcept;
 

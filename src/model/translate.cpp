@@ -4,14 +4,11 @@ namespace starling::model {
 namespace {
 
 // The genome is a tower of its own, so its enumerations are not those of the operators; their numbers are.
-static_assert(static_cast<int>(genome::TokenMixing::semi_separable) ==
-              static_cast<int>(operators::TokenMixing::semi_separable));
-static_assert(static_cast<int>(genome::Sparsity::block_diagonal) ==
-              static_cast<int>(operators::Sparsity::block_diagonal));
+static_assert(static_cast<int>(genome::TokenMixing::semi_separable) == static_cast<int>(operators::TokenMixing::semi_separable));
+static_assert(static_cast<int>(genome::Sparsity::block_diagonal) == static_cast<int>(operators::Sparsity::block_diagonal));
 static_assert(static_cast<int>(genome::Nonlinearity::gelu) == static_cast<int>(operators::Nonlinearity::gelu));
 static_assert(static_cast<int>(genome::ChannelMixing::monarch) == static_cast<int>(operators::ChannelMixing::monarch));
-static_assert(static_cast<int>(genome::Parametrisation::selective) ==
-              static_cast<int>(operators::Parametrisation::selective));
+static_assert(static_cast<int>(genome::Parametrisation::selective) == static_cast<int>(operators::Parametrisation::selective));
 
 template <class To, class From>
 To same_number(From value) {

@@ -8,9 +8,7 @@
 namespace starling::search {
 namespace {
 
-bool is_better(const Member& a, const Member& b) {
-  return a.rank != b.rank ? a.rank < b.rank : a.crowding > b.crowding;
-}
+bool is_better(const Member& a, const Member& b) { return a.rank != b.rank ? a.rank < b.rank : a.crowding > b.crowding; }
 
 /// The best of `rounds` members drawn evenly with replacement, ties decided evenly; `excluded` (a position, or the
 /// number of members for none) is never drawn.
@@ -51,16 +49,14 @@ genome::Genome varied(const Breeding& breeding, const std::vector<Member>& paren
 void require_breedable(const Breeding& breeding) {
   genome::require_searchable(breeding.space);
   if (breeding.population < 1) throw UserError("the population needs at least one member");
-  if (breeding.tournament < 1)
-    throw UserError("a tournament needs at least one round, found " + std::to_string(breeding.tournament));
+  if (breeding.tournament < 1) throw UserError("a tournament needs at least one round, found " + std::to_string(breeding.tournament));
   if (!(breeding.mutation >= 0 && breeding.mutation <= 1)) {
     throw UserError("the mutation probability " + std::to_string(breeding.mutation) + " is not in 0 … 1");
   }
   const auto genes = static_cast<std::int64_t>(genome::genes_per_liv * breeding.space.depth);
   if (breeding.crossover_points < 0 || breeding.crossover_points >= genes) {
-    throw UserError("crossover at " + std::to_string(breeding.crossover_points) +
-                    " points: " + std::to_string(breeding.space.depth) + " LIVs have " + std::to_string(genes) +
-                    " genes, so that there are 0 … " + std::to_string(genes - 1));
+    throw UserError("crossover at " + std::to_string(breeding.crossover_points) + " points: " + std::to_string(breeding.space.depth) +
+                    " LIVs have " + std::to_string(genes) + " genes, so that there are 0 … " + std::to_string(genes - 1));
   }
 }
 
@@ -89,8 +85,7 @@ Candidate make_child(const Breeding& breeding, const Parents& parents, std::uint
     const bool crossed = members.size() == 2 && members[0].genome() != members[1].genome();
     child.origin = crossed ? Origin::crossover : Origin::mutation;
     Stream stream(breeding.seed, Purpose::repair, index, attempt);
-    auto genes =
-        genome::repair(breeding.space, varied(breeding, members, crossed, index, attempt), stream, &child.repairs);
+    auto genes = genome::repair(breeding.space, varied(breeding, members, crossed, index, attempt), stream, &child.repairs);
     child.genome = genome::canonical(catalogue, genes);
     child.changed_genes = genome::distance(members[0].genome(), child.genome);
     for (std::size_t i = 0; i < (crossed ? 2u : 1u); ++i) child.parents.push_back(members[i].id());

@@ -176,8 +176,7 @@ double volume(const Points& points, std::span<const double> reference) {
     Points limits(last);
     for (std::size_t j = 0; j < i; ++j) {
       const auto other = points[order[j]];
-      std::transform(point.begin(), point.end() - 1, other.begin(), limited.begin(),
-                     [](double a, double b) { return std::max(a, b); });
+      std::transform(point.begin(), point.end() - 1, other.begin(), limited.begin(), [](double a, double b) { return std::max(a, b); });
       limits.add(limited);
     }
     const double covered = last > 3 ? volume(nondominated_subset(limits), lower) : volume(limits, lower);
@@ -223,8 +222,7 @@ std::vector<std::size_t> nondominated(const Points& points) {
   return front;
 }
 
-void add_crowding(const Points& points, std::size_t objective, std::span<const std::size_t> ascending,
-                  std::span<double> crowding) {
+void add_crowding(const Points& points, std::size_t objective, std::span<const std::size_t> ascending, std::span<double> crowding) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (ascending.empty()) return;
   const auto value = [&](std::size_t position) { return points[ascending[position]][objective]; };

@@ -41,8 +41,7 @@ std::vector<double> crowding_distance(const Points& points, std::span<const std:
 
 /// The share of one objective in the crowding distance, for a front whose indices come in ascending order of that
 /// objective, ties as above: added to `crowding`, which is indexed like the points.
-void add_crowding(const Points& points, std::size_t objective, std::span<const std::size_t> ascending,
-                  std::span<double> crowding);
+void add_crowding(const Points& points, std::size_t objective, std::span<const std::size_t> ascending, std::span<double> crowding);
 
 /// Volume dominated by the points and bounded by `reference`, exact. M = 1, 2, 3 by sweep, more by WFG (While et al.
 /// 2012).

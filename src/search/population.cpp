@@ -71,8 +71,7 @@ void Population::rank_newest() {
   for (; !moved.empty() && rank + 1 < begins.size(); ++rank) {
     next.clear();
     for (const auto i : std::span(by_rank).subspan(begins[rank], begins[rank + 1] - begins[rank])) {
-      if (std::ranges::any_of(moved, [&](std::size_t j) { return dominates(points_[j], points_[i]); }))
-        next.push_back(i);
+      if (std::ranges::any_of(moved, [&](std::size_t j) { return dominates(points_[j], points_[i]); })) next.push_back(i);
     }
     for (const auto i : next) members_[i].rank = rank + 1;
     std::swap(moved, next);
@@ -88,8 +87,7 @@ std::vector<std::size_t> Population::rank_begins() const {
 }
 
 /// The positions of `order` by rank, within a rank in the same order.
-std::vector<std::size_t> Population::split(const std::vector<std::size_t>& order,
-                                           std::vector<std::size_t> begins) const {
+std::vector<std::size_t> Population::split(const std::vector<std::size_t>& order, std::vector<std::size_t> begins) const {
   std::vector<std::size_t> result(order.size());
   for (const auto position : order) result[begins[members_[position].rank]++] = position;
   return result;

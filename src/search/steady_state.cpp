@@ -30,8 +30,7 @@ SteadyState::SteadyState(Settings settings)
 std::shared_ptr<const Snapshot> SteadyState::snapshot() const {
   if (snapshot_ == nullptr) {
     const bool cohort_is_out = final_count_ < population_.capacity();
-    snapshot_ = std::make_shared<const Snapshot>(
-        Snapshot{cohort_is_out ? std::vector<Member>{} : population_.members(), final_count_});
+    snapshot_ = std::make_shared<const Snapshot>(Snapshot{cohort_is_out ? std::vector<Member>{} : population_.members(), final_count_});
   }
   return snapshot_;
 }
@@ -44,8 +43,7 @@ Candidate SteadyState::accept(Candidate proposal) const {
 
 void SteadyState::apply_candidate(const Candidate& candidate) {
   if (candidate.id != next_id_) {
-    throw Failure("candidate " + std::to_string(candidate.id) + " accepted where " + std::to_string(next_id_) +
-                  " was the next");
+    throw Failure("candidate " + std::to_string(candidate.id) + " accepted where " + std::to_string(next_id_) + " was the next");
   }
   ++next_id_;
   ++unfinished_;
@@ -72,9 +70,8 @@ SteadyState::Commit SteadyState::apply_outcome(const Outcome& outcome) {
   if (ended.place == Place::final || outcome.status == Status::superseded) return {};
   const bool ok = outcome.status == Status::ok;
   if (ok && outcome.objectives.size() != settings_.objectives) {
-    throw Failure("outcome of candidate " + std::to_string(outcome.id) + " has " +
-                  std::to_string(outcome.objectives.size()) + " objectives where the search has " +
-                  std::to_string(settings_.objectives));
+    throw Failure("outcome of candidate " + std::to_string(outcome.id) + " has " + std::to_string(outcome.objectives.size()) +
+                  " objectives where the search has " + std::to_string(settings_.objectives));
   }
   Commit commit;
   commit.counted = true;
@@ -133,8 +130,7 @@ std::vector<std::uint64_t> SteadyState::out_of_attempts() const {
 
 SteadyState::Entry& SteadyState::entry(std::uint64_t id, const char* what) {
   const auto found = entries_.find(id);
-  if (found == entries_.end())
-    throw Failure(std::string(what) + " of candidate " + std::to_string(id) + ", which was never accepted");
+  if (found == entries_.end()) throw Failure(std::string(what) + " of candidate " + std::to_string(id) + ", which was never accepted");
   return found->second;
 }
 

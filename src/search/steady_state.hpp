@@ -65,10 +65,9 @@ class SteadyState {
   /// The first outcome of an id counts; later ones change nothing. True where it counted.
   struct Commit {
     bool counted = false;
-    bool entered = false;                  ///< the population took it
-    std::optional<std::uint64_t> removed;  ///< member that left
-    std::vector<std::uint64_t>
-        left_front;  ///< ids that are no longer on the archive's front (the new one too, if it is dominated)
+    bool entered = false;                   ///< the population took it
+    std::optional<std::uint64_t> removed;   ///< member that left
+    std::vector<std::uint64_t> left_front;  ///< ids that are no longer on the archive's front (the new one too, if it is dominated)
   };
   /// An ok outcome with an objective that is not finite counts, but enters nothing.
   Commit apply_outcome(const Outcome& outcome);
@@ -89,10 +88,8 @@ class SteadyState {
   std::vector<std::uint64_t> out_of_attempts() const;
 
   // --- where it stands
-  bool finished() const {
-    return !wants_candidate() && unfinished_ == 0;
-  }                                                           ///< the budget is used up and every candidate is final
-  std::uint64_t final_count() const { return final_count_; }  ///< baselines not counted
+  bool finished() const { return !wants_candidate() && unfinished_ == 0; }  ///< the budget is used up and every candidate is final
+  std::uint64_t final_count() const { return final_count_; }                ///< baselines not counted
   const Population& population() const { return population_; }
   /// Ids of the non-dominated outcomes of the whole run, baselines excluded, in ascending order. Equal objective
   /// vectors are all kept.

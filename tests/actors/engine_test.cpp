@@ -7,8 +7,8 @@
 #include <starling/actors/engine.hpp>
 #include <starling/actors/role_count.hpp>
 #include <starling/base/error.hpp>
-#include <starling/genome/accounting.hpp>
 #include <starling/experiment/objectives.hpp>
+#include <starling/genome/accounting.hpp>
 #include <starling/run/summary.hpp>
 
 #include "protocol_fixture.hpp"
@@ -17,11 +17,11 @@ namespace starling::actors {
 namespace {
 
 experiment::Experiment tiny(std::int64_t evaluations, std::int64_t workers) {
-  return experiment::parse(
-      "name = 'tiny'\nseed = 3\nworkers = " + std::to_string(workers) + "\n[budget]\nevaluations = " + std::to_string(evaluations) +
-          "\n[task]\nkind = 'mad'\nname = 'in-context-recall'\nsequence_length = 32\n[model]\ndepth = 4\nwidth = 64\n"
-          "[search]\npopulation = 6\n[training]\ntokens = 1024\nbatch_tokens = 32\n",
-      "tiny.toml");
+  return experiment::parse("name = 'tiny'\nseed = 3\nworkers = " + std::to_string(workers) +
+                               "\n[budget]\nevaluations = " + std::to_string(evaluations) +
+                               "\n[task]\nkind = 'mad'\nname = 'in-context-recall'\nsequence_length = 32\n[model]\ndepth = 4\nwidth = 64\n"
+                               "[search]\npopulation = 6\n[training]\ntokens = 1024\nbatch_tokens = 32\n",
+                           "tiny.toml");
 }
 
 /// Two objectives that follow from the genome alone.

@@ -30,26 +30,25 @@ class Evaluators : public ::testing::Test {
     recorder_ = system_.spawn([heard = heard_](RecorderActor::pointer) -> RecorderActor::behavior_type {
       return {[](record_atom, const RecordPtr&) {},
               [=](evaluation_atom, const EvaluationMessage& message) { heard->results.push_back(message.record); },
-              [](listen_atom, const ListenerActor&) {},
-              [](sync_atom) {},
-              [](flush_atom) { return std::uint64_t{0}; }};
+              [](listen_atom, const ListenerActor&) {}, [](sync_atom) {}, [](flush_atom) { return std::uint64_t{0}; }};
     });
     control_ = system_.spawn(played_control, std::make_shared<Told>());
   }
 
   ~Evaluators() override {
-    for (const auto& handle : {caf::actor_cast<caf::actor>(population_), caf::actor_cast<caf::actor>(recorder_),
-                               caf::actor_cast<caf::actor>(control_), caf::actor_cast<caf::actor>(front_), caf::actor_cast<caf::actor>(trainer_)}) {
+    for (const auto& handle :
+         {caf::actor_cast<caf::actor>(population_), caf::actor_cast<caf::actor>(recorder_), caf::actor_cast<caf::actor>(control_),
+          caf::actor_cast<caf::actor>(front_), caf::actor_cast<caf::actor>(trainer_)}) {
       if (handle) caf::anon_send_exit(handle, caf::exit_reason::kill);
     }
     run();
   }
 
   void start(Evaluate evaluate = {}) {
-    trainer_ = evaluate ? system_.spawn(trainer, evaluate)
-                        : system_.spawn([heard = heard_](TrainerActor::pointer) -> TrainerActor::behavior_type {
-                            return {[=](train_atom, const Job& job, const StopFlag& stop) { heard->trained.emplace_back(job, stop); }};
-                          });
+    trainer_ =
+        evaluate ? system_.spawn(trainer, evaluate) : system_.spawn([heard = heard_](TrainerActor::pointer) -> TrainerActor::behavior_type {
+          return {[=](train_atom, const Job& job, const StopFlag& stop) { heard->trained.emplace_back(job, stop); }};
+        });
     front_ = system_.spawn(evaluator, EvaluatorWiring{"w0", population_, recorder_, control_}, trainer_);
     run();
   }

@@ -1,5 +1,5 @@
-#include <caf/all.hpp>
 #include <gtest/gtest.h>
+#include <caf/all.hpp>
 
 #include <cmath>
 #include <limits>
@@ -29,7 +29,8 @@ TEST(Messages, KeepEveryBitOfAFloatingPointNumber) {
     EvaluationMessage message;
     message.record.loss = value;
     message.record.outcome.objectives = {value, 1.0};
-    message.record.curve.push_back({.step = 3, .tokens = 4, .train_loss = value, .val_loss = value, .learning_rate = 1, .grad_norm = 2, .elapsed_s = 3});
+    message.record.curve.push_back(
+        {.step = 3, .tokens = 4, .train_loss = value, .val_loss = value, .learning_rate = 1, .grad_norm = 2, .elapsed_s = 3});
     const auto copy = through_the_wire(message);
     const auto bits = std::bit_cast<std::uint64_t>(value);
     // A NaN keeps being one; every other value keeps its bits.

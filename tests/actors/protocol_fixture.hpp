@@ -1,9 +1,9 @@
 // Population, selection, mutation and recorder on CAF's deterministic test scheduler, with evaluators that the test plays itself.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
-#include <gtest/gtest.h>
 
 #include <deque>
 #include <filesystem>
@@ -90,9 +90,9 @@ class Protocol : public ::testing::Test {
 
   ~Protocol() override {
     for (const auto& worker : workers_) caf::anon_send_exit(worker.front, caf::exit_reason::kill);
-    for (const auto& handle : {caf::actor_cast<caf::actor>(population_), caf::actor_cast<caf::actor>(recorder_),
-                               caf::actor_cast<caf::actor>(selection_), caf::actor_cast<caf::actor>(mutation_),
-                               caf::actor_cast<caf::actor>(control_)}) {
+    for (const auto& handle :
+         {caf::actor_cast<caf::actor>(population_), caf::actor_cast<caf::actor>(recorder_), caf::actor_cast<caf::actor>(selection_),
+          caf::actor_cast<caf::actor>(mutation_), caf::actor_cast<caf::actor>(control_)}) {
       if (handle) caf::anon_send_exit(handle, caf::exit_reason::kill);
     }
     run();

@@ -179,8 +179,8 @@ TEST_F(Protocol, AGenomeThatWasSeenIsRefusedAndBredAgain) {
   std::set<std::uint64_t> hashes;
   for (const auto& candidate : candidates) hashes.insert(candidate.candidate.hash);
   EXPECT_EQ(hashes.size(), 3u);
-  EXPECT_EQ(log->asked, (std::vector<std::pair<std::uint64_t, std::uint32_t>>{
-                            {1, 0}, {2, 0}, {2, 1}, {2, 2}, {2, 3}, {3, 0}, {3, 1}, {3, 2}, {3, 3}}));
+  EXPECT_EQ(log->asked,
+            (std::vector<std::pair<std::uint64_t, std::uint32_t>>{{1, 0}, {2, 0}, {2, 1}, {2, 2}, {2, 3}, {3, 0}, {3, 1}, {3, 2}, {3, 3}}));
 }
 
 TEST_F(Protocol, ASpaceWithoutNewGenomesEndsTheSearchEarly) {

@@ -25,9 +25,9 @@ TEST(Stream, IsAFunctionOfItsKey) {
 
 TEST(Stream, DiffersInEveryPartOfItsKey) {
   const auto first = [](Stream stream) { return stream.next64(); };
-  std::set<std::uint64_t> values{first({7, Purpose::mutation, 12, 3}), first({8, Purpose::mutation, 12, 3}), first({7, Purpose::parents, 12, 3}),
-                                 first({7, Purpose::mutation, 13, 3}), first({7, Purpose::mutation, 12, 4}),
-                                 first({7, Purpose::mutation, 12ull << 32, 3})};
+  std::set<std::uint64_t> values{first({7, Purpose::mutation, 12, 3}), first({8, Purpose::mutation, 12, 3}),
+                                 first({7, Purpose::parents, 12, 3}),  first({7, Purpose::mutation, 13, 3}),
+                                 first({7, Purpose::mutation, 12, 4}), first({7, Purpose::mutation, 12ull << 32, 3})};
   EXPECT_EQ(values.size(), 6u);
 }
 

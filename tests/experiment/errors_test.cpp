@@ -23,15 +23,11 @@ std::string without(std::string text, const std::string& line) {
 }
 
 TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
-  EXPECT_EQ(complaint_about("learning_rat = 1"),
-            "x.toml:9: unknown key 'training.learning_rat' (did you mean 'training.learning_rate'?)");
-  EXPECT_EQ(complaint_about("[serch]\npopulation = 1"),
-            "x.toml:10: unknown key 'serch.population' (did you mean 'search.population'?)");
+  EXPECT_EQ(complaint_about("learning_rat = 1"), "x.toml:9: unknown key 'training.learning_rat' (did you mean 'training.learning_rate'?)");
+  EXPECT_EQ(complaint_about("[serch]\npopulation = 1"), "x.toml:10: unknown key 'serch.population' (did you mean 'search.population'?)");
   EXPECT_EQ(complaint_about("[serch]"), "x.toml:9: unknown section [serch] (did you mean [search]?)");
-  EXPECT_EQ(complaint_about("evaluations = 3"),
-            "x.toml:9: unknown key 'training.evaluations' (did you mean 'budget.evaluations'?)");
-  EXPECT_EQ(complaint_about("zzzzzzzzzzzzzzzzzzzzzzzz = 3"),
-            "x.toml:9: unknown key 'training.zzzzzzzzzzzzzzzzzzzzzzzz'");
+  EXPECT_EQ(complaint_about("evaluations = 3"), "x.toml:9: unknown key 'training.evaluations' (did you mean 'budget.evaluations'?)");
+  EXPECT_EQ(complaint_about("zzzzzzzzzzzzzzzzzzzzzzzz = 3"), "x.toml:9: unknown key 'training.zzzzzzzzzzzzzzzzzzzzzzzz'");
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
@@ -42,8 +38,7 @@ TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
 }
 
 TEST(UnknownKeys, AreNotReachedThroughAQuotedDot) {
-  EXPECT_THAT(complaint("\"budget.evaluations\" = 3\n" + language),
-              StartsWith("x.toml:1: unknown key '\"budget.evaluations\"'"));
+  EXPECT_THAT(complaint("\"budget.evaluations\" = 3\n" + language), StartsWith("x.toml:1: unknown key '\"budget.evaluations\"'"));
 }
 
 TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
@@ -51,21 +46,17 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
             "x.toml:9: 'training.batch_tokens' is the string \"1024\", expected an integer (2 … 1000000000)");
   EXPECT_EQ(complaint_about("batch_tokens = 1e3"),
             "x.toml:9: 'training.batch_tokens' is the number 1000.0, expected an integer (2 … 1000000000); write 1000");
-  EXPECT_EQ(complaint_about("batch_tokens = true"),
-            "x.toml:9: 'training.batch_tokens' is true, expected an integer (2 … 1000000000)");
+  EXPECT_EQ(complaint_about("batch_tokens = true"), "x.toml:9: 'training.batch_tokens' is true, expected an integer (2 … 1000000000)");
   EXPECT_EQ(complaint_about("learning_rate = 2020-01-01"),
             "x.toml:9: 'training.learning_rate' is a date, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("learning_rate = [1]"),
-            "x.toml:9: 'training.learning_rate' is a list, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("precision = 32"),
-            "x.toml:9: 'training.precision' is the integer 32, expected a string (f32)");
+  EXPECT_EQ(complaint_about("learning_rate = [1]"), "x.toml:9: 'training.learning_rate' is a list, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = 'quality'"),
             "x.toml:10: 'search.objectives' is the string \"quality\", expected a list of strings (quality | "
             "parameters | cache); write "
             "[\"quality\"]");
-  EXPECT_EQ(
-      complaint_about("[search]\nobjectives = ['quality', 3]"),
-      "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache)");
+  EXPECT_EQ(complaint_about("[search]\nobjectives = ['quality', 3]"),
+            "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache)");
   EXPECT_EQ(complaint_about("[search]\nrequire_mixer_and_map = 1"),
             "x.toml:10: 'search.require_mixer_and_map' is the integer 1, expected a boolean");
   EXPECT_EQ(complaint("model = 3\n" + language), "x.toml:1: 'model' is the integer 3, expected a section: [model]");
@@ -75,29 +66,21 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
 TEST(Ranges, AreCheckedAtBothEnds) {
   EXPECT_EQ(complaint_about("[model]\ndepth = 1"), "x.toml:10: 'model.depth' is 1, expected an integer (2 … 512)");
   EXPECT_EQ(complaint_about("[model]\ndepth = 513"), "x.toml:10: 'model.depth' is 513, expected an integer (2 … 512)");
-  EXPECT_EQ(complaint_about("learning_rate = 0"),
-            "x.toml:9: 'training.learning_rate' is 0, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("learning_rate = -1e-3"),
-            "x.toml:9: 'training.learning_rate' is -0.001, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("learning_rate = 0"), "x.toml:9: 'training.learning_rate' is 0, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("learning_rate = -1e-3"), "x.toml:9: 'training.learning_rate' is -0.001, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("warmup = 1.0"), "x.toml:9: 'training.warmup' is 1, expected a number (0 … below 1)");
-  EXPECT_EQ(complaint_about("[search]\nmutation = 1.5"),
-            "x.toml:10: 'search.mutation' is 1.5, expected a number (0 … 1)");
-  EXPECT_EQ(complaint("seed = -1\n" + language),
-            "x.toml:1: 'seed' is -1, expected an integer (0 … 9223372036854775807)");
+  EXPECT_EQ(complaint_about("[search]\nmutation = 1.5"), "x.toml:10: 'search.mutation' is 1.5, expected a number (0 … 1)");
+  EXPECT_EQ(complaint("seed = -1\n" + language), "x.toml:1: 'seed' is -1, expected an integer (0 … 9223372036854775807)");
 }
 
 TEST(Ranges, KnowNoNumberThatIsNotFinite) {
-  EXPECT_EQ(complaint_about("learning_rate = nan"),
-            "x.toml:9: 'training.learning_rate' is nan, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("learning_rate = inf"),
-            "x.toml:9: 'training.learning_rate' is inf, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("weight_decay = -inf"),
-            "x.toml:9: 'training.weight_decay' is -inf, expected a number (0 … 10)");
+  EXPECT_EQ(complaint_about("learning_rate = nan"), "x.toml:9: 'training.learning_rate' is nan, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("learning_rate = inf"), "x.toml:9: 'training.learning_rate' is inf, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("weight_decay = -inf"), "x.toml:9: 'training.weight_decay' is -inf, expected a number (0 … 10)");
 }
 
 TEST(Ranges, RefuseIntegersBeyond64Bits) {
-  EXPECT_THAT(complaint_about("batch_tokens = 99999999999999999999"),
-              AllOf(StartsWith("x.toml:9: not TOML: "), HasSubstr("64 bits")));
+  EXPECT_THAT(complaint_about("batch_tokens = 99999999999999999999"), AllOf(StartsWith("x.toml:9: not TOML: "), HasSubstr("64 bits")));
   EXPECT_EQ(complaint_about("batch_tokens = 9223372036854775807"),
             "x.toml:9: 'training.batch_tokens' is 9223372036854775807, expected an integer (2 … 1000000000)");
 }
@@ -106,22 +89,15 @@ TEST(Choices, AreOnlyWhatWorks) {
   EXPECT_EQ(complaint_about("precision = 'bf16'"), "x.toml:9: 'training.precision' is \"bf16\", expected f32");
   EXPECT_EQ(complaint_about("[search]\nalgorithm = 'nsga3'"),
             "x.toml:10: 'search.algorithm' is \"nsga3\", expected nsga2 | random (did you mean 'nsga2'?)");
-  EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"),
-            "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
-  EXPECT_EQ(
-      complaint_about("[search]\nobjectives = ['qualty']"),
-      "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache (did you mean 'quality'?)");
-  EXPECT_EQ(complaint_about("[search]\nobjectives = ['cache', 'cache']"),
-            "x.toml:10: 'search.objectives' names \"cache\" twice");
-  EXPECT_THAT(complaint_about("[search]\nobjectives = []"),
-              StartsWith("x.toml:10: 'search.objectives' is an empty list"));
+  EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"), "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
+  EXPECT_EQ(complaint_about("[search]\nobjectives = ['qualty']"),
+            "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache (did you mean 'quality'?)");
+  EXPECT_EQ(complaint_about("[search]\nobjectives = ['cache', 'cache']"), "x.toml:10: 'search.objectives' names \"cache\" twice");
+  EXPECT_THAT(complaint_about("[search]\nobjectives = []"), StartsWith("x.toml:10: 'search.objectives' is an empty list"));
   EXPECT_THAT(complaint_about("[search]\nbaselines = ['transformer']"),
-              AllOf(StartsWith("x.toml:10: 'search.baselines' is \"transformer\""),
-                    HasSubstr("did you mean 'transformer++'?")));
-  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'star'"),
-              StartsWith("x.toml:10: 'model.catalogue' is \"star\", expected liquid"));
-  EXPECT_THAT(complaint("name = '../x'\n" + language),
-              StartsWith("x.toml:1: 'name' is \"../x\", expected 1 to 64 letters"));
+              AllOf(StartsWith("x.toml:10: 'search.baselines' is \"transformer\""), HasSubstr("did you mean 'transformer++'?")));
+  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'star'"), StartsWith("x.toml:10: 'model.catalogue' is \"star\", expected liquid"));
+  EXPECT_THAT(complaint("name = '../x'\n" + language), StartsWith("x.toml:1: 'name' is \"../x\", expected 1 to 64 letters"));
   EXPECT_THAT(complaint("name = ''\n" + language), StartsWith("x.toml:1: 'name' is \"\""));
 }
 
@@ -130,18 +106,12 @@ TEST(MissingKeys, NameFileSectionAndMeaning) {
             "x.toml:7: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … "
             "1000000000000000). "
             "Tokens that a candidate is trained on; whole batches, so the last may go beyond.");
-  EXPECT_THAT(complaint(without(language, "[training]\ntokens = 100_000\n")),
-              StartsWith("x.toml: 'training.tokens' is missing"));
-  EXPECT_THAT(complaint(without(language, "kind = \"language-model\"\n")),
-              StartsWith("x.toml:3: 'task.kind' is missing"));
-  EXPECT_THAT(complaint(without(language, "sequence_length = 256\n")),
-              StartsWith("x.toml:3: 'task.sequence_length' is missing"));
-  EXPECT_THAT(complaint(without(language, "files = [\"/usr/include/caf/**/*.hpp\"]\n")),
-              StartsWith("x.toml:3: 'task.files' is missing"));
-  EXPECT_THAT(complaint(without(mad, "name = \"in-context-recall\"\n")),
-              StartsWith("x.toml:3: 'task.name' is missing"));
-  EXPECT_THAT(complaint(without(language, "evaluations = 48\n")),
-              StartsWith("x.toml:1: 'budget.evaluations' is missing"));
+  EXPECT_THAT(complaint(without(language, "[training]\ntokens = 100_000\n")), StartsWith("x.toml: 'training.tokens' is missing"));
+  EXPECT_THAT(complaint(without(language, "kind = \"language-model\"\n")), StartsWith("x.toml:3: 'task.kind' is missing"));
+  EXPECT_THAT(complaint(without(language, "sequence_length = 256\n")), StartsWith("x.toml:3: 'task.sequence_length' is missing"));
+  EXPECT_THAT(complaint(without(language, "files = [\"/usr/include/caf/**/*.hpp\"]\n")), StartsWith("x.toml:3: 'task.files' is missing"));
+  EXPECT_THAT(complaint(without(mad, "name = \"in-context-recall\"\n")), StartsWith("x.toml:3: 'task.name' is missing"));
+  EXPECT_THAT(complaint(without(language, "evaluations = 48\n")), StartsWith("x.toml:1: 'budget.evaluations' is missing"));
 }
 
 TEST(MissingKeys, AreNotAskedForAKindThatIsUnknown) {
@@ -153,8 +123,7 @@ TEST(Kinds, DoNotMix) {
   EXPECT_EQ(complaint(language, {"task.vocabulary=16"}),
             "command line: 'task.vocabulary' belongs to kind 'mad', the task here is 'language-model'");
   EXPECT_EQ(complaint_about("[task2]"), "x.toml:9: unknown section [task2] (did you mean [task]?)");
-  EXPECT_EQ(complaint(mad, {"task.files=['a']"}),
-            "command line: 'task.files' belongs to kind 'language-model', the task here is 'mad'");
+  EXPECT_EQ(complaint(mad, {"task.files=['a']"}), "command line: 'task.files' belongs to kind 'language-model', the task here is 'mad'");
 }
 
 TEST(Rules, RefuseAWidthThatNoHeadFits) {
@@ -169,8 +138,7 @@ TEST(Rules, RefuseABatchThatIsNoWholeNumberOfSequences) {
 }
 
 TEST(Rules, RefuseASplitThatLeavesNothing) {
-  EXPECT_THAT(complaint(language, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}),
-              HasSubstr("leave nothing to train on"));
+  EXPECT_THAT(complaint(language, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}), HasSubstr("leave nothing to train on"));
   EXPECT_THAT(complaint(language, {"task.validation_fraction=0"}), HasSubstr("expected a number (above 0 … below 1)"));
 }
 
@@ -185,8 +153,7 @@ TEST(Rules, RefuseASearchThatCannotWork) {
 
 TEST(Rules, RefuseARecallTaskWithoutPairs) {
   EXPECT_THAT(complaint(mad, {"task.vocabulary=15"}), HasSubstr("'task.vocabulary' is 15, expected an even number"));
-  EXPECT_THAT(complaint(mad, {"task.sequence_length=127", "training.batch_tokens=127"}),
-              HasSubstr("'task.sequence_length' is 127"));
+  EXPECT_THAT(complaint(mad, {"task.sequence_length=127", "training.batch_tokens=127"}), HasSubstr("'task.sequence_length' is 127"));
 }
 
 TEST(Rules, AreNotAppliedToValuesThatWereRefused) {
@@ -195,14 +162,13 @@ TEST(Rules, AreNotAppliedToValuesThatWereRefused) {
 }
 
 TEST(Findings, AreAllToldInTheOrderOfTheFile) {
-  EXPECT_EQ(
-      complaint("sed = 3\nname = 5\n" + without(language, "[training]\ntokens = 100_000\n"), {"workers=0"}),
-      "x.toml:1: unknown key 'sed' (did you mean 'seed'?)\n"
-      "x.toml:2: 'name' is the integer 5, expected a string (1 to 64 letters, digits, '.', '_' or '-' that do not "
-      "start with '.' or '-')\n"
-      "x.toml: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … 1000000000000000). "
-      "Tokens that a candidate is trained on; whole batches, so the last may go beyond.\n"
-      "command line: 'workers' is 0, expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint("sed = 3\nname = 5\n" + without(language, "[training]\ntokens = 100_000\n"), {"workers=0"}),
+            "x.toml:1: unknown key 'sed' (did you mean 'seed'?)\n"
+            "x.toml:2: 'name' is the integer 5, expected a string (1 to 64 letters, digits, '.', '_' or '-' that do not "
+            "start with '.' or '-')\n"
+            "x.toml: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … 1000000000000000). "
+            "Tokens that a candidate is trained on; whole batches, so the last may go beyond.\n"
+            "command line: 'workers' is 0, expected an integer (1 … 1024)");
 }
 
 TEST(Findings, EndAfterTwenty) {

@@ -128,10 +128,9 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
 }
 
 TEST(Overrides, AreTomlOrABareWord) {
-  const auto e = parse(
-      language, "x.toml",
-      {"name=other", "seed = 3", "training.learning_rate=3e-4", "task.files=[\"a=b\"]", "search.algorithm=\"random\"",
-       "search.baselines=[]", "search.require_mixer_and_map=false", "training.tokens=50_000"});
+  const auto e = parse(language, "x.toml",
+                       {"name=other", "seed = 3", "training.learning_rate=3e-4", "task.files=[\"a=b\"]", "search.algorithm=\"random\"",
+                        "search.baselines=[]", "search.require_mixer_and_map=false", "training.tokens=50_000"});
   EXPECT_EQ(e.name, "other");
   EXPECT_EQ(e.training.learning_rate, 3e-4);
   EXPECT_EQ(e.task.files, std::vector<std::string>{"a=b"});
@@ -153,28 +152,22 @@ TEST(Overrides, ThatAreWrongNameTheCommandLine) {
             "command line: unknown key 'serch.population' (did you mean 'search.population'?)");
   EXPECT_EQ(complaint(language, {"train.learning_rate=3e-4"}),
             "command line: unknown key 'train.learning_rate' (did you mean 'training.learning_rate'?)");
-  EXPECT_EQ(complaint(language, {"workers"}),
-            "command line: 'workers' is no override, expected key=value, such as search.population=32");
-  EXPECT_EQ(complaint(language, {"=3"}),
-            "command line: '=3' is no override, expected key=value, such as search.population=32");
-  EXPECT_EQ(complaint(language, {"workers="}),
-            "command line: 'workers' is the string \"\", expected an integer (1 … 1024)");
-  EXPECT_EQ(complaint(language, {"workers=two"}),
-            "command line: 'workers' is the string \"two\", expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint(language, {"workers"}), "command line: 'workers' is no override, expected key=value, such as search.population=32");
+  EXPECT_EQ(complaint(language, {"=3"}), "command line: '=3' is no override, expected key=value, such as search.population=32");
+  EXPECT_EQ(complaint(language, {"workers="}), "command line: 'workers' is the string \"\", expected an integer (1 … 1024)");
+  EXPECT_EQ(complaint(language, {"workers=two"}), "command line: 'workers' is the string \"two\", expected an integer (1 … 1024)");
   EXPECT_EQ(complaint(language, {"workers=0"}), "command line: 'workers' is 0, expected an integer (1 … 1024)");
   EXPECT_EQ(complaint(language, {"task.files=[\"a"}),
             "command line: 'task.files=[\"a' is not a value of TOML, expected a list of strings (a path or glob)");
-  EXPECT_EQ(
-      complaint(language, {"task.files=a"}),
-      "command line: 'task.files' is the string \"a\", expected a list of strings (a path or glob); write [\"a\"]");
+  EXPECT_EQ(complaint(language, {"task.files=a"}),
+            "command line: 'task.files' is the string \"a\", expected a list of strings (a path or glob); write [\"a\"]");
   EXPECT_EQ(complaint(language, {"search=3"}), "command line: unknown key 'search'");
   EXPECT_THAT(complaint(language, {"model.width=100"}), StartsWith("command line: 'model.width' is 100: "));
 }
 
 TEST(Overrides, CannotSmuggleInASecondKey) {
   EXPECT_THAT(complaint(language, {"workers=2\nseed = 5"}), StartsWith("command line: 'workers' is the string"));
-  EXPECT_THAT(complaint(language, {"workers=2\n[budget]\nevaluations = 5"}),
-              StartsWith("command line: 'workers' is the string"));
+  EXPECT_THAT(complaint(language, {"workers=2\n[budget]\nevaluations = 5"}), StartsWith("command line: 'workers' is the string"));
 }
 
 TEST(Overrides, ThatAreNotUtf8AreRefused) {
@@ -225,8 +218,7 @@ TEST_F(Load, NamesTheFileThatIsMissingOrADirectoryOrTooLarge) {
 
 TEST_F(Load, NamesFileAndLineOfAnError) {
   const auto file = write(language + "batch_token = 3\n");
-  EXPECT_EQ(complaint_of(file),
-            file.string() + ":9: unknown key 'training.batch_token' (did you mean 'training.batch_tokens'?)");
+  EXPECT_EQ(complaint_of(file), file.string() + ":9: unknown key 'training.batch_token' (did you mean 'training.batch_tokens'?)");
 }
 
 TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
@@ -320,8 +312,8 @@ TEST(Keys, DescribeThemselves) {
   for (const auto& row : rows) {
     if (row.default_value.empty()) required.push_back(row.key);
   }
-  EXPECT_THAT(required, ::testing::ElementsAre("budget.evaluations", "task.kind", "task.files", "task.name",
-                                               "task.sequence_length", "training.tokens"));
+  EXPECT_THAT(required, ::testing::ElementsAre("budget.evaluations", "task.kind", "task.files", "task.name", "task.sequence_length",
+                                               "training.tokens"));
 }
 
 TEST(Keys, HaveDefaultsThatAreLegalThemselves) {

@@ -86,9 +86,7 @@ TEST(Cache, FollowsTheTableOfTheReference) {
 
 TEST(Flops, CountWhatIsComputed) {
   constexpr std::int64_t length = 4096;
-  const auto flops = [](const char* text, std::size_t liv = 0) {
-    return account_of(text, paper).livs.at(liv).forward_flops;
-  };
+  const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).forward_flops; };
   EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("31111"), 5 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
@@ -133,8 +131,7 @@ TEST(Account, SharingNeverCostsAnything) {
     const auto genome = sample(space, stream);
     auto unshared = genome;
     for (auto& liv : unshared.livs) liv = {liv.liv_class, 1, 1, 1, 1};
-    const auto with = account(Catalogue::liquid(), genome, dimensions),
-               without = account(Catalogue::liquid(), unshared, dimensions);
+    const auto with = account(Catalogue::liquid(), genome, dimensions), without = account(Catalogue::liquid(), unshared, dimensions);
     EXPECT_LE(with.parameters.total(), without.parameters.total());
     EXPECT_LE(with.cache.elements(128), without.cache.elements(128));
     EXPECT_LE(with.training_flops, without.training_flops);

@@ -45,15 +45,13 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_EQ(&catalogue.at(liv_class.name), &liv_class);
     EXPECT_FALSE(liv_class.definition.empty());
   }
-  EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"),
-                                std::pair(6, "GConv-1"), std::pair(8, "GMemless")));
+  EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(6, "GConv-1"),
+                                std::pair(8, "GMemless")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   const auto& catalogue = Catalogue::liquid();
-  const auto groups = [&](const char* name) {
-    return names_in(catalogue.featurizer_of(catalogue.at(name)), ~GroupMask{0});
-  };
+  const auto groups = [&](const char* name) { return names_in(catalogue.featurizer_of(catalogue.at(name)), ~GroupMask{0}); };
   EXPECT_THAT(groups("SA-1"), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("SA-3"), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
@@ -79,16 +77,14 @@ TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
 TEST(Catalogue, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(message_of([] { Catalogue::named("liqid"); }), HasSubstr("did you mean 'liquid'?"));
   EXPECT_THAT(message_of([] { Catalogue::liquid().at("GConv1"); }), HasSubstr("did you mean 'GConv-1'?"));
-  EXPECT_THAT(message_of([] { Catalogue::liquid().at(2); }),
-              HasSubstr("class 2 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
+  EXPECT_THAT(message_of([] { Catalogue::liquid().at(2); }), HasSubstr("class 2 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
   EXPECT_FALSE(Catalogue::liquid().contains(-1));
   EXPECT_FALSE(Catalogue::liquid().contains(0));
   EXPECT_FALSE(Catalogue::liquid().contains(32767));
 }
 
 TEST(Catalogue, RefusesRowsThatContradictEachOther) {
-  const OperatorGenome attention{1, TokenMixing::low_rank, Sparsity::none, Nonlinearity::softmax,
-                                 ChannelMixing::grouped};
+  const OperatorGenome attention{1, TokenMixing::low_rank, Sparsity::none, Nonlinearity::softmax, ChannelMixing::grouped};
   const auto make = [](std::vector<LivClass> classes, std::vector<Featurizer> featurizers) {
     return message_of([&] { Catalogue("test", std::move(classes), std::move(featurizers)); });
   };
@@ -100,10 +96,8 @@ TEST(Catalogue, RefusesRowsThatContradictEachOther) {
   const Featurizer qkv{1, {group("q"), group("k"), group("v")}};
   EXPECT_EQ(make({{1, "a", attention, "", {}}}, {qkv}), "no error");
   EXPECT_THAT(make({}, {qkv}), HasSubstr("no class"));
-  EXPECT_THAT(make({{1, "a", attention, "", {}}, {1, "b", attention, "", {}}}, {qkv}),
-              HasSubstr("class 1 'b': the id is there twice"));
-  EXPECT_THAT(make({{1, "a", attention, "", {}}, {2, "a", attention, "", {}}}, {qkv}),
-              HasSubstr("class 2 'a': the name is there twice"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}, {1, "b", attention, "", {}}}, {qkv}), HasSubstr("class 1 'b': the id is there twice"));
+  EXPECT_THAT(make({{1, "a", attention, "", {}}, {2, "a", attention, "", {}}}, {qkv}), HasSubstr("class 2 'a': the name is there twice"));
   EXPECT_THAT(make({{0, "a", attention, "", {}}}, {qkv}), HasSubstr("ids run from 1"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {}), HasSubstr("no featurizer 1"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {{1, {group("q"), group("v")}}}),

@@ -55,8 +55,7 @@ TEST(GenomeText, ErrorsNameTheLivAndTheCharacter) {
   EXPECT_THAT(message_of("21211-2.1..1.1"), HasSubstr("LIV 2, character 11: an integer is missing"));
   EXPECT_THAT(message_of("2.1.1.1."), HasSubstr("LIV 1, character 9: an integer is missing"));
   EXPECT_THAT(message_of("21211-2.1.40000.1.1"), HasSubstr("LIV 2, character 11: the integer exceeds 32767"));
-  EXPECT_THAT(message_of("21211-2.1.99999999999999999999.1.1"),
-              HasSubstr("LIV 2, character 11: the integer exceeds 32767"));
+  EXPECT_THAT(message_of("21211-2.1.99999999999999999999.1.1"), HasSubstr("LIV 2, character 11: the integer exceeds 32767"));
   EXPECT_THAT(message_of("21211--21211"), HasSubstr("LIV 2, character 7: there is no LIV here"));
   EXPECT_THAT(message_of("21211-"), HasSubstr("LIV 2, character 7: there is no LIV here"));
   EXPECT_THAT(message_of(""), HasSubstr("LIV 1, character 1: there is no LIV here"));

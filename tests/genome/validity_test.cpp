@@ -31,14 +31,12 @@ std::string canonical_text(std::string_view text) { return to_text(canonical(liq
 TEST(Findings, NameWhatIsWrongInTheOrderOfRepair) {
   EXPECT_THAT(findings(liquid, parse_genome("11211-81112-11214")), IsEmpty());
   const auto found = findings(liquid, parse_genome("81113-71111-14311-21015-11111"));
-  EXPECT_THAT(
-      found,
-      ElementsAre(HasSubstr("LIV 2: class 7 is not in the catalogue 'liquid' (1 SA-1"),
-                  HasSubstr("LIV 4: class 2 is not"), HasSubstr("LIV 3: featurizer-sharing group 4 is not in 1 … 2"),
-                  HasSubstr("LIV 3: featurizer-sharing strategy 3 is not in 1 … 2"),
-                  HasSubstr("LIV 4: featurizer-sharing strategy 0 is not in 1 … 2"),
-                  HasSubstr("LIV 4: feature-group-sharing strategy 5 is not in 1 … 4"),
-                  HasSubstr("LIV 1: feature-group-sharing strategy 3 is not in 1 … 2, all that GMemless has")));
+  EXPECT_THAT(found, ElementsAre(HasSubstr("LIV 2: class 7 is not in the catalogue 'liquid' (1 SA-1"), HasSubstr("LIV 4: class 2 is not"),
+                                 HasSubstr("LIV 3: featurizer-sharing group 4 is not in 1 … 2"),
+                                 HasSubstr("LIV 3: featurizer-sharing strategy 3 is not in 1 … 2"),
+                                 HasSubstr("LIV 4: featurizer-sharing strategy 0 is not in 1 … 2"),
+                                 HasSubstr("LIV 4: feature-group-sharing strategy 5 is not in 1 … 4"),
+                                 HasSubstr("LIV 1: feature-group-sharing strategy 3 is not in 1 … 2, all that GMemless has")));
   EXPECT_THAT(findings(liquid, {}), ElementsAre(HasSubstr("empty")));
 }
 
@@ -66,8 +64,7 @@ TEST(Canonical, MendsWhatThePhenotypeDoesNotShow) {
   EXPECT_EQ(canonical_text("12211-81111-12211"), "11211-81111-11211") << "ids by first use";
   EXPECT_EQ(canonical_text("12211-11211-12211-11211"), "11211-12211-11211-12211");
   EXPECT_EQ(canonical_text("12211-42211-12211-42211"), "11211-41211-11211-41211") << "numbers are per class";
-  EXPECT_EQ(canonical_text("12221-12221-11124-11114"), "11211-11211-11111-11111")
-      << "a kind of sharing does not wake up the other";
+  EXPECT_EQ(canonical_text("12221-12221-11124-11114"), "11211-11211-11111-11111") << "a kind of sharing does not wake up the other";
 }
 
 TEST(Canonical, TheOwnersOwnStrategyIsTwo) {
@@ -83,9 +80,7 @@ std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
   const auto& livs = genome.livs;
   const auto feature_owner = [&](std::size_t i) {
     std::size_t j = 0;
-    while (livs[j].liv_class != livs[i].liv_class || livs[j].feature_strategy < 2 ||
-           livs[j].feature_group != livs[i].feature_group)
-      ++j;
+    while (livs[j].liv_class != livs[i].liv_class || livs[j].feature_strategy < 2 || livs[j].feature_group != livs[i].feature_group) ++j;
     return j;
   };
   const auto reads = [&](std::size_t i, std::size_t group) {
@@ -93,8 +88,8 @@ std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
     return (catalogue.shared_groups(livs[i].liv_class, livs[i].feature_strategy) >> group & 1u) != 0;
   };
   const auto same_weights = [&](std::size_t i, std::size_t j) {
-    return i == j || (livs[i].liv_class == livs[j].liv_class && livs[i].featurizer_strategy >= 2 &&
-                      livs[j].featurizer_strategy >= 2 && livs[i].featurizer_group == livs[j].featurizer_group);
+    return i == j || (livs[i].liv_class == livs[j].liv_class && livs[i].featurizer_strategy >= 2 && livs[j].featurizer_strategy >= 2 &&
+                      livs[i].featurizer_group == livs[j].featurizer_group);
   };
   std::string text;
   for (std::size_t i = 0; i < livs.size(); ++i) {
@@ -115,16 +110,14 @@ std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
 }
 
 /// Every valid genome of a depth over some classes of the default catalogue.
-void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classes,
-                      const std::function<void(const Genome&)>& visit) {
+void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classes, const std::function<void(const Genome&)>& visit) {
   std::vector<Liv> livs;
   const auto limit = group_limit(depth);
   for (const auto liv_class : classes) {
     for (std::int16_t a = 1; a <= limit; ++a) {
       for (std::int16_t b = 1; b <= 2; ++b) {
         for (std::int16_t c = 1; c <= limit; ++c) {
-          for (std::int16_t e = 1; e <= liquid.feature_strategies(liv_class); ++e)
-            livs.push_back({liv_class, a, b, c, e});
+          for (std::int16_t e = 1; e <= liquid.feature_strategies(liv_class); ++e) livs.push_back({liv_class, a, b, c, e});
         }
       }
     }
@@ -169,11 +162,9 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
 
 INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                          testing::Values(Enumerated{1, {1, 3, 4, 6, 8}, 144}, Enumerated{2, {1, 3, 4, 6, 8}, 20736},
-                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768},
-                                         Enumerated{4, {8}, 65536}),
+                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{4, {8}, 65536}),
                          [](const auto& space) {
-                           return "Depth" + std::to_string(space.param.depth) + "Of" +
-                                  std::to_string(space.param.genomes);
+                           return "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes);
                          });
 
 TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {

@@ -222,8 +222,7 @@ TEST(Sample, OfOneClassStillWorks) {
   const Catalogue maps("maps", {liquid.at("GMemless")}, {liquid.featurizer_of(liquid.at("GMemless"))});
   const Space space{&maps, 5, false};
   Stream stream(10, Purpose::test);
-  for (int i = 0; i < 1000; ++i)
-    expect_whole(space, repair(space, mutate(space, sample(space, stream), 0.5, stream), stream));
+  for (int i = 0; i < 1000; ++i) expect_whole(space, repair(space, mutate(space, sample(space, stream), 0.5, stream), stream));
 }
 
 }  // namespace

@@ -36,13 +36,8 @@ TEST_P(AdamWTest, AgreesWithTheReferenceOverSeveralSteps) {
 TEST_P(AdamWTest, TheFirstStepMovesByTheLearningRate) {
   std::vector<float> p{1, 1, 1}, m(3, 0.0f), v(3, 0.0f);
   const std::vector<float> g{1e-3f, -50, 0};
-  adamw(AdamW<float>{.parameter = p.data(),
-                     .gradient = g.data(),
-                     .first = m.data(),
-                     .second = v.data(),
-                     .count = 3,
-                     .step = 1,
-                     .learning_rate = 0.1});
+  adamw(AdamW<float>{
+      .parameter = p.data(), .gradient = g.data(), .first = m.data(), .second = v.data(), .count = 3, .step = 1, .learning_rate = 0.1});
   EXPECT_NEAR(p[0], 0.9, 1e-5);
   EXPECT_NEAR(p[1], 1.1, 1e-5);
   EXPECT_EQ(p[2], 1);

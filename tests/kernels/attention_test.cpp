@@ -25,24 +25,17 @@ HeadStrides gapped(std::int64_t tokens, std::int64_t heads, std::int64_t width) 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), dout = as<T>(in.at("dout"));
-  std::vector<T> out(dout.size(), T(0)), lse(s.batch * s.heads * s.queries), dq(q.size(), T(0)), dk(k.size(), T(0)),
-      dv(v.size(), T(0));
+  std::vector<T> out(dout.size(), T(0)), lse(s.batch * s.heads * s.queries), dq(q.size(), T(0)), dk(k.size(), T(0)), dv(v.size(), T(0));
   const HeadStrides of_q = gapped(s.queries, s.heads, s.key_width), of_k = gapped(s.keys, s.key_heads, s.key_width),
-                    of_v = gapped(s.keys, s.value_heads, s.value_width),
-                    of_out = gapped(s.queries, s.heads, s.value_width);
+                    of_v = gapped(s.keys, s.value_heads, s.value_width), of_out = gapped(s.queries, s.heads, s.value_width);
   const T scale = T(1 / std::sqrt(static_cast<double>(s.key_width)));
-  engine(AttentionForward<T>{q.data(), k.data(), v.data(), out.data(), lse.data(), of_q, of_k, of_v, of_out, s.batch,
-                             s.heads, s.key_heads, s.value_heads, s.queries, s.keys, s.key_width, s.value_width,
-                             s.window, scale});
+  engine(AttentionForward<T>{q.data(), k.data(), v.data(), out.data(), lse.data(), of_q, of_k, of_v, of_out, s.batch, s.heads, s.key_heads,
+                             s.value_heads, s.queries, s.keys, s.key_width, s.value_width, s.window, scale});
   engine(AttentionBackward<T>{q.data(),  k.data(),  v.data(),    out.data(),    lse.data(), dout.data(), dq.data(),
                               dk.data(), dv.data(), of_q,        of_k,          of_v,       of_out,      of_out,
                               of_q,      of_k,      of_v,        s.batch,       s.heads,    s.key_heads, s.value_heads,
                               s.queries, s.keys,    s.key_width, s.value_width, s.window,   scale});
-  return {{"out", numbers_of(out)},
-          {"lse", numbers_of(lse)},
-          {"dq", numbers_of(dq)},
-          {"dk", numbers_of(dk)},
-          {"dv", numbers_of(dv)}};
+  return {{"out", numbers_of(out)}, {"lse", numbers_of(lse)}, {"dq", numbers_of(dq)}, {"dk", numbers_of(dk)}, {"dv", numbers_of(dv)}};
 }
 
 Arrays inputs(const Shape& s, double scale = 1.5) {
@@ -54,12 +47,11 @@ Arrays inputs(const Shape& s, double scale = 1.5) {
 }
 
 TEST_P(Attention, AgreesWithTheReferenceOnAnyShape) {
-  const Shape shapes[] = {
-      {1, 1, 1, 1, 1, 1, 4, 4},           {2, 2, 2, 2, 5, 5, 8, 8},        {1, 4, 2, 2, 37, 37, 24, 24},
-      {1, 4, 1, 2, 48, 48, 16, 20},       {2, 4, 4, 2, 130, 130, 12, 24},  {1, 2, 1, 1, 97, 193, 32, 32},
-      {1, 1, 1, 1, 200, 260, 33, 65},     {1, 4, 1, 1, 1, 70, 24, 24},     {1, 2, 2, 2, 3, 131, 20, 36},
-      {1, 2, 1, 1, 140, 140, 16, 16, 50}, {1, 2, 1, 2, 60, 150, 8, 8, 7},  {1, 1, 1, 1, 2, 90, 8, 8, 7},
-      {1, 1, 1, 1, 100, 100, 8, 8, 1},    {1, 2, 2, 2, 300, 300, 128, 128}};
+  const Shape shapes[] = {{1, 1, 1, 1, 1, 1, 4, 4},           {2, 2, 2, 2, 5, 5, 8, 8},        {1, 4, 2, 2, 37, 37, 24, 24},
+                          {1, 4, 1, 2, 48, 48, 16, 20},       {2, 4, 4, 2, 130, 130, 12, 24},  {1, 2, 1, 1, 97, 193, 32, 32},
+                          {1, 1, 1, 1, 200, 260, 33, 65},     {1, 4, 1, 1, 1, 70, 24, 24},     {1, 2, 2, 2, 3, 131, 20, 36},
+                          {1, 2, 1, 1, 140, 140, 16, 16, 50}, {1, 2, 1, 2, 60, 150, 8, 8, 7},  {1, 1, 1, 1, 2, 90, 8, 8, 7},
+                          {1, 1, 1, 1, 100, 100, 8, 8, 1},    {1, 2, 2, 2, 300, 300, 128, 128}};
   for (const Shape& s : shapes) {
     SCOPED_TRACE(s.queries * 1000 + s.keys);
     const Arrays in = inputs(s);
@@ -88,9 +80,8 @@ TEST_P(Attention, OneQueryAtATimeGivesTheWholeSequence) {
                      {"k", slice("k", 0, t + 1, k_row)},
                      {"v", slice("v", 0, t + 1, k_row)},
                      {"dout", slice("dout", t, t + 1, q_row)}};
-    expect_close(run_case<float>(step, now, kernel).at("out"),
-                 Numbers(expected.begin() + t * q_row, expected.begin() + (t + 1) * q_row), 1e-5,
-                 "token " + std::to_string(t));
+    expect_close(run_case<float>(step, now, kernel).at("out"), Numbers(expected.begin() + t * q_row, expected.begin() + (t + 1) * q_row),
+                 1e-5, "token " + std::to_string(t));
   }
 }
 

@@ -11,16 +11,14 @@ struct Result {
 };
 
 template <class T, class Engine>
-Result run_case(std::int64_t rows, std::int64_t vocabulary, const Numbers& in, const std::vector<std::int64_t>& targets,
-                Engine engine) {
+Result run_case(std::int64_t rows, std::int64_t vocabulary, const Numbers& in, const std::vector<std::int64_t>& targets, Engine engine) {
   const auto logits = as<T>(in);
   std::vector<T> gradient(rows * vocabulary), losses(rows);
   std::vector<std::int64_t> predictions(rows);
   Result result;
-  engine(CrossEntropy<T>{logits.data(), targets.data(), gradient.data(), losses.data(), predictions.data(),
-                         &result.sums, rows, vocabulary, vocabulary + 1, vocabulary, T(0.25)});
-  result.arrays = {
-      {"losses", numbers_of(losses)}, {"dlogits", numbers_of(gradient)}, {"predictions", numbers_of(predictions)}};
+  engine(CrossEntropy<T>{logits.data(), targets.data(), gradient.data(), losses.data(), predictions.data(), &result.sums, rows, vocabulary,
+                         vocabulary + 1, vocabulary, T(0.25)});
+  result.arrays = {{"losses", numbers_of(losses)}, {"dlogits", numbers_of(gradient)}, {"predictions", numbers_of(predictions)}};
   return result;
 }
 
@@ -34,8 +32,8 @@ TEST_P(CrossEntropyTest, AgreesWithTheReferenceAndIgnoresRows) {
       targets.push_back(static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(vocabulary))));
     targets[2] = ignored_target;
     const Result expected = run_case<double>(rows, vocabulary, logits, targets, naive);
-    for (const Result& found : {run_case<float>(rows, vocabulary, logits, targets, kernel),
-                                run_case<double>(rows, vocabulary, logits, targets, kernel)}) {
+    for (const Result& found :
+         {run_case<float>(rows, vocabulary, logits, targets, kernel), run_case<double>(rows, vocabulary, logits, targets, kernel)}) {
       expect_close(found.arrays, expected.arrays, 5e-6);
       EXPECT_NEAR(found.sums.loss, expected.sums.loss, 1e-5 * (1 + expected.sums.loss));
       EXPECT_EQ(found.sums.count, rows - 1);

@@ -16,8 +16,8 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const auto a = as<T>(in.at("a")), b = as<T>(in.at("b")), initial = as<T>(in.at("initial")), dh = as<T>(in.at("dh"));
   std::vector<T> h(a.size()), da(a.size()), db(a.size()), dinitial(initial.size());
   engine(DiagonalScanForward<T>{a.data(), b.data(), initial.data(), h.data(), s.batch, s.length, s.channels});
-  engine(DiagonalScanBackward<T>{a.data(), h.data(), initial.data(), dh.data(), da.data(), db.data(), dinitial.data(),
-                                 s.batch, s.length, s.channels});
+  engine(DiagonalScanBackward<T>{a.data(), h.data(), initial.data(), dh.data(), da.data(), db.data(), dinitial.data(), s.batch, s.length,
+                                 s.channels});
   return {{"h", numbers_of(h)}, {"da", numbers_of(da)}, {"db", numbers_of(db)}, {"dinitial", numbers_of(dinitial)}};
 }
 
@@ -49,8 +49,7 @@ TEST_P(DiagonalScan, WithoutAnInitialStateStartsAtZero) {
   std::vector<float> h(3), da(3), db(3);
   diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), 1, 3, 1});
   EXPECT_EQ(h, (std::vector<float>{1, 3, 7}));
-  diagonal_scan_backward(
-      DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, 1, 3, 1});
+  diagonal_scan_backward(DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, 1, 3, 1});
   EXPECT_EQ(db, (std::vector<float>{7, 3, 1}));
   EXPECT_EQ(da, (std::vector<float>{0, 3, 3}));
 }

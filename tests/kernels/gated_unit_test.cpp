@@ -16,10 +16,9 @@ template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const auto gate = as<T>(in.at("gate")), value = as<T>(in.at("value")), dy = as<T>(in.at("dy"));
   std::vector<T> y(dy.size()), dgate(gate.size(), T(0)), dvalue(value.size(), T(0));
-  engine(GatedUnitForward<T>{gate.data(), value.data(), y.data(), s.rows, s.width, s.stride, s.stride, s.width,
-                             s.activation});
-  engine(GatedUnitBackward<T>{gate.data(), value.data(), dy.data(), dgate.data(), dvalue.data(), s.rows, s.width,
-                              s.stride, s.stride, s.width, s.stride, s.stride, s.activation});
+  engine(GatedUnitForward<T>{gate.data(), value.data(), y.data(), s.rows, s.width, s.stride, s.stride, s.width, s.activation});
+  engine(GatedUnitBackward<T>{gate.data(), value.data(), dy.data(), dgate.data(), dvalue.data(), s.rows, s.width, s.stride, s.stride,
+                              s.width, s.stride, s.stride, s.activation});
   return {{"y", numbers_of(y)}, {"dgate", numbers_of(dgate)}, {"dvalue", numbers_of(dvalue)}};
 }
 
@@ -61,8 +60,7 @@ TEST_P(GatedUnit, TheTailOfGeluKeepsItsRelativePrecision) {
 TEST_P(GatedUnit, LargeGatesSaturateAndNaNStays) {
   for (Gate gate : gates) {
     const Shape s{1, 5, 5, gate};
-    const Arrays in{
-        {"gate", {1e4, -1e4, infinity, not_a_number, 0}}, {"value", {1, 1, 1, 1, 1}}, {"dy", {1, 1, 1, 1, 1}}};
+    const Arrays in{{"gate", {1e4, -1e4, infinity, not_a_number, 0}}, {"value", {1, 1, 1, 1, 1}}, {"dy", {1, 1, 1, 1, 1}}};
     const Arrays out = run_case<float>(s, in, kernel);
     EXPECT_EQ(out.at("y")[0], 1e4);
     EXPECT_EQ(out.at("dgate")[0], 1);

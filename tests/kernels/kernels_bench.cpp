@@ -117,8 +117,7 @@ void measure(benchmark::State& state, double bytes, double flops, Work work) {
     work();
     benchmark::ClobberMemory();
   }
-  const double seconds =
-      std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(state.iterations());
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(state.iterations());
   state.counters["GB/s"] = bytes / seconds * 1e-9;
   state.counters["GFLOP/s"] = flops / seconds * 1e-9;
   state.counters["floor_ms"] = floor * 1e3;
@@ -128,12 +127,10 @@ void measure(benchmark::State& state, double bytes, double flops, Work work) {
 void rms_norm(benchmark::State& state) {
   const std::int64_t rows = batch * state.range(0), width = state.range(1);
   const double count = static_cast<double>(rows * width);
-  Floats x = filled(rows * width), weight = filled(width), y(x.size()), dx(x.size()), dweight(weight.size()),
-         inverse(rows);
+  Floats x = filled(rows * width), weight = filled(width), y(x.size()), dx(x.size()), dweight(weight.size()), inverse(rows);
   measure(state, count * 4 * 5, count * 12, [&] {
     rms_norm_forward(RmsNormForward<float>{x.data(), weight.data(), y.data(), inverse.data(), rows, width, 1e-5f});
-    rms_norm_backward(RmsNormBackward<float>{x.data(), weight.data(), inverse.data(), y.data(), dx.data(),
-                                             dweight.data(), rows, width});
+    rms_norm_backward(RmsNormBackward<float>{x.data(), weight.data(), inverse.data(), y.data(), dx.data(), dweight.data(), rows, width});
   });
 }
 
@@ -144,33 +141,29 @@ void gated_unit(benchmark::State& state, Gate gate) {
   const double exps = gate == Gate::relu ? 0 : gate == Gate::silu ? 2 : 3;
   measure(state, count * 4 * 8, count * (10 + exps * flops_of_exp), [&] {
     gated_unit_forward(GatedUnitForward<float>{g.data(), v.data(), y.data(), rows, width, width, width, width, gate});
-    gated_unit_backward(GatedUnitBackward<float>{g.data(), v.data(), y.data(), dg.data(), dv.data(), rows, width, width,
-                                                 width, width, width, width, gate});
+    gated_unit_backward(
+        GatedUnitBackward<float>{g.data(), v.data(), y.data(), dg.data(), dv.data(), rows, width, width, width, width, width, width, gate});
   });
 }
 
 void short_conv(benchmark::State& state) {
   const std::int64_t length = state.range(0), width = state.range(1), taps = 4;
   const double count = static_cast<double>(batch * length * width);
-  Floats x = filled(batch * length * width), weight = filled(width * taps), y(x.size()), dx(x.size()),
-         dweight(weight.size());
+  Floats x = filled(batch * length * width), weight = filled(width * taps), y(x.size()), dx(x.size()), dweight(weight.size());
   measure(state, count * 4 * 5, count * (8.0 * taps + 2 * flops_of_exp), [&] {
-    short_conv_forward(ShortConvForward<float>{x.data(), weight.data(), nullptr, y.data(), nullptr, batch, length,
-                                               width, taps, width, width, ShortConvActivation::silu});
-    short_conv_backward(ShortConvBackward<float>{x.data(), weight.data(), nullptr, y.data(), dx.data(), dweight.data(),
-                                                 batch, length, width, taps, width, width, width,
-                                                 ShortConvActivation::silu});
+    short_conv_forward(ShortConvForward<float>{x.data(), weight.data(), nullptr, y.data(), nullptr, batch, length, width, taps, width,
+                                               width, ShortConvActivation::silu});
+    short_conv_backward(ShortConvBackward<float>{x.data(), weight.data(), nullptr, y.data(), dx.data(), dweight.data(), batch, length,
+                                                 width, taps, width, width, width, ShortConvActivation::silu});
   });
 }
 
 void selective_scan(benchmark::State& state, bool backward) {
   const std::int64_t length = state.range(0), width = state.range(1), states = 16, tokens = batch * length;
-  Floats v = filled(tokens * width), delta = filled(tokens * width), bias = filled(width),
-         a_log = filled(width * states), b = filled(tokens * states), c = filled(tokens * states), skip = filled(width),
-         z = filled(tokens * width);
+  Floats v = filled(tokens * width), delta = filled(tokens * width), bias = filled(width), a_log = filled(width * states),
+         b = filled(tokens * states), c = filled(tokens * states), skip = filled(width), z = filled(tokens * width);
   Floats y(v.size()), checkpoints(scan_checkpoint_elements(batch, length, width, states));
-  Floats dv(v.size()), ddelta(v.size()), dbias(bias.size()), da_log(a_log.size()), db(b.size()), dc(c.size()),
-      dskip(width), dz(v.size());
+  Floats dv(v.size()), ddelta(v.size()), dbias(bias.size()), da_log(a_log.size()), db(b.size()), dc(c.size()), dskip(width), dz(v.size());
   const SelectiveScanForward<float> forward{.v = v.data(),
                                             .delta = delta.data(),
                                             .bias = bias.data(),
@@ -240,8 +233,8 @@ void rotary(benchmark::State& state) {
   rope_table(cosine.data(), sine.data(), 0, length, head);
   const double count = static_cast<double>(batch * length * width);
   measure(state, count * 8, count * 3, [&] {
-    rope(Rope<float>{x.data(), y.data(), cosine.data(), sine.data(), batch, length, heads, head, length * width, width,
-                     head, length * width, width, head, false});
+    rope(Rope<float>{x.data(), y.data(), cosine.data(), sine.data(), batch, length, heads, head, length * width, width, head,
+                     length * width, width, head, false});
   });
 }
 
@@ -265,20 +258,19 @@ void cross_entropy_bytes(benchmark::State& state) {
 void attention(benchmark::State& state, bool backward) {
   const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
   const HeadStrides s = contiguous_heads(length, heads, head);
-  Floats q = filled(batch * length * width), k = q, v = q, out(q.size()), lse(batch * heads * length), dq(q.size()),
-         dk(q.size()), dv(q.size());
+  Floats q = filled(batch * length * width), k = q, v = q, out(q.size()), lse(batch * heads * length), dq(q.size()), dk(q.size()),
+         dv(q.size());
   const float scale = 1 / std::sqrt(static_cast<float>(head));
   const double pairs = static_cast<double>(batch * heads * length) * static_cast<double>(length + 1) / 2;
   const double bytes = static_cast<double>(q.size()) * 4 * (backward ? 12 : 4);
   const double products = pairs * 2 * static_cast<double>(head);
   measure(state, bytes, products * (backward ? 7 : 2) + pairs * flops_of_exp * (backward ? 2 : 1), [&] {
-    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), lse.data(), s, s, s, s, batch,
-                                              heads, heads, heads, length, length, head, head, 0, scale});
+    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), lse.data(), s, s, s, s, batch, heads, heads, heads,
+                                              length, length, head, head, 0, scale});
     if (backward)
       attention_backward(AttentionBackward<float>{
-          q.data(), k.data(), v.data(), out.data(), lse.data(), out.data(), dq.data(), dk.data(), dv.data(),
-          s,        s,        s,        s,          s,          s,          s,         s,         batch,
-          heads,    heads,    heads,    length,     length,     head,       head,      0,         scale});
+          q.data(), k.data(), v.data(), out.data(), lse.data(), out.data(), dq.data(), dk.data(), dv.data(), s,    s,    s, s,    s,
+          s,        s,        s,        batch,      heads,      heads,      heads,     length,    length,    head, head, 0, scale});
   });
 }
 
@@ -288,8 +280,8 @@ void attention_step(benchmark::State& state) {
   Floats q = filled(batch * width), k = filled(batch * length * width), v = k, out(q.size());
   const double count = static_cast<double>(batch * length * width);
   measure(state, count * 8, count * 4, [&] {
-    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), nullptr, one, s, s, one, batch,
-                                              heads, heads, heads, 1, length, head, head, 0, 0.2f});
+    attention_forward(AttentionForward<float>{q.data(), k.data(), v.data(), out.data(), nullptr, one, s, s, one, batch, heads, heads, heads,
+                                              1, length, head, head, 0, 0.2f});
   });
 }
 
@@ -317,13 +309,12 @@ void squares(benchmark::State& state) {
 
 void diagonal(benchmark::State& state) {
   const std::int64_t length = state.range(0), width = state.range(1);
-  Floats a = filled(batch * length * width, 0.9f), b = filled(batch * length * width), h(a.size()), da(a.size()),
-         db(a.size());
+  Floats a = filled(batch * length * width, 0.9f), b = filled(batch * length * width), h(a.size()), da(a.size()), db(a.size());
   const double count = static_cast<double>(batch * length * width);
   measure(state, count * 4 * 8, count * 6, [&] {
     diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), batch, length, width});
-    diagonal_scan_backward(DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(),
-                                                       nullptr, batch, length, width});
+    diagonal_scan_backward(
+        DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, batch, length, width});
   });
 }
 

@@ -43,8 +43,8 @@ double activation_slope(Gate gate, double x) {
 }
 
 /// Input t of a short convolution, where t may be negative.
-double conv_input(const double* x, const double* initial, Index batch, Index length, Index channels, Index taps,
-                  Index stride, Index t, Index c) {
+double conv_input(const double* x, const double* initial, Index batch, Index length, Index channels, Index taps, Index stride, Index t,
+                  Index c) {
   if (t >= 0) return x[(batch * length + t) * stride + c];
   return initial ? initial[(batch * (taps - 1) + taps - 1 + t) * channels + c] : 0;
 }
@@ -53,8 +53,7 @@ template <class Arguments>
 double conv_sum(const Arguments& a, Index batch, Index t, Index c) {
   double s = 0;
   for (Index j = 0; j < a.taps; ++j)
-    s += a.weight[c * a.taps + j] *
-         conv_input(a.x, a.initial, batch, a.length, a.channels, a.taps, a.x_stride, t - (a.taps - 1) + j, c);
+    s += a.weight[c * a.taps + j] * conv_input(a.x, a.initial, batch, a.length, a.channels, a.taps, a.x_stride, t - (a.taps - 1) + j, c);
   return s;
 }
 
@@ -66,8 +65,7 @@ bool visible(Index keys, Index queries, Index window, Index i, Index j) {
 template <class Arguments>
 double score(const Arguments& a, Index batch, Index h, Index i, Index j) {
   const double* q = a.q + batch * a.q_strides.batch + i * a.q_strides.token + h * a.q_strides.head;
-  const double* k =
-      a.k + batch * a.k_strides.batch + j * a.k_strides.token + h / (a.heads / a.key_heads) * a.k_strides.head;
+  const double* k = a.k + batch * a.k_strides.batch + j * a.k_strides.token + h / (a.heads / a.key_heads) * a.k_strides.head;
   double dot = 0;
   for (Index x = 0; x < a.key_width; ++x) dot += q[x] * k[x];
   return dot * a.scale;
@@ -82,8 +80,7 @@ double weights(const Arguments& a, Index batch, Index h, Index i, Numbers& p) {
     if (visible(a.keys, a.queries, a.window, i, j)) top = std::max(top, score(a, batch, h, i, j));
   double total = 0;
   for (Index j = 0; j < a.keys; ++j)
-    if (visible(a.keys, a.queries, a.window, i, j))
-      total += p[static_cast<std::size_t>(j)] = std::exp(score(a, batch, h, i, j) - top);
+    if (visible(a.keys, a.queries, a.window, i, j)) total += p[static_cast<std::size_t>(j)] = std::exp(score(a, batch, h, i, j) - top);
   for (double& weight : p) weight /= total;
   return top + std::log(total);
 }
@@ -111,8 +108,7 @@ void run(const RmsNormBackward<double>& a) {
   for (Index r = 0; r < a.rows; ++r) {
     const double inverse = a.inverse_rms[r];
     double mean = 0;
-    for (Index i = 0; i < a.width; ++i)
-      mean += a.dy[r * a.width + i] * a.weight[i] * a.x[r * a.width + i] / static_cast<double>(a.width);
+    for (Index i = 0; i < a.width; ++i) mean += a.dy[r * a.width + i] * a.weight[i] * a.x[r * a.width + i] / static_cast<double>(a.width);
     for (Index i = 0; i < a.width; ++i) {
       const double x = a.x[r * a.width + i];
       if (a.dweight) a.dweight[i] += a.dy[r * a.width + i] * x * inverse;
@@ -124,8 +120,7 @@ void run(const RmsNormBackward<double>& a) {
 void run(const GatedUnitForward<double>& a) {
   for (Index r = 0; r < a.rows; ++r)
     for (Index i = 0; i < a.width; ++i)
-      a.y[r * a.y_stride + i] =
-          activation(a.activation, a.gate[r * a.gate_stride + i]) * a.value[r * a.value_stride + i];
+      a.y[r * a.y_stride + i] = activation(a.activation, a.gate[r * a.gate_stride + i]) * a.value[r * a.value_stride + i];
 }
 
 void run(const GatedUnitBackward<double>& a) {
@@ -143,8 +138,7 @@ void run(const ShortConvForward<double>& a) {
   Numbers final;
   for (Index b = 0; b < a.batch; ++b)
     for (Index t = a.length - (a.taps - 1); t < a.length; ++t)
-      for (Index c = 0; c < a.channels; ++c)
-        final.push_back(conv_input(a.x, a.initial, b, a.length, a.channels, a.taps, a.x_stride, t, c));
+      for (Index c = 0; c < a.channels; ++c) final.push_back(conv_input(a.x, a.initial, b, a.length, a.channels, a.taps, a.x_stride, t, c));
   for (Index b = 0; b < a.batch; ++b)
     for (Index t = 0; t < a.length; ++t)
       for (Index c = 0; c < a.channels; ++c) {
@@ -165,8 +159,7 @@ void run(const ShortConvBackward<double>& a) {
         if (a.activation == ShortConvActivation::silu) ds *= silu_slope(conv_sum(a, b, t, c));
         for (Index j = 0; j < a.taps; ++j) {
           const Index from = t - (a.taps - 1) + j;
-          a.dweight[c * a.taps + j] +=
-              ds * conv_input(a.x, a.initial, b, a.length, a.channels, a.taps, a.x_stride, from, c);
+          a.dweight[c * a.taps + j] += ds * conv_input(a.x, a.initial, b, a.length, a.channels, a.taps, a.x_stride, from, c);
           if (from >= 0) a.dx[(b * a.length + from) * a.dx_stride + c] += ds * a.weight[c * a.taps + j];
         }
       }
@@ -181,8 +174,7 @@ void run(const SelectiveScanForward<double>& a) {
       for (Index t = 0; t < a.length; ++t) {
         const Index token = b * a.length + t;
         if (a.checkpoints && t % scan_chunk == 0)
-          for (Index s = 0; s < a.states; ++s)
-            a.checkpoints[((b * chunks + t / scan_chunk) * a.states + s) * a.width + c] = h[s];
+          for (Index s = 0; s < a.states; ++s) a.checkpoints[((b * chunks + t / scan_chunk) * a.states + s) * a.width + c] = h[s];
         const double step = softplus(a.delta[token * a.delta_stride + c] + (a.bias ? a.bias[c] : 0));
         const double v = a.v[token * a.v_stride + c];
         double y = a.skip ? a.skip[c] * v : 0;
@@ -207,14 +199,11 @@ void run(const SelectiveScanBackward<double>& a) {
       // States of the whole sequence: [t] before token t.
       std::vector<Numbers> h(static_cast<std::size_t>(a.length + 1), Numbers(static_cast<std::size_t>(a.states)));
       for (Index s = 0; s < a.states; ++s) h[0][s] = a.checkpoints[(b * chunks * a.states + s) * a.width + c];
-      const auto step_of = [&](Index t) {
-        return softplus(a.delta[(b * a.length + t) * a.delta_stride + c] + (a.bias ? a.bias[c] : 0));
-      };
+      const auto step_of = [&](Index t) { return softplus(a.delta[(b * a.length + t) * a.delta_stride + c] + (a.bias ? a.bias[c] : 0)); };
       for (Index t = 0; t < a.length; ++t)
         for (Index s = 0; s < a.states; ++s)
-          h[t + 1][s] =
-              std::exp(-step_of(t) * std::exp(a.a_log[c * a.states + s])) * h[t][s] +
-              step_of(t) * a.b[(b * a.length + t) * a.b_stride + s] * a.v[(b * a.length + t) * a.v_stride + c];
+          h[t + 1][s] = std::exp(-step_of(t) * std::exp(a.a_log[c * a.states + s])) * h[t][s] +
+                        step_of(t) * a.b[(b * a.length + t) * a.b_stride + s] * a.v[(b * a.length + t) * a.v_stride + c];
       Numbers g(static_cast<std::size_t>(a.states));
       for (Index t = a.length - 1; t >= 0; --t) {
         const Index token = b * a.length + t;
@@ -345,8 +334,7 @@ void run(const AdamW<double>& a) {
     a.second[i] = a.beta2 * a.second[i] + (1 - a.beta2) * g * g;
     const double m = a.first[i] / (1 - std::pow(a.beta1, static_cast<double>(a.step)));
     const double v = a.second[i] / (1 - std::pow(a.beta2, static_cast<double>(a.step)));
-    a.parameter[i] =
-        a.parameter[i] * (1 - a.learning_rate * a.weight_decay) - a.learning_rate * m / (std::sqrt(v) + a.epsilon);
+    a.parameter[i] = a.parameter[i] * (1 - a.learning_rate * a.weight_decay) - a.learning_rate * m / (std::sqrt(v) + a.epsilon);
   }
 }
 

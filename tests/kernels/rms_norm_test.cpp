@@ -10,8 +10,7 @@ Arrays run_case(std::int64_t rows, std::int64_t width, const Arrays& in, Engine 
   const auto x = as<T>(in.at("x")), weight = as<T>(in.at("weight")), dy = as<T>(in.at("dy"));
   std::vector<T> y(x.size()), inverse(rows), dx(x.size()), dweight(width, T(0));
   engine(RmsNormForward<T>{x.data(), weight.data(), y.data(), inverse.data(), rows, width, T(1e-5)});
-  engine(
-      RmsNormBackward<T>{x.data(), weight.data(), inverse.data(), dy.data(), dx.data(), dweight.data(), rows, width});
+  engine(RmsNormBackward<T>{x.data(), weight.data(), inverse.data(), dy.data(), dx.data(), dweight.data(), rows, width});
   return {{"y", numbers_of(y)}, {"dx", numbers_of(dx)}, {"dweight", numbers_of(dweight)}};
 }
 
@@ -45,8 +44,7 @@ TEST_P(RmsNorm, AddsToTheWeightGradientAndWorksInPlace) {
   std::vector<float> inverse(4), dweight(20, 2.0f);
   rms_norm_forward(RmsNormForward<float>{x.data(), weight.data(), x.data(), inverse.data(), 4, 20, 1e-5f});
   EXPECT_EQ(numbers_of(x), apart.at("y"));
-  rms_norm_backward(
-      RmsNormBackward<float>{saved.data(), weight.data(), inverse.data(), dy.data(), dy.data(), dweight.data(), 4, 20});
+  rms_norm_backward(RmsNormBackward<float>{saved.data(), weight.data(), inverse.data(), dy.data(), dy.data(), dweight.data(), 4, 20});
   EXPECT_EQ(numbers_of(dy), apart.at("dx"));
   for (std::size_t i = 0; i < 20; ++i) EXPECT_NEAR(dweight[i], 2 + apart.at("dweight")[i], 1e-5);
 }

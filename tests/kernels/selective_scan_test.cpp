@@ -17,8 +17,8 @@ struct Shape {
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const auto get = [&](const char* name) { return as<T>(in.at(name)); };
-  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"),
-             skip = get("skip"), z = get("z"), initial = get("initial"), dy = get("dy");
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
+             z = get("z"), initial = get("initial"), dy = get("dy");
   const auto like = [](const std::vector<T>& x) { return std::vector<T>(x.size(), T(0)); };
   std::vector<T> y = like(v), final = like(initial);
   std::vector<T> checkpoints(scan_checkpoint_elements(s.batch, s.length, s.width, s.states));
@@ -45,8 +45,8 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
                                  .c_stride = 2 * s.states,
                                  .z_stride = s.stride(),
                                  .y_stride = s.stride()});
-  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b),
-                 dc = like(c), dskip = like(skip), dz = like(z);
+  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b), dc = like(c),
+                 dskip = like(skip), dz = like(z);
   engine(SelectiveScanBackward<T>{.v = v.data(),
                                   .delta = delta.data(),
                                   .bias = given(bias),
@@ -107,9 +107,8 @@ Arrays inputs(const Shape& s) {
 }
 
 TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
-  const Shape shapes[] = {{1, 1, 1, 1},    {2, 1, 16, 16},        {2, 5, 7, 3, false},
-                          {1, 63, 16, 16}, {2, 64, 5, 16, false}, {1, 65, 20, 16, true},
-                          {2, 150, 24, 3}, {1, 129, 33, 16},      {1, 70, 9, 20}};
+  const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},  {2, 5, 7, 3, false}, {1, 63, 16, 16}, {2, 64, 5, 16, false},
+                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20}};
   for (const Shape& s : shapes) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
@@ -127,8 +126,8 @@ TEST_P(SelectiveScan, StepsWithACarriedStateGiveTheWholeSequence) {
   const Shape s{1, 70, 18, 16};
   const Arrays in = inputs(s);
   const auto get = [&](const char* name) { return as<float>(in.at(name)); };
-  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"),
-             skip = get("skip"), z = get("z");
+  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
+             z = get("z");
   std::vector<float> state = get("initial"), y(v.size(), 0.0f);
   for (std::int64_t t = 0; t < s.length; ++t)
     selective_scan_forward(SelectiveScanForward<float>{.v = v.data() + t * s.stride(),
@@ -162,8 +161,7 @@ TEST_P(SelectiveScan, ANaNReachesItsChannelFromItsTokenOn) {
   Arrays in = inputs(s);
   in.at("v")[17 * s.stride() + 6] = not_a_number;
   const Numbers y = run_case<float>(s, in, kernel).at("y");
-  for (std::int64_t i = 0; i < 40 * s.stride(); ++i)
-    EXPECT_EQ(std::isnan(y[i]), i % s.stride() == 6 && i / s.stride() >= 17) << i;
+  for (std::int64_t i = 0; i < 40 * s.stride(); ++i) EXPECT_EQ(std::isnan(y[i]), i % s.stride() == 6 && i / s.stride() >= 17) << i;
 }
 
 TEST_P(SelectiveScan, ExtremeStepsForgetOrKeepWithoutNaN) {

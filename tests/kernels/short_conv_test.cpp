@@ -17,14 +17,13 @@ struct Shape {
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
-  const auto x = as<T>(in.at("x")), weight = as<T>(in.at("weight")), dy = as<T>(in.at("dy")),
-             initial = as<T>(in.at("initial"));
+  const auto x = as<T>(in.at("x")), weight = as<T>(in.at("weight")), dy = as<T>(in.at("dy")), initial = as<T>(in.at("initial"));
   std::vector<T> y(dy.size()), final(initial.size()), dx(x.size(), T(0)), dweight(weight.size(), T(0));
   const T* state = s.initial ? initial.data() : nullptr;
-  engine(ShortConvForward<T>{x.data(), weight.data(), state, y.data(), final.data(), s.batch, s.length, s.channels,
-                             s.taps, s.stride(), s.channels, s.activation});
-  engine(ShortConvBackward<T>{x.data(), weight.data(), state, dy.data(), dx.data(), dweight.data(), s.batch, s.length,
-                              s.channels, s.taps, s.stride(), s.channels, s.stride(), s.activation});
+  engine(ShortConvForward<T>{x.data(), weight.data(), state, y.data(), final.data(), s.batch, s.length, s.channels, s.taps, s.stride(),
+                             s.channels, s.activation});
+  engine(ShortConvBackward<T>{x.data(), weight.data(), state, dy.data(), dx.data(), dweight.data(), s.batch, s.length, s.channels, s.taps,
+                              s.stride(), s.channels, s.stride(), s.activation});
   return {{"y", numbers_of(y)}, {"final", numbers_of(final)}, {"dx", numbers_of(dx)}, {"dweight", numbers_of(dweight)}};
 }
 
@@ -64,9 +63,8 @@ TEST_P(ShortConv, StepsWithACarriedStateGiveTheWholeSequence) {
   const auto x = as<float>(in.at("x")), weight = as<float>(in.at("weight"));
   std::vector<float> state(3 * 19, 0.0f), y(11 * 19);
   for (std::int64_t t = 0; t < 11; ++t)
-    short_conv_forward(ShortConvForward<float>{x.data() + t * s.stride(), weight.data(), state.data(),
-                                               y.data() + t * 19, state.data(), 1, 1, 19, 4, s.stride(), 19,
-                                               s.activation});
+    short_conv_forward(ShortConvForward<float>{x.data() + t * s.stride(), weight.data(), state.data(), y.data() + t * 19, state.data(), 1,
+                                               1, 19, 4, s.stride(), 19, s.activation});
   const Arrays whole = run_case<float>(s, in, kernel);
   EXPECT_EQ(numbers_of(y), whole.at("y"));
   EXPECT_EQ(numbers_of(state), whole.at("final"));

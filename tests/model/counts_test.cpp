@@ -33,8 +33,7 @@ void expect_counts(const genome::Genome& genome, std::int64_t width) {
   EXPECT_EQ(counted.embedding, account.parameters.embedding);
   for (const std::int64_t tokens : {1, 8, 37}) {
     for (const std::int64_t batch : {1, 3}) {
-      EXPECT_EQ(model.begin(batch, tokens)->elements_per_sequence(), account.cache.elements(tokens))
-          << genome::to_text(genome);
+      EXPECT_EQ(model.begin(batch, tokens)->elements_per_sequence(), account.cache.elements(tokens)) << genome::to_text(genome);
     }
   }
   // By LIV as well: a LIV's weights and state stand where the formula puts them.
@@ -67,8 +66,7 @@ TEST(Counts, AreThoseOfTheFormulasForEveryClassAndSharingStrategy) {
 }
 
 TEST(Counts, AreThoseOfTheFormulasForRandomGenomes) {
-  for (std::uint64_t seed = 0; seed < 300; ++seed)
-    expect_counts(random_genome(3 + seed % 10, seed), seed % 3 == 0 ? 48 : 16);
+  for (std::uint64_t seed = 0; seed < 300; ++seed) expect_counts(random_genome(3 + seed % 10, seed), seed % 3 == 0 ? 48 : 16);
 }
 
 TEST(Counts, OfTheTransformerAreTheKnownOnes) {
@@ -85,8 +83,7 @@ TEST(Counts, OfTheStateDoNotChangeWhileItIsUsed) {
   const auto model = Model(catalogue, random_genome(8, 5), {.width = 16, .length = 8, .vocabulary = 13}, 1);
   const auto state = model.begin(2, 8);
   const auto before = state->elements_per_sequence();
-  for (std::int64_t t = 0; t < 8; ++t)
-    model.step(token_tensor(1, 2, 13, static_cast<std::uint64_t>(t)).select(0, 0), *state);
+  for (std::int64_t t = 0; t < 8; ++t) model.step(token_tensor(1, 2, 13, static_cast<std::uint64_t>(t)).select(0, 0), *state);
   EXPECT_EQ(state->elements_per_sequence(), before);
 }
 

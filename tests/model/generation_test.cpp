@@ -82,12 +82,8 @@ TEST(Generation, KeepsTwoStatesOfOneModelApart) {
   const auto second = model.begin(1, tiny.length);
   const auto whole = model.logits(tokens);
   for (std::int64_t t = 0; t < tiny.length; ++t) {
-    EXPECT_LT(
-        largest_difference(model.step(tokens.narrow(0, 0, 1).select(1, t), *first), whole.narrow(0, 0, 1).select(1, t)),
-        1e-9);
-    EXPECT_LT(largest_difference(model.step(tokens.narrow(0, 1, 1).select(1, t), *second),
-                                 whole.narrow(0, 1, 1).select(1, t)),
-              1e-9);
+    EXPECT_LT(largest_difference(model.step(tokens.narrow(0, 0, 1).select(1, t), *first), whole.narrow(0, 0, 1).select(1, t)), 1e-9);
+    EXPECT_LT(largest_difference(model.step(tokens.narrow(0, 1, 1).select(1, t), *second), whole.narrow(0, 1, 1).select(1, t)), 1e-9);
   }
 }
 

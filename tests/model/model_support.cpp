@@ -24,8 +24,7 @@ std::vector<std::string> groups_read(std::int16_t liv_class, std::int16_t strate
   const bool memoryless = !attention && liv_class != rec1 && liv_class != gconv1;
   if (strategy < 2) return {};
   if (memoryless) return {"gate"};
-  const std::vector<std::string> both =
-      attention ? std::vector<std::string>{"k", "v"} : std::vector<std::string>{"B", "C"};
+  const std::vector<std::string> both = attention ? std::vector<std::string>{"k", "v"} : std::vector<std::string>{"B", "C"};
   if (strategy == 2) return both;
   return {both[static_cast<std::size_t>(strategy - 3)]};
 }
@@ -33,9 +32,7 @@ std::vector<std::string> groups_read(std::int16_t liv_class, std::int16_t strate
 /// First LIV with the class, an active strategy and the same group, or i itself.
 std::size_t first_member(const genome::Genome& genome, std::size_t i, bool weights) {
   const auto& liv = genome.livs[i];
-  const auto strategy = [&](const genome::Liv& other) {
-    return weights ? other.featurizer_strategy : other.feature_strategy;
-  };
+  const auto strategy = [&](const genome::Liv& other) { return weights ? other.featurizer_strategy : other.feature_strategy; };
   const auto group = [&](const genome::Liv& other) { return weights ? other.featurizer_group : other.feature_group; };
   if (strategy(liv) < 2) return i;
   for (std::size_t j = 0; j < i; ++j) {
@@ -66,8 +63,7 @@ std::vector<NamedGenome> sharing_genomes() {
         genome.livs[1].liv_class = id == sa1 ? gconv1 : sa1;  // something between owner and reader
         genome.livs[1].featurizer_strategy = genome.livs[1].feature_strategy = 1;
         genomes.push_back(
-            {liv_class.name + " feature strategy " + std::to_string(strategy) + " weights " + std::to_string(weights),
-             genome});
+            {liv_class.name + " feature strategy " + std::to_string(strategy) + " weights " + std::to_string(weights), genome});
       }
     }
   }
@@ -90,8 +86,8 @@ at::Tensor parameter(const Model& model, const std::string& name) {
   throw std::out_of_range("the model has no parameter " + name);
 }
 
-reference::Matrix reference_logits(const genome::Genome& genome, const Model& model,
-                                   const std::vector<std::int64_t>& tokens, std::size_t heads) {
+reference::Matrix reference_logits(const genome::Genome& genome, const Model& model, const std::vector<std::int64_t>& tokens,
+                                   std::size_t heads) {
   using reference::Matrix;
   const auto weight = [&](const std::string& name) { return reference::to_matrix(parameter(model, name)); };
   const auto embedding = weight("embedding");
@@ -106,14 +102,12 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     const auto bank = "livs." + std::to_string(first_member(genome, i, true)) + ".bank.";
     reference::Weights weights;
     for (const auto& candidate : model.parameters()) {
-      if (candidate.name.starts_with(bank))
-        weights[candidate.name.substr(bank.size())] = reference::to_matrix(candidate.value);
+      if (candidate.name.starts_with(bank)) weights[candidate.name.substr(bank.size())] = reference::to_matrix(candidate.value);
     }
     if (liv.liv_class == rec1) weights["D"] = weight(own + "D");
     const auto owner = first_member(genome, i, false);
     if (owner != i) {
-      for (const auto& group : groups_read(liv.liv_class, liv.feature_strategy))
-        features[i][group] = features[owner].at(group);
+      for (const auto& group : groups_read(liv.liv_class, liv.feature_strategy)) features[i][group] = features[owner].at(group);
     }
     const auto normalised = reference::rms_norm(x, weight(own + "norm"));
     Matrix mixed;

@@ -28,8 +28,8 @@ std::vector<NamedGenome> sharing_genomes();
 at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vocabulary, std::uint64_t seed);
 
 /// Logits (length, vocabulary) of one sequence, from the model's weights by name and the meaning of the genome alone.
-reference::Matrix reference_logits(const genome::Genome& genome, const Model& model,
-                                   const std::vector<std::int64_t>& tokens, std::size_t heads);
+reference::Matrix reference_logits(const genome::Genome& genome, const Model& model, const std::vector<std::int64_t>& tokens,
+                                   std::size_t heads);
 
 /// The parameter of that name; throws std::out_of_range.
 at::Tensor parameter(const Model& model, const std::string& name);

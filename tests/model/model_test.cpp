@@ -26,8 +26,7 @@ using reference::largest_difference;
 const auto& catalogue = genome::Catalogue::liquid();
 constexpr genome::Dimensions tiny{.width = 16, .length = 9, .vocabulary = 11};
 
-Model make(const genome::Genome& genome, at::ScalarType dtype = at::kDouble, std::uint64_t seed = 5,
-           genome::Dimensions dimensions = tiny) {
+Model make(const genome::Genome& genome, at::ScalarType dtype = at::kDouble, std::uint64_t seed = 5, genome::Dimensions dimensions = tiny) {
   return {catalogue, genome, dimensions, seed, Model::Initialization::glorot, dtype};
 }
 
@@ -57,8 +56,7 @@ void expect_reference(const genome::Genome& genome, std::size_t heads, genome::D
 }
 
 TEST(Model, IsItsEquationsForTheBaselines) {
-  for (const auto* const name : {"transformer++", "striped-mamba"})
-    expect_reference(genome::baseline(catalogue, name, 6), 4, tiny);
+  for (const auto* const name : {"transformer++", "striped-mamba"}) expect_reference(genome::baseline(catalogue, name, 6), 4, tiny);
 }
 
 TEST(Model, IsItsEquationsForEveryClassAndSharingStrategy) {
@@ -105,8 +103,7 @@ TEST(Model, IsCausal) {
       auto changed = tokens.clone();
       changed.select(1, t).add_(1).remainder_(tiny.vocabulary);
       const auto after = model.logits(changed);
-      EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0)
-          << genome::to_text(genome) << " token " << t;
+      EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0) << genome::to_text(genome) << " token " << t;
       EXPECT_GT(largest_difference(after.select(1, t), before.select(1, t)), 0.0);
     }
   }
@@ -131,8 +128,7 @@ TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
   const auto log_probability = at::log_softmax(model.logits(tokens), -1);
   double sum = 0;
   for (int sequence = 0; sequence < 2; ++sequence) {
-    for (const int t : {0, 2, 3})
-      sum -= log_probability[sequence][t][targets[sequence][t].item<std::int64_t>()].item<double>();
+    for (const int t : {0, 2, 3}) sum -= log_probability[sequence][t][targets[sequence][t].item<std::int64_t>()].item<double>();
   }
   EXPECT_NEAR(model.loss(tokens, targets).item<double>(), sum / 6, 1e-12);
 
@@ -143,8 +139,7 @@ TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
 }
 
 TEST(Loss, BeforeTrainingIsThatOfAUniformGuess) {
-  const auto model = make(genome::baseline(catalogue, "transformer++", 6), at::kFloat, 5,
-                          {.width = 64, .length = 32, .vocabulary = 256});
+  const auto model = make(genome::baseline(catalogue, "transformer++", 6), at::kFloat, 5, {.width = 64, .length = 32, .vocabulary = 256});
   const auto loss = model.loss(token_tensor(2, 32, 256, 1), token_tensor(2, 32, 256, 2));
   EXPECT_NEAR(loss.item<double>(), std::log(256.0), 0.1);
 }
@@ -172,9 +167,7 @@ TEST(Weights, AreTheSameBitsFromTheSameSeedAndOthersFromAnother) {
 TEST(Weights, ArePinned) {
   // Reckoned apart from this code: Philox and SplitMix64 in Python, the quantile by statistics.NormalDist.
   const auto model = make(genome::baseline(catalogue, "striped-mamba", 4), at::kFloat, 1);
-  const auto bits = [&](const std::string& name) {
-    return std::bit_cast<std::uint32_t>(*parameter(model, name).data_ptr<float>());
-  };
+  const auto bits = [&](const std::string& name) { return std::bit_cast<std::uint32_t>(*parameter(model, name).data_ptr<float>()); };
   EXPECT_EQ(bits("embedding"), 0xbc2e7fc2u);
   EXPECT_EQ(bits("livs.0.bank.v"), 0xbf1cbeefu);
 }
@@ -186,18 +179,17 @@ TEST(Weights, HaveStableNamesAndStandAtTheirOwner) {
   for (const auto& parameter : model.parameters()) names.push_back(parameter.name);
   EXPECT_THAT(
       names,
-      testing::ElementsAre(
-          "embedding",                                                                     //
-          "livs.0.norm", "livs.0.bank.q", "livs.0.bank.k", "livs.0.bank.v", "livs.0.out",  //
-          "livs.1.norm", "livs.1.bank.q", "livs.1.out",                                    //
-          "livs.2.norm", "livs.2.bank.gate", "livs.2.bank.value", "livs.2.out",            //
-          "livs.3.norm", "livs.3.out",                                                     //
-          "livs.4.norm", "livs.4.bank.v", "livs.4.bank.z", "livs.4.bank.B", "livs.4.bank.C", "livs.4.bank.A.down",
-          "livs.4.bank.A.up", "livs.4.bank.A.bias", "livs.4.bank.A.log", "livs.4.bank.v.taps", "livs.4.out", "livs.4.D",
-          "livs.5.norm", "livs.5.bank.v", "livs.5.bank.z", "livs.5.bank.B", "livs.5.bank.A.down", "livs.5.bank.A.up",
-          "livs.5.bank.A.bias", "livs.5.bank.A.log", "livs.5.bank.v.taps", "livs.5.out", "livs.5.D",        //
-          "livs.6.norm", "livs.6.bank.B", "livs.6.bank.C", "livs.6.bank.v", "livs.6.bank.K", "livs.6.out",  //
-          "norm"));
+      testing::ElementsAre("embedding",                                                                     //
+                           "livs.0.norm", "livs.0.bank.q", "livs.0.bank.k", "livs.0.bank.v", "livs.0.out",  //
+                           "livs.1.norm", "livs.1.bank.q", "livs.1.out",                                    //
+                           "livs.2.norm", "livs.2.bank.gate", "livs.2.bank.value", "livs.2.out",            //
+                           "livs.3.norm", "livs.3.out",                                                     //
+                           "livs.4.norm", "livs.4.bank.v", "livs.4.bank.z", "livs.4.bank.B", "livs.4.bank.C", "livs.4.bank.A.down",
+                           "livs.4.bank.A.up", "livs.4.bank.A.bias", "livs.4.bank.A.log", "livs.4.bank.v.taps", "livs.4.out", "livs.4.D",
+                           "livs.5.norm", "livs.5.bank.v", "livs.5.bank.z", "livs.5.bank.B", "livs.5.bank.A.down", "livs.5.bank.A.up",
+                           "livs.5.bank.A.bias", "livs.5.bank.A.log", "livs.5.bank.v.taps", "livs.5.out", "livs.5.D",        //
+                           "livs.6.norm", "livs.6.bank.B", "livs.6.bank.C", "livs.6.bank.v", "livs.6.bank.K", "livs.6.out",  //
+                           "norm"));
 }
 
 TEST(Weights, TakePartInEveryGradientOnce) {
@@ -234,8 +226,7 @@ TEST(Weights, WithoutHeNormAreSmallerThanWithIt) {
 }
 
 TEST(Model, RefusesAWidthWithoutALegalHeadSize) {
-  EXPECT_THROW(make(genome::baseline(catalogue, "transformer++", 2), at::kFloat, 1,
-                    {.width = 100, .length = 8, .vocabulary = 8}),
+  EXPECT_THROW(make(genome::baseline(catalogue, "transformer++", 2), at::kFloat, 1, {.width = 100, .length = 8, .vocabulary = 8}),
                UserError);
 }
 

@@ -8,13 +8,11 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
   return mask;
 }
 
-reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights,
-                                       reference::Features& features) const {
+reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
   switch (config.token_mixing) {
     case TokenMixing::low_rank: {
       const auto repeat = config.groups[static_cast<std::size_t>(config.group("k"))].repeat;
-      return reference::softmax_attention(x, weights, features, static_cast<std::size_t>(config.heads),
-                                          static_cast<std::size_t>(repeat));
+      return reference::softmax_attention(x, weights, features, static_cast<std::size_t>(config.heads), static_cast<std::size_t>(repeat));
     }
     case TokenMixing::semi_separable:
       return reference::selective_state_space(x, weights, features);
@@ -35,9 +33,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                        .channel_mixing = ChannelMixing::grouped,
                        .width = width,
                        .heads = 4,
-                       .groups = {{.name = "q", .channels = width},
-                                  {.name = "k", .channels = width},
-                                  {.name = "v", .channels = width}}},
+                       .groups = {{.name = "q", .channels = width}, {.name = "k", .channels = width}, {.name = "v", .channels = width}}},
                       keys_values};
   auto grouped = attention;
   grouped.config.name = "SA-3";
@@ -45,20 +41,17 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
     grouped.config.groups[group].channels = width / 4;
     grouped.config.groups[group].repeat = 4;
   }
-  ClassCase recurrence{{.name = "Rec-1",
-                        .token_mixing = TokenMixing::semi_separable,
-                        .channel_mixing = ChannelMixing::diagonal,
-                        .width = width,
-                        .groups = {{.name = "B", .channels = 16},
-                                   {.name = "C", .channels = 16},
-                                   {.name = "A", .channels = width, .parametrisation = Parametrisation::selective},
-                                   {.name = "v",
-                                    .channels = width,
-                                    .token_mixing = TokenMixing::toeplitz,
-                                    .taps = 4,
-                                    .nonlinearity = Nonlinearity::silu},
-                                   {.name = "z", .channels = width}}},
-                       modulators};
+  ClassCase recurrence{
+      {.name = "Rec-1",
+       .token_mixing = TokenMixing::semi_separable,
+       .channel_mixing = ChannelMixing::diagonal,
+       .width = width,
+       .groups = {{.name = "B", .channels = 16},
+                  {.name = "C", .channels = 16},
+                  {.name = "A", .channels = width, .parametrisation = Parametrisation::selective},
+                  {.name = "v", .channels = width, .token_mixing = TokenMixing::toeplitz, .taps = 4, .nonlinearity = Nonlinearity::silu},
+                  {.name = "z", .channels = width}}},
+      modulators};
   ClassCase convolution{{.name = "GConv-1",
                          .token_mixing = TokenMixing::toeplitz,
                          .channel_mixing = ChannelMixing::diagonal,
@@ -73,14 +66,13 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                      .taps = 3,
                                      .channel_mixing = ChannelMixing::diagonal}}},
                         modulators};
-  ClassCase memoryless{
-      {.name = "GMemless",
-       .token_mixing = TokenMixing::diagonal,
-       .nonlinearity = Nonlinearity::silu,
-       .channel_mixing = ChannelMixing::dense,
-       .width = width,
-       .groups = {{.name = "gate", .channels = 3 * width / 2}, {.name = "value", .channels = 3 * width / 2}}},
-      {{"gate"}}};
+  ClassCase memoryless{{.name = "GMemless",
+                        .token_mixing = TokenMixing::diagonal,
+                        .nonlinearity = Nonlinearity::silu,
+                        .channel_mixing = ChannelMixing::dense,
+                        .width = width,
+                        .groups = {{.name = "gate", .channels = 3 * width / 2}, {.name = "value", .channels = 3 * width / 2}}},
+                       {{"gate"}}};
   return {attention, grouped, recurrence, convolution, memoryless};
 }
 

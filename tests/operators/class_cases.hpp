@@ -16,8 +16,7 @@ struct ClassCase {
 
   GroupMask mask(const std::vector<std::string>& groups) const;
   GroupMask all() const { return (GroupMask{1} << config.groups.size()) - 1; }
-  reference::Matrix reference(const reference::Matrix& x, const reference::Weights& weights,
-                              reference::Features& features) const;
+  reference::Matrix reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const;
 };
 
 /// SA-1, SA-3, Rec-1, GConv-1, GMemless at a width that is a multiple of 16.

@@ -29,10 +29,7 @@ constexpr std::int64_t length = 7;
 /// An operator with random weights, and what a reader of each strategy would get from another LIV.
 struct Subject {
   explicit Subject(ClassCase class_case, GroupMask reads_mask = 0, std::uint64_t seed = 1)
-      : which(std::move(class_case)),
-        reads(reads_mask),
-        computes(which.all() & ~reads_mask),
-        op(compile(which.config)) {
+      : which(std::move(class_case)), reads(reads_mask), computes(which.all() & ~reads_mask), op(compile(which.config)) {
     Stream stream(seed, Purpose::test);
     for (const auto& spec : op->bank()) {
       // A reader's bank does not hold what it reads.
@@ -42,8 +39,7 @@ struct Subject {
     for (const auto& spec : op->own()) own.push_back(leaf(random_tensor(spec.shape, stream, 0.4)));
     for (std::size_t group = 0; group < which.config.groups.size(); ++group) {
       const bool is_read = contains(reads, group);
-      read.push_back(is_read ? leaf(random_tensor({batch, length, which.config.groups[group].channels}, stream))
-                             : at::Tensor());
+      read.push_back(is_read ? leaf(random_tensor({batch, length, which.config.groups[group].channels}, stream)) : at::Tensor());
     }
     x = leaf(random_tensor({batch, length, width}, stream));
   }
@@ -51,8 +47,7 @@ struct Subject {
   static at::Tensor leaf(const at::Tensor& tensor) { return tensor.requires_grad_(true); }
 
   at::Tensor forward(const at::Tensor& input, Tensors& features, State* state = nullptr) const {
-    return op->forward(
-        {.x = input, .bank = bank, .own = own, .computes = computes, .features = features, .state = state});
+    return op->forward({.x = input, .bank = bank, .own = own, .computes = computes, .features = features, .state = state});
   }
   at::Tensor forward() const {
     auto features = read;
@@ -122,8 +117,7 @@ reference::Weights weights_by_name(const Subject& subject) {
   for (std::size_t i = 0; i < subject.bank.size(); ++i) {
     if (subject.bank[i].defined()) weights[subject.op->bank()[i].name] = reference::to_matrix(subject.bank[i]);
   }
-  for (std::size_t i = 0; i < subject.own.size(); ++i)
-    weights[subject.op->own()[i].name] = reference::to_matrix(subject.own[i]);
+  for (std::size_t i = 0; i < subject.own.size(); ++i) weights[subject.op->own()[i].name] = reference::to_matrix(subject.own[i]);
   return weights;
 }
 
@@ -134,12 +128,10 @@ TEST_P(EveryClass, IsItsEquation) {
     reference::Features features;
     for (std::size_t group = 0; group < subject.read.size(); ++group) {
       if (subject.read[group].defined()) {
-        features[subject.which.config.groups[group].name] =
-            reference::to_matrix(subject.read[group].select(0, sequence));
+        features[subject.which.config.groups[group].name] = reference::to_matrix(subject.read[group].select(0, sequence));
       }
     }
-    const auto expected = subject.which.reference(reference::to_matrix(subject.x.select(0, sequence)),
-                                                  weights_by_name(subject), features);
+    const auto expected = subject.which.reference(reference::to_matrix(subject.x.select(0, sequence)), weights_by_name(subject), features);
     EXPECT_LT(largest_difference(y.select(0, sequence), reference::to_tensor(expected)), 1e-11);
   }
 }
@@ -169,9 +161,9 @@ TEST_P(EveryClass, HasTheGradientOfCentralDifferences) {
   Tensors feature_weights;
   for (std::size_t group = 0; group < subject.which.config.groups.size(); ++group) {
     const auto& config = subject.which.config.groups[group];
-    const bool shareable = std::any_of(
-        subject.which.shared.begin(), subject.which.shared.end(),
-        [&](const auto& groups) { return std::find(groups.begin(), groups.end(), config.name) != groups.end(); });
+    const bool shareable = std::any_of(subject.which.shared.begin(), subject.which.shared.end(), [&](const auto& groups) {
+      return std::find(groups.begin(), groups.end(), config.name) != groups.end();
+    });
     if (!shareable) continue;
     exported.push_back(group);
     feature_weights.push_back(random_tensor({batch, length, config.channels}, stream));
@@ -248,8 +240,7 @@ TEST_P(EveryClass, ContinuesASequenceInPiecesOfAnySize) {
       const bool keeps_history = subject.which.config.token_mixing == TokenMixing::low_rank;
       for (auto& feature : features) {
         // A reader of keys and values sees its owner's history; a reader of per-token features those of the new tokens.
-        if (feature.defined())
-          feature = keeps_history ? feature.narrow(1, 0, first + count) : feature.narrow(1, first, count);
+        if (feature.defined()) feature = keeps_history ? feature.narrow(1, 0, first + count) : feature.narrow(1, first, count);
       }
       const auto part = subject.forward(subject.x.narrow(1, first, count), features, &state);
       EXPECT_LT(largest_difference(part, whole.narrow(1, first, count)), 1e-11);
@@ -278,8 +269,7 @@ TEST(Compile, NamesTheClassAndItsIntegersWhereNothingRealisesThem) {
     compile(config);
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("SA-1"), testing::HasSubstr("sparsity 2"),
-                                             testing::HasSubstr("q, k, v")));
+    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("SA-1"), testing::HasSubstr("sparsity 2"), testing::HasSubstr("q, k, v")));
   }
 }
 

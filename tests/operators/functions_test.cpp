@@ -27,9 +27,7 @@ using reference::check_gradients;
 using reference::largest_difference;
 using reference::random_tensor;
 
-at::Tensor leaf(const std::vector<std::int64_t>& shape, Stream& stream) {
-  return random_tensor(shape, stream).requires_grad_(true);
-}
+at::Tensor leaf(const std::vector<std::int64_t>& shape, Stream& stream) { return random_tensor(shape, stream).requires_grad_(true); }
 
 /// Leaves that are neighbours in memory, as a model makes them.
 Tensors neighbours(const std::vector<std::vector<std::int64_t>>& shapes, Stream& stream) {
@@ -103,9 +101,7 @@ TEST(AddProjection, HasTheGradientOfCentralDifferences) {
   const auto factor = random_tensor({2, 3, 4}, stream);
   const auto y = add_projection(residual, h, weight);
   EXPECT_LT(largest_difference(y, residual + at::matmul(h, weight.t())), 1e-13);
-  EXPECT_LT(check_gradients([&] { return (add_projection(residual, h, weight) * factor).sum(); }, {residual, h, weight})
-                .largest,
-            1e-8);
+  EXPECT_LT(check_gradients([&] { return (add_projection(residual, h, weight) * factor).sum(); }, {residual, h, weight}).largest, 1e-8);
 }
 
 TEST(RmsNorm, HasTheGradientOfCentralDifferences) {
@@ -124,9 +120,7 @@ TEST(GatedUnit, HasTheGradientOfCentralDifferencesForEveryActivation) {
   const auto value = leaf({2, 3, 6}, stream);
   const auto factor = random_tensor({2, 3, 6}, stream);
   for (const auto activation : {kernels::Gate::silu, kernels::Gate::gelu, kernels::Gate::relu}) {
-    EXPECT_LT(
-        check_gradients([&] { return (gated_unit(gate, value, activation) * factor).sum(); }, {gate, value}).largest,
-        1e-7);
+    EXPECT_LT(check_gradients([&] { return (gated_unit(gate, value, activation) * factor).sum(); }, {gate, value}).largest, 1e-7);
   }
 }
 
@@ -146,9 +140,7 @@ TEST(CrossEntropy, IsTheMeanOverTheTargetsThatCount) {
   for (const auto& [row, target] : {std::pair{0, 3}, std::pair{2, 0}, std::pair{3, 6}})
     expected -= log_probability[row][target].item<double>() / 3;
   EXPECT_NEAR(cross_entropy(hidden, embedding, targets).item<double>(), expected, 1e-13);
-  EXPECT_LT(
-      check_gradients([&] { return cross_entropy(hidden, embedding, targets) * 1.7; }, {hidden, embedding}).largest,
-      1e-8);
+  EXPECT_LT(check_gradients([&] { return cross_entropy(hidden, embedding, targets) * 1.7; }, {hidden, embedding}).largest, 1e-8);
 }
 
 TEST(CrossEntropy, IsTheSameAcrossTheChunksItWorksIn) {
@@ -159,8 +151,7 @@ TEST(CrossEntropy, IsTheSameAcrossTheChunksItWorksIn) {
   const auto hidden = leaf({rows, 3}, stream);
   const auto embedding = leaf({vocabulary, 3}, stream);
   std::vector<std::int64_t> values;
-  for (std::int64_t i = 0; i < rows; ++i)
-    values.push_back(i % 5 == 0 ? -100 : static_cast<std::int64_t>(stream.below(1000)));
+  for (std::int64_t i = 0; i < rows; ++i) values.push_back(i % 5 == 0 ? -100 : static_cast<std::int64_t>(stream.below(1000)));
   const auto targets = indices(values);
   const auto reference_loss = [&] {
     const auto log_probability = at::log_softmax(at::matmul(hidden, embedding.t()), -1);

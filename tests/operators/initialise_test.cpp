@@ -10,8 +10,7 @@
 namespace starling::operators {
 namespace {
 
-at::Tensor filled(const TensorSpec& spec, Rule rule = Rule::glorot, std::size_t depth = 6,
-                  at::ScalarType dtype = at::kFloat) {
+at::Tensor filled(const TensorSpec& spec, Rule rule = Rule::glorot, std::size_t depth = 6, at::ScalarType dtype = at::kFloat) {
   auto tensor = at::empty(spec.shape, at::TensorOptions().dtype(dtype));
   Stream stream(42, Purpose::initialisation, 3);
   initialise(tensor, spec, rule, depth, stream);
@@ -31,8 +30,7 @@ TEST(NormalQuantile, HasThePublishedValues) {
 }
 
 TEST(NormalQuantile, IsOddAroundOneHalf) {
-  for (const double p : {0.01, 0.07, 0.2, 0.4, 0.4999})
-    EXPECT_NEAR(normal_quantile(p), -normal_quantile(1.0 - p), 1e-13);
+  for (const double p : {0.01, 0.07, 0.2, 0.4, 0.4999}) EXPECT_NEAR(normal_quantile(p), -normal_quantile(1.0 - p), 1e-13);
 }
 
 TEST(Initialise, HasTheDeviationOfItsRule) {
@@ -48,17 +46,14 @@ TEST(Initialise, HasTheDeviationOfItsRule) {
 }
 
 TEST(Initialise, StartsTheDecaysAtTheIntegersInEveryChannel) {
-  const auto values =
-      filled({.name = "A.log", .shape = {3, 16}, .fill = Fill::state_decay}, Rule::glorot, 6, at::kDouble);
+  const auto values = filled({.name = "A.log", .shape = {3, 16}, .fill = Fill::state_decay}, Rule::glorot, 6, at::kDouble);
   for (int channel = 0; channel < 3; ++channel) {
-    for (int state = 0; state < 16; ++state)
-      EXPECT_NEAR(values[channel][state].item<double>(), std::log(state + 1.0), 1e-14);
+    for (int state = 0; state < 16; ++state) EXPECT_NEAR(values[channel][state].item<double>(), std::log(state + 1.0), 1e-14);
   }
 }
 
 TEST(Initialise, StartsTheStepsLogUniformlyBetweenAThousandthAndATenth) {
-  const auto values =
-      filled({.name = "A.bias", .shape = {4000}, .fill = Fill::step_bias}, Rule::glorot, 6, at::kDouble);
+  const auto values = filled({.name = "A.bias", .shape = {4000}, .fill = Fill::step_bias}, Rule::glorot, 6, at::kDouble);
   const auto steps = values.exp().log1p();
   EXPECT_GT(steps.min().item<double>(), 0.000999);
   EXPECT_LT(steps.max().item<double>(), 0.100001);

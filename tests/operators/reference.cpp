@@ -23,12 +23,10 @@ Matrix rotated(const Matrix& x, std::size_t head_width) {
       const auto head = c / head_width;
       const auto i = c % head_width;
       const auto pair = i % half;
-      const double angle = static_cast<double>(t) *
-                           std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(head_width));
+      const double angle = static_cast<double>(t) * std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(head_width));
       const double first = x(t, head * head_width + pair);
       const double second = x(t, head * head_width + pair + half);
-      y(t, c) = i < half ? first * std::cos(angle) - second * std::sin(angle)
-                         : second * std::cos(angle) + first * std::sin(angle);
+      y(t, c) = i < half ? first * std::cos(angle) - second * std::sin(angle) : second * std::cos(angle) + first * std::sin(angle);
     }
   }
   return y;
@@ -48,8 +46,7 @@ Matrix convolved(const Matrix& x, const Matrix& taps) {
 
 }  // namespace
 
-Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads,
-                         std::size_t repeat) {
+Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat) {
   const auto head_width = weights.at("q").rows / heads;
   const auto q = rotated(times_transposed(x, weights.at("q")), head_width);
   const auto& k = feature(features, "k", [&] { return rotated(times_transposed(x, weights.at("k")), head_width); });
@@ -68,8 +65,7 @@ Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& feat
         sum += mixing(i, j);
       }
       for (std::size_t j = 0; j <= i; ++j) {
-        for (std::size_t c = 0; c < head_width; ++c)
-          y(i, query_channel + c) += mixing(i, j) / sum * v(j, key_channel + c);
+        for (std::size_t c = 0; c < head_width; ++c) y(i, query_channel + c) += mixing(i, j) / sum * v(j, key_channel + c);
       }
     }
   }

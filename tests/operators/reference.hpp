@@ -15,8 +15,7 @@ using Weights = std::map<std::string, Matrix>;
 using Features = std::map<std::string, Matrix>;
 
 /// Mixed channels before the output projection, of one sequence x (tokens, width).
-Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads,
-                         std::size_t repeat);
+Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
 Matrix swiglu(const Matrix& x, const Weights& weights, Features& features);

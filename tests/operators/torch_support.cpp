@@ -60,8 +60,7 @@ GradientError check_gradients(const std::function<at::Tensor()>& scalar, const s
       const double numeric = (above - below) / (2 * step);
       const double analytic = gradient.defined() ? gradient.data_ptr<double>()[i] : 0.0;
       const double difference = std::abs(analytic - numeric) / std::max(1.0, std::abs(numeric));
-      error.largest =
-          std::isfinite(difference) ? std::max(error.largest, difference) : std::numeric_limits<double>::infinity();
+      error.largest = std::isfinite(difference) ? std::max(error.largest, difference) : std::numeric_limits<double>::infinity();
       ++error.compared;
     }
   }

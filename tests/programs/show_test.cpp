@@ -65,8 +65,7 @@ class Show : public ::testing::Test {
     record.catalogue = "liquid";
     return record;
   }
-  static run::CandidateAccepted candidate(std::uint64_t id, const std::string& genome,
-                                          std::vector<std::uint64_t> parents = {}) {
+  static run::CandidateAccepted candidate(std::uint64_t id, const std::string& genome, std::vector<std::uint64_t> parents = {}) {
     run::CandidateAccepted record;
     record.candidate.id = id;
     record.candidate.genome = genome::parse_genome(genome);
@@ -197,8 +196,8 @@ TEST_F(Show, TellsOneCandidateInDetail) {
 
 TEST_F(Show, TellsTheLostAttemptsOfACandidateWithoutAResult) {
   write_run();
-  EXPECT_THAT(show_text(8), AllOf(HasSubstr("lost        attempt 1 on w1 at 2026-01-01T00:00:09.000Z: worker lost\n"),
-                                  HasSubstr("no result yet")));
+  EXPECT_THAT(show_text(8),
+              AllOf(HasSubstr("lost        attempt 1 on w1 at 2026-01-01T00:00:09.000Z: worker lost\n"), HasSubstr("no result yet")));
   const auto data = show_json(8);
   EXPECT_TRUE(data["status"].is_null());
   EXPECT_EQ(data["lost_attempts"].size(), 1u);

@@ -14,8 +14,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-Member member(std::uint64_t id, std::uint32_t rank, double crowding,
-              std::string_view genome = "11111-81111-11111-81111-11111-81111") {
+Member member(std::uint64_t id, std::uint32_t rank, double crowding, std::string_view genome = "11111-81111-11111-81111-11111-81111") {
   return {std::make_shared<const Individual>(Individual{id, genome::parse_genome(genome), {}}), rank, crowding};
 }
 
@@ -26,15 +25,14 @@ std::vector<Member> random_members(std::size_t count) {
   std::vector<Member> members;
   for (std::uint64_t id = 1; id <= count; ++id) {
     const auto genome = genome::canonical(*space.catalogue, genome::sample(space, stream));
-    members.push_back(
-        {std::make_shared<const Individual>(Individual{id, genome, {}}), static_cast<std::uint32_t>(id % 3), 0.1});
+    members.push_back({std::make_shared<const Individual>(Individual{id, genome, {}}), static_cast<std::uint32_t>(id % 3), 0.1});
   }
   return members;
 }
 
 bool equal(const Candidate& a, const Candidate& b) {
-  return a.genome == b.genome && a.hash == b.hash && a.parents == b.parents && a.origin == b.origin &&
-         a.repairs == b.repairs && a.changed_genes == b.changed_genes && a.index == b.index && a.attempt == b.attempt;
+  return a.genome == b.genome && a.hash == b.hash && a.parents == b.parents && a.origin == b.origin && a.repairs == b.repairs &&
+         a.changed_genes == b.changed_genes && a.index == b.index && a.attempt == b.attempt;
 }
 
 TEST(SelectParents, GivesNoneWithoutMembersOrForRandomSearch) {
@@ -59,8 +57,7 @@ TEST(SelectParents, PrefersRankThenCrowdingAndIsFairOtherwise) {
   const Snapshot snapshot{{member(1, 1, 9), member(2, 0, 0.5), member(3, 0, 2), member(4, 0, 2)}, 4};
   std::map<std::uint64_t, int> first;
   constexpr int draws = 20000;
-  for (int i = 0; i < draws; ++i)
-    ++first[select_parents(breeding, snapshot, static_cast<std::uint64_t>(i), 0).members[0].id()];
+  for (int i = 0; i < draws; ++i) ++first[select_parents(breeding, snapshot, static_cast<std::uint64_t>(i), 0).members[0].id()];
   // Three rounds of four: 1 wins where only it is drawn, 2 where only 1 and 2 are; 3 and 4 share the rest.
   const auto share = [&](std::uint64_t id) { return first[id] / double{draws}; };
   EXPECT_NEAR(share(1), 1 / 64.0, 0.004);
@@ -74,8 +71,7 @@ TEST(SelectParents, OfATournamentOfOneIsEven) {
   breeding.tournament = 1;
   std::map<std::uint64_t, int> second;
   constexpr int draws = 12000;
-  for (std::uint64_t i = 0; i < draws; ++i)
-    ++second[select_parents(breeding, {random_members(3), 3}, i, 0).members[1].id()];
+  for (std::uint64_t i = 0; i < draws; ++i) ++second[select_parents(breeding, {random_members(3), 3}, i, 0).members[1].id()];
   for (const auto& [id, count] : second) EXPECT_NEAR(count / double{draws}, 1 / 3.0, 0.02) << id;
 }
 
@@ -135,8 +131,7 @@ TEST(MakeChild, WithoutMutationTakesItsGenesFromItsParents) {
   Breeding breeding;
   breeding.mutation = 0;
   // Nothing here shares, so that neither repair nor canonical form has anything to do.
-  const auto a = member(1, 0, 1, "11111-81111-11111-81111-11111-81111"),
-             b = member(2, 0, 1, "81111-41111-81111-41111-81111-41111");
+  const auto a = member(1, 0, 1, "11111-81111-11111-81111-11111-81111"), b = member(2, 0, 1, "81111-41111-81111-41111-81111-41111");
   for (std::uint64_t index = 0; index < 300; ++index) {
     const auto child = make_child(breeding, {{a, b}}, index, 0);
     for (std::size_t i = 0; i < 6; ++i) {

@@ -36,8 +36,7 @@ std::vector<std::uint32_t> ranks_by_peeling(const Points& points) {
     std::vector<std::size_t> front;
     for (std::size_t i = 0; i < points.size(); ++i) {
       bool free = ranks[i] == unranked;
-      for (std::size_t j = 0; j < points.size() && free; ++j)
-        free = ranks[j] != unranked || !dominates(points[j], points[i]);
+      for (std::size_t j = 0; j < points.size() && free; ++j) free = ranks[j] != unranked || !dominates(points[j], points[i]);
       if (free) front.push_back(i);
     }
     for (const auto i : front) ranks[i] = rank;
@@ -85,8 +84,7 @@ TEST(Dominates, NeedsOneBetterAndNoneWorse) {
 TEST(Ranks, EqualTheDefinitionOnRandomPointsWithTies) {
   Stream stream(1, Purpose::test);
   for (int i = 0; i < 1500; ++i) {
-    const auto points =
-        random_points(stream.below(50), 1 + stream.below(5), stream.chance(0.7) ? 1 + stream.below(8) : 0, stream);
+    const auto points = random_points(stream.below(50), 1 + stream.below(5), stream.chance(0.7) ? 1 + stream.below(8) : 0, stream);
     const auto ranks = ranks_by_peeling(points);
     ASSERT_EQ(nondominated_ranks(points), ranks);
     const auto front = nondominated(points);
@@ -106,8 +104,7 @@ TEST(Crowding, IsDebsOnAKnownFront) {
   Points points(2);
   for (const auto& point : {std::vector<double>{0, 10}, {1, 6}, {4, 4}, {10, 0}}) points.add(point);
   const std::vector<std::size_t> front{2, 0, 1, 3};
-  EXPECT_THAT(crowding_distance(points, front),
-              ElementsAre(9.0 / 10 + 6.0 / 10, infinity, 4.0 / 10 + 6.0 / 10, infinity));
+  EXPECT_THAT(crowding_distance(points, front), ElementsAre(9.0 / 10 + 6.0 / 10, infinity, 4.0 / 10 + 6.0 / 10, infinity));
 }
 
 TEST(Crowding, OfCopiesOfAnExtremePointIsInfiniteOnce) {
@@ -128,8 +125,7 @@ TEST(Crowding, OfObjectivesThatDoNotVaryIsZero) {
 TEST(Crowding, EqualsTheDefinitionOnRandomFrontsWithTies) {
   Stream stream(3, Purpose::test);
   for (int i = 0; i < 2000; ++i) {
-    const auto points =
-        random_points(1 + stream.below(40), 1 + stream.below(4), stream.chance(0.7) ? 1 + stream.below(8) : 0, stream);
+    const auto points = random_points(1 + stream.below(40), 1 + stream.below(4), stream.chance(0.7) ? 1 + stream.below(8) : 0, stream);
     std::vector<std::size_t> front(points.size());
     std::iota(front.begin(), front.end(), std::size_t{0});
     for (std::size_t k = front.size(); k > 1; --k) std::swap(front[k - 1], front[stream.below(k)]);
@@ -192,8 +188,7 @@ TEST(Hypervolume, DoesNotDependOnTheOrderOfPointsOrObjectives) {
     const std::size_t objectives = 2 + stream.below(4);
     const auto points = random_points(30, objectives, 0, stream);
     Points reversed(objectives);
-    for (std::size_t k = points.size(); k-- > 0;)
-      reversed.add(std::vector<double>(points[k].rbegin(), points[k].rend()));
+    for (std::size_t k = points.size(); k-- > 0;) reversed.add(std::vector<double>(points[k].rbegin(), points[k].rend()));
     const std::vector<double> reference(objectives, 1.1);
     EXPECT_NEAR(hypervolume(points, reference), hypervolume(reversed, reference), 1e-12);
   }

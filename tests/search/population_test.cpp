@@ -140,8 +140,7 @@ TEST(Population, PrefersRarerVectorsAndSparesExtremes) {
   // A full front with one vector twice: a copy leaves although others are as crowded.
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     Population population(5, 2, seed);
-    for (std::uint64_t id = 1; id <= 5; ++id)
-      population.insert(individual(id, {static_cast<double>(id), 6.0 - static_cast<double>(id)}));
+    for (std::uint64_t id = 1; id <= 5; ++id) population.insert(individual(id, {static_cast<double>(id), 6.0 - static_cast<double>(id)}));
     const auto removed = population.insert(individual(6, {1, 5})).removed;
     EXPECT_TRUE(removed == 1u || removed == 6u) << "a copy of the extreme";
     const auto next = population.insert(individual(7, {3, 3})).removed;

@@ -198,8 +198,7 @@ TEST(SteadyState, GivesUpAfterTheLastAttempt) {
 TEST(SteadyState, TheFirstOutcomeCounts) {
   SteadyState search(settings());
   add(search);
-  EXPECT_FALSE(search.apply_outcome({1, Status::superseded, {}}).counted)
-      << "superseded by a result that is not here is no end";
+  EXPECT_FALSE(search.apply_outcome({1, Status::superseded, {}}).counted) << "superseded by a result that is not here is no end";
   EXPECT_TRUE(search.apply_outcome(ok(1, {1, 1})).counted);
   const auto second = search.apply_outcome(ok(1, {0, 0}));
   EXPECT_FALSE(second.counted);
@@ -297,8 +296,7 @@ void replay(SteadyState& search, const Event& event) {
 
 std::vector<std::tuple<std::uint64_t, std::uint32_t, double>> worths(const SteadyState& search) {
   std::vector<std::tuple<std::uint64_t, std::uint32_t, double>> result;
-  for (const auto& member : search.population().members())
-    result.emplace_back(member.id(), member.rank, member.crowding);
+  for (const auto& member : search.population().members()) result.emplace_back(member.id(), member.rank, member.crowding);
   return result;
 }
 

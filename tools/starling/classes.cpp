@@ -18,8 +18,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::vector<int> integers(const genome::OperatorGenome& op) {
-  return {op.featurizer, static_cast<int>(op.token_mixing), static_cast<int>(op.sparsity),
-          static_cast<int>(op.nonlinearity), static_cast<int>(op.channel_mixing)};
+  return {op.featurizer, static_cast<int>(op.token_mixing), static_cast<int>(op.sparsity), static_cast<int>(op.nonlinearity),
+          static_cast<int>(op.channel_mixing)};
 }
 
 std::string expansion(const genome::Expansion& e) {
@@ -40,8 +40,7 @@ const char* parametrisation(genome::Parametrisation p) {
 }
 
 /// One LIV of the class alone.
-genome::LivAccount alone(const genome::Catalogue& catalogue, const genome::LivClass& liv_class,
-                         const ClassesArguments& arguments) {
+genome::LivAccount alone(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const ClassesArguments& arguments) {
   genome::Genome genome{{{.liv_class = static_cast<std::int16_t>(liv_class.id)}}};
   return genome::account(catalogue, genome, {arguments.width, arguments.length, 1}).livs.front();
 }
@@ -55,8 +54,7 @@ std::vector<std::string> strategies(const genome::Catalogue& catalogue, const ge
   return names;
 }
 
-Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class,
-                const ClassesArguments& arguments) {
+Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const ClassesArguments& arguments) {
   const auto numbers = alone(catalogue, liv_class, arguments);
   Json object;
   object["id"] = liv_class.id;
@@ -88,22 +86,14 @@ Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_
 
 void print_text(const genome::Catalogue& catalogue, const ClassesArguments& arguments) {
   using enum Table::Align;
-  fmt::print("catalogue {}; numbers of one LIV, its norm included, at {} channels and {} tokens\n\n", catalogue.name(),
-             arguments.width, grouped(arguments.length));
-  Table table({{"id"},
-               {"name", left},
-               {"family", left},
-               {"operator"},
-               {"matrices"},
-               {"vectors"},
-               {"cache bytes"},
-               {"FLOPs/token"}});
+  fmt::print("catalogue {}; numbers of one LIV, its norm included, at {} channels and {} tokens\n\n", catalogue.name(), arguments.width,
+             grouped(arguments.length));
+  Table table({{"id"}, {"name", left}, {"family", left}, {"operator"}, {"matrices"}, {"vectors"}, {"cache bytes"}, {"FLOPs/token"}});
   for (const auto& liv_class : catalogue.classes()) {
     const auto numbers = alone(catalogue, liv_class, arguments);
     table.add({fmt::format("{}", liv_class.id), liv_class.name, family_name(liv_class.family),
                fmt::format("{}", fmt::join(integers(liv_class.op), " ")), grouped(numbers.parameters.matrices),
-               grouped(numbers.parameters.vectors), grouped(numbers.cache.bytes(arguments.length)),
-               grouped(numbers.forward_flops)});
+               grouped(numbers.parameters.vectors), grouped(numbers.cache.bytes(arguments.length)), grouped(numbers.forward_flops)});
   }
   fmt::print("{}\n", table.text());
   for (const auto& liv_class : catalogue.classes()) {
@@ -114,8 +104,7 @@ void print_text(const genome::Catalogue& catalogue, const ClassesArguments& argu
           "{}\n",
           group.name, parametrisation(group.parametrisation), static_cast<int>(group.token_mixing),
           group.kernel > 0 ? fmt::format(" ({} taps)", group.kernel) : "", static_cast<int>(group.sparsity),
-          static_cast<int>(group.nonlinearity), static_cast<int>(group.channel_mixing), expansion(group.expansion),
-          group.repeat);
+          static_cast<int>(group.nonlinearity), static_cast<int>(group.channel_mixing), expansion(group.expansion), group.repeat);
     }
     const auto shares = strategies(catalogue, liv_class);
     fmt::print("    feature-group sharing:");

@@ -65,8 +65,7 @@ class CommandLine {
       return exit_code::usage;
     }
     if (const std::string_view first = arguments[1]; !first.empty() && first[0] != '-' && !is_command(first)) {
-      return wrong_usage(
-          fmt::format("unknown command '{}'{}; see 'starling --help'", first, did_you_mean(first, commands())));
+      return wrong_usage(fmt::format("unknown command '{}'{}; see 'starling --help'", first, did_you_mean(first, commands())));
     }
     try {
       app_.parse(count, arguments);
@@ -90,9 +89,7 @@ class CommandLine {
   static void add_json(CLI::App* command, bool& json) { command->add_flag("--json", json, "Print JSON"); }
 
   static void add_overrides(CLI::App* command, std::vector<std::string>& overrides) {
-    command
-        ->add_option("overrides", overrides,
-                     "Values in place of the file's: search.population=32 (TOML, or a bare word for a string)")
+    command->add_option("overrides", overrides, "Values in place of the file's: search.population=32 (TOML, or a bare word for a string)")
         ->type_name("key=value");
   }
 
@@ -100,18 +97,15 @@ class CommandLine {
     auto* command = add("run", "Search architectures as an experiment file says", [this] { return tools::run(run_); });
     command->add_option("experiment", run_.experiment, "Experiment file")->required()->type_name("FILE");
     add_overrides(command, run_.overrides);
-    command->add_option("--out", run_.out, "Directory for the results, new or empty; default runs/NAME-N")
-        ->type_name("DIR");
+    command->add_option("--out", run_.out, "Directory for the results, new or empty; default runs/NAME-N")->type_name("DIR");
     command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
-    command->add_flag("--print-config", run_.print_config,
-                      "Print the experiment with every default filled in, and do nothing");
+    command->add_flag("--print-config", run_.print_config, "Print the experiment with every default filled in, and do nothing");
     command->add_flag("--quiet", run_.quiet, "No progress");
     add_json(command, run_.json);
   }
 
   void add_check() {
-    auto* command =
-        add("check", "Check an experiment file, or list the keys it may have", [this] { return tools::check(check_); });
+    auto* command = add("check", "Check an experiment file, or list the keys it may have", [this] { return tools::check(check_); });
     auto* keys = command->add_flag("--keys", check_.keys, "List the keys with type, range, default and meaning");
     command->add_option("experiment", check_.experiment, "Experiment file")->type_name("FILE")->excludes(keys);
     add_overrides(command, check_.overrides);
@@ -130,8 +124,7 @@ class CommandLine {
   }
 
   void add_front() {
-    auto* command =
-        add("front", "Show the Pareto front of a run, beside its baselines", [this] { return tools::front(front_); });
+    auto* command = add("front", "Show the Pareto front of a run, beside its baselines", [this] { return tools::front(front_); });
     command->add_option("run", front_.run, "Run directory")->required()->type_name("RUN");
     add_json(command, front_.json);
   }
@@ -152,8 +145,8 @@ class CommandLine {
   }
 
   void add_describe() {
-    auto* command = add("describe", "Count parameters, cache and FLOPs of a genome or baseline",
-                        [this] { return tools::describe(describe_); });
+    auto* command =
+        add("describe", "Count parameters, cache and FLOPs of a genome or baseline", [this] { return tools::describe(describe_); });
     command->add_option("architecture", describe_.architecture, "Genome (21211-31112) or baseline (transformer++)")
         ->required()
         ->type_name("GENOME|BASELINE");
@@ -177,15 +170,14 @@ class CommandLine {
   }
 
   void add_doctor() {
-    auto* command = add("doctor", "Say which LibTorch, BLAS and devices are in use, and how fast they are",
-                        [this] { return tools::doctor(doctor_); });
+    auto* command =
+        add("doctor", "Say which LibTorch, BLAS and devices are in use, and how fast they are", [this] { return tools::doctor(doctor_); });
     add_json(command, doctor_.json);
   }
 
   std::vector<std::string> commands() const {
     std::vector<std::string> names;
-    for (const auto* command : app_.get_subcommands([](const CLI::App*) { return true; }))
-      names.push_back(command->get_name());
+    for (const auto* command : app_.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
     return names;
   }
 

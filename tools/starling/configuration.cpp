@@ -14,15 +14,12 @@ namespace {
 
 std::string task_line(const experiment::Experiment& e) {
   if (e.task.kind == "mad") {
-    return fmt::format("{}, vocabulary {}, {} training and {} test sequences of {} tokens", e.task.mad_task,
-                       e.task.vocabulary, grouped(e.task.training_sequences), grouped(e.task.test_sequences),
-                       e.task.sequence_length);
+    return fmt::format("{}, vocabulary {}, {} training and {} test sequences of {} tokens", e.task.mad_task, e.task.vocabulary,
+                       grouped(e.task.training_sequences), grouped(e.task.test_sequences), e.task.sequence_length);
   }
-  const auto amount =
-      e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
+  const auto amount = e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
   const auto files = e.task.files.size() == 1 ? e.task.files[0] : fmt::format("{} globs", e.task.files.size());
-  return fmt::format("{} on {} {}, sequences of {} {}", e.task.kind, amount, files, e.task.sequence_length,
-                     e.task.tokenizer);
+  return fmt::format("{} on {} {}, sequences of {} {}", e.task.kind, amount, files, e.task.sequence_length, e.task.tokenizer);
 }
 
 }  // namespace
@@ -31,15 +28,12 @@ std::string configuration_summary(const experiment::Experiment& e) {
   std::string text;
   text += fmt::format("name      {}, seed {}\n", e.name, e.seed);
   text += fmt::format("task      {}\n", task_line(e));
-  text +=
-      fmt::format("model     {} LIVs × {} channels, catalogue {}\n", e.model.depth, e.model.width, e.model.catalogue);
+  text += fmt::format("model     {} LIVs × {} channels, catalogue {}\n", e.model.depth, e.model.width, e.model.catalogue);
   text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
                       fmt::join(e.search.objectives, " and "), e.search.population);
-  text +=
-      fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}\n", grouped(e.evaluations),
-                  grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate);
-  text += fmt::format("baselines {}\n",
-                      e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
+  text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}\n", grouped(e.evaluations),
+                      grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate);
+  text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
   text += fmt::format("workers   {}\n", e.workers);
   return text;
 }

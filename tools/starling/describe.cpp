@@ -26,8 +26,7 @@ genome::Genome read_architecture(const genome::Catalogue& catalogue, const Descr
     constexpr std::size_t any_depth = 2;
     const auto depth = arguments.depth ? static_cast<std::size_t>(*arguments.depth) : any_depth;
     auto baseline = genome::baseline(catalogue, text, depth);
-    if (!arguments.depth)
-      throw UserError(fmt::format("baseline '{}' has no depth of its own, expected --depth LIVS", text));
+    if (!arguments.depth) throw UserError(fmt::format("baseline '{}' has no depth of its own, expected --depth LIVS", text));
     return baseline;
   }
   auto genome = genome::parse_genome(text);
@@ -48,20 +47,19 @@ class Description {
         account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary})) {}
 
   void print_text() const {
-    fmt::print("{}: {} LIVs × {} channels, length {}, vocabulary {}\n", arguments_.architecture, genome_.depth(),
-               arguments_.width, grouped(arguments_.length), grouped(arguments_.vocabulary));
+    fmt::print("{}: {} LIVs × {} channels, length {}, vocabulary {}\n", arguments_.architecture, genome_.depth(), arguments_.width,
+               grouped(arguments_.length), grouped(arguments_.vocabulary));
     fmt::print("genome     {}\n", genome::to_text(genome_));
     if (const auto canonical = genome::canonical(catalogue_, genome_); canonical != genome_) {
       fmt::print("canonical  {}\n", genome::to_text(canonical));
     }
     fmt::print("strip      {}   {}\n\n{}\n", strip(catalogue_, genome_), strip_legend(), liv_table().text());
     const auto& p = account_.parameters;
-    fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()),
-               grouped(p.matrices), grouped(p.vectors), grouped(p.embedding));
+    fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()), grouped(p.matrices),
+               grouped(p.vectors), grouped(p.embedding));
     fmt::print("             {} without embedding\n", grouped(p.without_embedding()));
-    fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n",
-               grouped(account_.cache.elements(arguments_.length)), grouped(arguments_.length),
-               grouped(account_.cache.dynamic_per_token), grouped(account_.cache.fixed));
+    fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n", grouped(account_.cache.elements(arguments_.length)),
+               grouped(arguments_.length), grouped(account_.cache.dynamic_per_token), grouped(account_.cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
     fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
   }
@@ -116,25 +114,17 @@ class Description {
 
   Table liv_table() const {
     using enum Table::Align;
-    Table table({{"LIV"},
-                 {"class", left},
-                 {"weights", left},
-                 {"reads", left},
-                 {"parameters"},
-                 {"cache/token"},
-                 {"cache fixed"},
-                 {"FLOPs/token"}});
+    Table table(
+        {{"LIV"}, {"class", left}, {"weights", left}, {"reads", left}, {"parameters"}, {"cache/token"}, {"cache fixed"}, {"FLOPs/token"}});
     for (std::size_t i = 0; i < genome_.depth(); ++i) {
       const auto& part = plan_.livs[i];
       const auto& liv = account_.livs[i];
       const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
-      const auto reads =
-          part.reads == 0 ? std::string("–")
-                          : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
-                                        part.feature_owner + 1);
-      table.add({fmt::format("{}", i + 1), part.liv_class->name, weights, reads,
-                 grouped(liv.parameters.without_embedding()), grouped(liv.cache.dynamic_per_token),
-                 grouped(liv.cache.fixed), grouped(liv.forward_flops)});
+      const auto reads = part.reads == 0 ? std::string("–")
+                                         : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
+                                                       part.feature_owner + 1);
+      table.add({fmt::format("{}", i + 1), part.liv_class->name, weights, reads, grouped(liv.parameters.without_embedding()),
+                 grouped(liv.cache.dynamic_per_token), grouped(liv.cache.fixed), grouped(liv.forward_flops)});
     }
     return table;
   }

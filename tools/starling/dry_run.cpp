@@ -39,8 +39,7 @@ struct Plan {
   double baseline_flops = 0;
 };
 
-Cost cost_of(std::string name, const genome::Catalogue& catalogue, const genome::Genome& genome,
-             const genome::Dimensions& dimensions) {
+Cost cost_of(std::string name, const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions) {
   const auto account = genome::account(catalogue, genome, dimensions);
   return {std::move(name), account.parameters.total(), account.cache.bytes(dimensions.length), account.training_flops};
 }
@@ -56,8 +55,7 @@ Plan make_plan(const experiment::Experiment& e) {
   plan.steps = (e.training.tokens + step_tokens - 1) / step_tokens;
   plan.tokens = plan.steps * step_tokens;
   for (const auto& name : e.search.baselines) {
-    plan.baselines.push_back(
-        cost_of(name, *space.catalogue, genome::baseline(*space.catalogue, name, space.depth), dimensions));
+    plan.baselines.push_back(cost_of(name, *space.catalogue, genome::baseline(*space.catalogue, name, space.depth), dimensions));
     plan.baseline_flops += static_cast<double>(plan.baselines.back().training_flops) * static_cast<double>(plan.tokens);
   }
   double mean_flops = 0;
@@ -137,11 +135,9 @@ void print_text(const experiment::Experiment& e, const Plan& plan) {
   row("most", &Spread::most);
   fmt::print("{}\n", table.text());
   fmt::print("each candidate  {} steps, {} tokens\n", grouped(plan.steps), grouped(plan.tokens));
-  fmt::print("all together    {} evaluations and {} baselines, {} tokens\n", grouped(e.evaluations),
-             plan.baselines.size(),
+  fmt::print("all together    {} evaluations and {} baselines, {} tokens\n", grouped(e.evaluations), plan.baselines.size(),
              grouped(plan.tokens * (e.evaluations + static_cast<std::int64_t>(plan.baselines.size()))));
-  fmt::print("training        about {}FLOP for the search, {}FLOP for the baselines\n", si(plan.search_flops),
-             si(plan.baseline_flops));
+  fmt::print("training        about {}FLOP for the search, {}FLOP for the baselines\n", si(plan.search_flops), si(plan.baseline_flops));
   fmt::print(
       "memory          {} for weights, gradients and optimiser of the largest model, for each worker, and its "
       "activations\n",

@@ -23,13 +23,9 @@ struct Row {
   std::int64_t parameters = 0;  ///< 0: unknown
   bool ok = false;
 
-  double loss() const {
-    return evaluation != nullptr ? evaluation->loss : reference != nullptr ? reference->loss : run::none;
-  }
+  double loss() const { return evaluation != nullptr ? evaluation->loss : reference != nullptr ? reference->loss : run::none; }
   double bits_per_byte() const {
-    return evaluation != nullptr  ? evaluation->bits_per_byte
-           : reference != nullptr ? reference->bits_per_byte
-                                  : run::none;
+    return evaluation != nullptr ? evaluation->bits_per_byte : reference != nullptr ? reference->bits_per_byte : run::none;
   }
   double accuracy() const { return evaluation != nullptr ? evaluation->accuracy : run::none; }
 };
@@ -70,12 +66,11 @@ Rows collect(const run::RunSummary& summary) {
   if (!summary.baselines.empty()) next_group();
   for (const auto id : summary.baselines) {
     const auto found = summary.candidates.find(id);
-    all.rows.push_back(candidate_row(
-        summary, id, found == summary.candidates.end() ? fmt::format("{}", id) : found->second.candidate.name));
+    all.rows.push_back(
+        candidate_row(summary, id, found == summary.candidates.end() ? fmt::format("{}", id) : found->second.candidate.name));
   }
   if (!summary.references.empty()) next_group();
-  for (const auto& reference : summary.references)
-    all.rows.push_back({.name = reference.name, .reference = &reference});
+  for (const auto& reference : summary.references) all.rows.push_back({.name = reference.name, .reference = &reference});
   return all;
 }
 

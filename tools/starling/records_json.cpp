@@ -15,10 +15,7 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); 
 }  // namespace
 
 Json objective_json(const run::ObjectiveInfo& objective) {
-  return {{"name", objective.name},
-          {"column", objective.column},
-          {"unit", objective.unit},
-          {"direction", objective.direction}};
+  return {{"name", objective.name}, {"column", objective.column}, {"unit", objective.unit}, {"direction", objective.direction}};
 }
 
 Json references_json(const run::RunSummary& summary) {

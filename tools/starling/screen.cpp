@@ -79,13 +79,14 @@ std::string Screen::block() const {
     const double rest = elapsed / static_cast<double>(counted_) * static_cast<double>(experiment_.evaluations - counted_);
     left = fmt::format(", about {} left", duration(rest));
   }
-  std::string text = fmt::format("{}: {} of {} evaluated after {}{}\n", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left);
+  std::string text =
+      fmt::format("{}: {} of {} evaluated after {}{}\n", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left);
   const std::size_t filled = experiment_.evaluations > 0 ? static_cast<std::size_t>(60 * counted_ / experiment_.evaluations) : 0;
   text += "  [" + std::string(std::min<std::size_t>(filled, 60), '#') + std::string(60 - std::min<std::size_t>(filled, 60), '.') + "]\n";
   if (best_) {
     text += fmt::format("  best   {}  #{}  cache {} B\n", quality_text(*best_), best_->outcome.id, grouped(best_->cache_bytes));
-    text += fmt::format("  front  {} candidates   diverged {}   killed {}   attempts lost {}\n", search::nondominated(points_).size(), diverged_,
-                        killed_, lost_);
+    text += fmt::format("  front  {} candidates   diverged {}   killed {}   attempts lost {}\n", search::nondominated(points_).size(),
+                        diverged_, killed_, lost_);
   }
   for (const auto& [worker, progress] : workers_) {
     const auto candidate = candidates_.find(progress.id);

@@ -136,8 +136,8 @@ bool has_result(const run::RunSummary& summary) {
 std::string occupancy(const run::RunSummary& summary, std::int64_t workers) {
   if (!summary.ended || summary.ended->worker_s <= 0) return {};
   const auto& ended = *summary.ended;
-  return fmt::format("{} evaluations in {}; {} worker{} busy {:.1f} % of the time", summary.evaluations.size(), duration(ended.wall_s), workers,
-                     workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
+  return fmt::format("{} evaluations in {}; {} worker{} busy {:.1f} % of the time", summary.evaluations.size(), duration(ended.wall_s),
+                     workers, workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
 }
 
 }  // namespace

@@ -40,8 +40,7 @@ const run::EvaluationRecorded* best(const RunSummary& summary, std::size_t objec
   const run::EvaluationRecorded* least = nullptr;
   for (const auto& [id, evaluation] : summary.evaluations) {
     const auto& values = evaluation.outcome.objectives;
-    if (evaluation.outcome.status != search::Status::ok || is_baseline(summary, id) || values.size() <= objective)
-      continue;
+    if (evaluation.outcome.status != search::Status::ok || is_baseline(summary, id) || values.size() <= objective) continue;
     if (least == nullptr || values[objective] < least->outcome.objectives[objective]) least = &evaluation;
   }
   return least;
@@ -55,14 +54,13 @@ double occupancy(const RunSummary& summary) {
 
 std::string status_text(const RunSummary& summary) {
   if (!summary.ended) return "no end is recorded: it still runs, or it was killed";
-  return fmt::format("{} ({}) {} after {}", summary.ended->complete ? "complete" : "not complete",
-                     summary.ended->reason, summary.ended->time_utc, duration(summary.ended->wall_s));
+  return fmt::format("{} ({}) {} after {}", summary.ended->complete ? "complete" : "not complete", summary.ended->reason,
+                     summary.ended->time_utc, duration(summary.ended->wall_s));
 }
 
 std::vector<run::AttemptLost> lost_attempts(const RunSummary& summary, std::uint64_t id) {
   std::vector<run::AttemptLost> lost;
-  std::ranges::copy_if(summary.lost, std::back_inserter(lost),
-                       [id](const auto& attempt) { return attempt.candidate_id == id; });
+  std::ranges::copy_if(summary.lost, std::back_inserter(lost), [id](const auto& attempt) { return attempt.candidate_id == id; });
   return lost;
 }
 
@@ -82,8 +80,7 @@ std::string number(double value) { return std::isfinite(value) ? fmt::format("{:
 void print_run(const RunSummary& summary, const std::filesystem::path& directory) {
   const auto& started = summary.started;
   fmt::print("run         {}\n", directory.string());
-  fmt::print("started     {} on {} by starling {} ({})\n", started.time_utc, started.host, started.starling_version,
-             started.git_commit);
+  fmt::print("started     {} on {} by starling {} ({})\n", started.time_utc, started.host, started.starling_version, started.git_commit);
   fmt::print("command     {}\n", started.command_line);
   fmt::print("status      {}\n", status_text(summary));
 
@@ -97,8 +94,7 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
                                                      started.objectives[i].unit, least->outcome.id);
     fmt::print("{:<11} best {}\n", started.objectives[i].name, text);
   }
-  fmt::print("front       {}\n",
-             summary.front.empty() ? "empty" : fmt::format("candidates {}", fmt::join(summary.front, " ")));
+  fmt::print("front       {}\n", summary.front.empty() ? "empty" : fmt::format("candidates {}", fmt::join(summary.front, " ")));
   for (const auto id : summary.baselines) {
     const auto found = summary.evaluations.find(id);
     const auto& name = summary.candidates.at(id).candidate.name;
@@ -122,8 +118,7 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
   if (!summary.lost.empty()) fmt::print("lost        {} attempts\n", summary.lost.size());
   if (!summary.superseded.empty()) fmt::print("superseded  {} results\n", summary.superseded.size());
   std::vector<std::string> workers;
-  for (const auto& worker : summary.workers)
-    workers.push_back(fmt::format("{} ({} on {})", worker.worker, worker.device, worker.host));
+  for (const auto& worker : summary.workers) workers.push_back(fmt::format("{} ({} on {})", worker.worker, worker.device, worker.host));
   fmt::print("workers     {}\n", workers.empty() ? "none joined" : fmt::format("{}", fmt::join(workers, ", ")));
   if (std::isfinite(occupancy(summary))) fmt::print("occupancy   {:.1f} %\n", 100 * occupancy(summary));
 }
@@ -142,9 +137,8 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   object["experiment_toml"] = started.experiment_toml;
   object["ended"] = Json();
   if (summary.ended) {
-    object["ended"] = {{"reason", summary.ended->reason},     {"time_utc", summary.ended->time_utc},
-                       {"complete", summary.ended->complete}, {"wall_s", summary.ended->wall_s},
-                       {"busy_s", summary.ended->busy_s},     {"worker_s", summary.ended->worker_s}};
+    object["ended"] = {{"reason", summary.ended->reason}, {"time_utc", summary.ended->time_utc}, {"complete", summary.ended->complete},
+                       {"wall_s", summary.ended->wall_s}, {"busy_s", summary.ended->busy_s},     {"worker_s", summary.ended->worker_s}};
   }
   object["occupancy"] = std::isfinite(occupancy(summary)) ? Json(occupancy(summary)) : Json();
   object["candidates"] = counts(summary);
@@ -152,8 +146,7 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   for (std::size_t i = 0; i < started.objectives.size(); ++i) {
     auto objective = objective_json(started.objectives[i]);
     const auto* least = best(summary, i);
-    objective["best"] =
-        least == nullptr ? Json() : Json{{"value", least->outcome.objectives[i]}, {"candidate", least->outcome.id}};
+    objective["best"] = least == nullptr ? Json() : Json{{"value", least->outcome.objectives[i]}, {"candidate", least->outcome.id}};
     objectives.push_back(std::move(objective));
   }
   object["front"] = summary.front;
@@ -163,8 +156,7 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   object["superseded"] = summary.superseded.size();
   auto& workers = object["workers"] = Json::array();
   for (const auto& w : summary.workers) {
-    workers.push_back(
-        {{"worker", w.worker}, {"host", w.host}, {"device", w.device}, {"pid", w.pid}, {"joined_utc", w.time_utc}});
+    workers.push_back({{"worker", w.worker}, {"host", w.host}, {"device", w.device}, {"pid", w.pid}, {"joined_utc", w.time_utc}});
   }
   return object;
 }
@@ -184,20 +176,19 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   fmt::print("status      {}{}, attempt {} on {}, {} from {}\n", search::to_string(e.outcome.status),
              e.reason.empty() ? "" : ": " + e.reason, e.attempt, e.worker, duration(e.duration_s), e.started_utc);
   for (std::size_t i = 0; i < std::min(summary.started.objectives.size(), e.outcome.objectives.size()); ++i) {
-    fmt::print("{:<11} {} {}\n", summary.started.objectives[i].name, number(e.outcome.objectives[i]),
-               summary.started.objectives[i].unit);
+    fmt::print("{:<11} {} {}\n", summary.started.objectives[i].name, number(e.outcome.objectives[i]), summary.started.objectives[i].unit);
   }
-  fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4),
-             fixed(std::exp(e.loss), 3), fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
-  fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters),
-             grouped(e.cache_bytes), byte_size(static_cast<double>(e.peak_mem_bytes)));
+  fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4), fixed(std::exp(e.loss), 3),
+             fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
+  fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
+             byte_size(static_cast<double>(e.peak_mem_bytes)));
   fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);
   fmt::print("checkpoint  {}\n", e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
   if (e.curve.empty()) return;
   Table table({{"step"}, {"tokens"}, {"train loss"}, {"val loss"}, {"learning rate"}, {"gradient norm"}, {"seconds"}});
   for (const auto& p : thinned(e.curve)) {
-    table.add({grouped(p.step), grouped(p.tokens), fixed(p.train_loss, 4), fixed(p.val_loss, 4),
-               fmt::format("{:.3g}", p.learning_rate), fixed(p.grad_norm, 3), fixed(p.elapsed_s, 1)});
+    table.add({grouped(p.step), grouped(p.tokens), fixed(p.train_loss, 4), fixed(p.val_loss, 4), fmt::format("{:.3g}", p.learning_rate),
+               fixed(p.grad_norm, 3), fixed(p.elapsed_s, 1)});
   }
   fmt::print("\ncurve, {} of {} points\n{}", thinned(e.curve).size(), e.curve.size(), table.text());
 }
@@ -209,13 +200,11 @@ void print_candidate(const RunSummary& summary, std::uint64_t id) {
   fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + c.name);
   fmt::print("genome      {}\n", genome::to_text(c.genome));
   fmt::print("strip       {}   {}\n", strip(catalogue, c.genome), strip_legend());
-  fmt::print("origin      {}, generation {:.2f}, accepted {}\n", search::to_string(c.origin), c.generation,
-             accepted.time_utc);
+  fmt::print("origin      {}, generation {:.2f}, accepted {}\n", search::to_string(c.origin), c.generation, accepted.time_utc);
   fmt::print("parents     {}\n", c.parents.empty() ? "none" : fmt::format("{}", fmt::join(c.parents, " ")));
   const auto offspring = children(summary, id);
   fmt::print("children    {}\n", offspring.empty() ? "none" : fmt::format("{}", fmt::join(offspring, " ")));
-  fmt::print("genes       {} differ from the first parent, {} repaired, hash {:016x}\n", c.changed_genes,
-             c.repairs.total(), c.hash);
+  fmt::print("genes       {} differ from the first parent, {} repaired, hash {:016x}\n", c.changed_genes, c.repairs.total(), c.hash);
   for (const auto& lost : lost_attempts(summary, id)) {
     fmt::print("lost        attempt {} on {} at {}: {}\n", lost.attempt, lost.worker, lost.time_utc, lost.reason);
   }
@@ -232,8 +221,7 @@ Json full_candidate_json(const RunSummary& summary, std::uint64_t id) {
   object["children"] = children(summary, id);
   auto& attempts = object["lost_attempts"] = Json::array();
   for (const auto& lost : lost_attempts(summary, id)) {
-    attempts.push_back(
-        {{"attempt", lost.attempt}, {"worker", lost.worker}, {"reason", lost.reason}, {"time_utc", lost.time_utc}});
+    attempts.push_back({{"attempt", lost.attempt}, {"worker", lost.worker}, {"reason", lost.reason}, {"time_utc", lost.time_utc}});
   }
   const auto found = summary.evaluations.find(id);
   object["curve"] = found == summary.evaluations.end() ? Json::array() : curve_json(found->second.curve);
@@ -254,10 +242,9 @@ int show(const ShowArguments& arguments) {
   }
   const auto id = *arguments.candidate;
   if (!summary.candidates.contains(id)) {
-    throw UserError(summary.candidates.empty()
-                        ? fmt::format("{}: the run has no candidates yet", arguments.run.string())
-                        : fmt::format("{}: there is no candidate {}, expected 1 … {}", arguments.run.string(), id,
-                                      summary.candidates.rbegin()->first));
+    throw UserError(summary.candidates.empty() ? fmt::format("{}: the run has no candidates yet", arguments.run.string())
+                                               : fmt::format("{}: there is no candidate {}, expected 1 … {}", arguments.run.string(), id,
+                                                             summary.candidates.rbegin()->first));
   }
   if (arguments.json) {
     fmt::print("{}\n", dump(full_candidate_json(summary, id)));

@@ -16,8 +16,8 @@ namespace starling::tools {
 std::filesystem::path sibling_program(std::string_view name) {
   const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
   if (access(program.c_str(), X_OK) != 0) {
-    throw Failure(fmt::format("{}: {}; it is built and installed beside starling: build the target {}",
-                              program.string(), std::strerror(errno), name));
+    throw Failure(fmt::format("{}: {}; it is built and installed beside starling: build the target {}", program.string(),
+                              std::strerror(errno), name));
   }
   return program;
 }
@@ -34,12 +34,10 @@ int run_program(const std::filesystem::path& program, const std::vector<std::str
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR)
-      throw Failure(fmt::format("{}: waiting for it failed: {}", program.string(), std::strerror(errno)));
+    if (errno != EINTR) throw Failure(fmt::format("{}: waiting for it failed: {}", program.string(), std::strerror(errno)));
   }
   if (WIFSIGNALED(status))
-    throw Failure(
-        fmt::format("{}: ended by signal {} ({})", program.string(), WTERMSIG(status), strsignal(WTERMSIG(status))));
+    throw Failure(fmt::format("{}: ended by signal {} ({})", program.string(), WTERMSIG(status), strsignal(WTERMSIG(status))));
   return WEXITSTATUS(status);
 }
 

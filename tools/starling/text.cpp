@@ -10,8 +10,7 @@ namespace starling::tools {
 namespace {
 
 std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 /// A line across stays within a narrow terminal, even where a long last column does not.
@@ -39,9 +38,7 @@ std::string grouped(std::int64_t value) {
   return digits;
 }
 
-std::string fixed(double value, int digits) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–";
-}
+std::string fixed(double value, int digits) { return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–"; }
 
 std::string byte_size(double bytes) { return scaled(bytes, "B"); }
 

@@ -70,9 +70,10 @@ int doctor(bool json) {
   for (int i = 0; at::hasCUDA() && i < at::detail::getCUDAHooks().getNumGPUs(); ++i) devices.push_back(fmt::format("cuda:{}", i));
   std::vector<std::string> warnings;
   if (f32 < slow_gflops) {
-    warnings.push_back(fmt::format("matrix products are slow ({:.1f} GFLOP/s on one thread): without OpenBLAS training takes 12 to 30 times as long; "
-                                   "install the package libopenblas0-pthread",
-                                   f32));
+    warnings.push_back(
+        fmt::format("matrix products are slow ({:.1f} GFLOP/s on one thread): without OpenBLAS training takes 12 to 30 times as long; "
+                    "install the package libopenblas0-pthread",
+                    f32));
   }
   if (json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"libtorch", torch},

@@ -16,9 +16,10 @@
 namespace {
 
 int usage() {
-  std::fputs("usage: starling-worker worker NAME   (started by 'starling run')\n"
-             "       starling-worker doctor [--json]\n",
-             stderr);
+  std::fputs(
+      "usage: starling-worker worker NAME   (started by 'starling run')\n"
+      "       starling-worker doctor [--json]\n",
+      stderr);
   return 2;
 }
 

@@ -93,8 +93,8 @@ class Bench {
                                                      job.training_seed, stop, on_step, keep);
     fill(record, result);
     record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
-    spdlog::info("candidate {}: {} after {} steps in {:.2f} s, loss {:.4f} {}", job.id, search::to_string(record.outcome.status), record.steps,
-                 record.duration_s, record.loss, record.reason);
+    spdlog::info("candidate {}: {} after {} steps in {:.2f} s, loss {:.4f} {}", job.id, search::to_string(record.outcome.status),
+                 record.steps, record.duration_s, record.loss, record.reason);
     return record;
   }
 
@@ -148,7 +148,8 @@ actors::Workshop make_workshop(const std::string& experiment_toml, const std::st
   const auto bench = std::make_shared<const Bench>(experiment_toml, run_directory);
   spdlog::info("{}", bench->task().summary());
   actors::Workshop workshop;
-  workshop.evaluate = [bench](const actors::Job& job, const std::atomic<bool>& stop, const std::function<void(const actors::Progress&)>& on_progress) {
+  workshop.evaluate = [bench](const actors::Job& job, const std::atomic<bool>& stop,
+                              const std::function<void(const actors::Progress&)>& on_progress) {
     return bench->evaluate(job, stop, on_progress);
   };
   for (const auto& reference : bench->task().references()) {
