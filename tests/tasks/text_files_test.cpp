@@ -111,7 +111,7 @@ TEST_F(TextFiles, RefuseADirectoryAndSayHowToNameWhatIsInIt) {
 TEST_F(TextFiles, RefuseAFileThatCannotBeRead) {
   folder_.write("a.txt", "a");
   std::filesystem::permissions(folder_.path() / "a.txt", std::filesystem::perms::none);
-  std::filesystem::permissions(folder_.path(), std::filesystem::perms::others_exec, std::filesystem::perm_options::add);
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
   const AsNobody unprivileged;
   EXPECT_THAT(error_of({folder_ / "a.txt"}), AllOf(HasSubstr("cannot read"), HasSubstr("a.txt"), HasSubstr("Permission denied")));
 }
