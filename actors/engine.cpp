@@ -22,7 +22,11 @@ Engine::Engine(EngineSetup setup) : system_(std::make_unique<System>()) {
   system_->config.add_message_types<caf::id_block::starling>();
   // The coordinator has little to do; waiting on a queue leaves the cores to the trainers where stealing polls.
   system_->config.set("scheduler.policy", caf::atom("sharing"));
-  system_->config.set("scheduler.max-threads", std::size_t{2});
+  // Recorder and publisher block on the disk, each in a thread of its own while it does; two are left for everybody else. They are not
+  // spawned detached, nor are CAF's own helpers: a system that ends waits without bound for the thread of a detached actor that anything
+  // still refers to, which happened once in a hundred runs.
+  system_->config.set("scheduler.max-threads", std::size_t{4});
+  system_->config.set("middleman.attach-utility-actors", true);
   system_->config.load<caf::io::middleman>();
   system_->actors = std::make_unique<caf::actor_system>(system_->config);
 
@@ -36,7 +40,7 @@ Engine::Engine(EngineSetup setup) : system_(std::make_unique<System>()) {
   if (!in_process) {
     const auto published = system_->actors->middleman().publish(system_->supervisor, 0, "127.0.0.1");
     if (!published) {
-      caf::anon_send_exit(system_->supervisor, caf::exit_reason::kill);
+      stop();  // the roles run already, and the system waits for them
       throw Failure("cannot listen on 127.0.0.1: " + system_->actors->render(published.error()));
     }
     port = *published;
@@ -47,7 +51,7 @@ Engine::Engine(EngineSetup setup) : system_(std::make_unique<System>()) {
 Engine::~Engine() {
   if (!system_->concluded) {
     stop();
-    system_->result.wait();
+    system_->result.wait();  // also over where the supervisor is gone
   }
   system_->supervisor = nullptr;
   system_->actors->await_all_actors_done();
@@ -56,7 +60,13 @@ Engine::~Engine() {
 void Engine::stop() { caf::anon_send(system_->supervisor, stop_atom_v); }
 
 std::optional<RunResult> Engine::wait_for(std::chrono::milliseconds time) {
-  if (!system_->concluded && system_->result.wait_for(time) == std::future_status::ready) system_->concluded = system_->result.get();
+  if (!system_->concluded && system_->result.wait_for(time) == std::future_status::ready) {
+    try {
+      system_->concluded = system_->result.get();
+    } catch (const std::future_error&) {  // CAF has printed the exception that ended it
+      system_->concluded.emplace().reason = "the supervisor ended before the run did";
+    }
+  }
   return system_->concluded;
 }
 

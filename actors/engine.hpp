@@ -14,7 +14,7 @@
 
 namespace starling::actors {
 
-/// Called from one actor, never from two threads at once.
+/// Called from one actor, never from two threads at once. An exception ends the run.
 struct Observer {
   std::function<void(const run::JournalEntry&)> on_record;                      ///< durable, in journal order
   std::function<void(const std::string& worker, const Progress&)> on_progress;  ///< now and then
@@ -28,6 +28,7 @@ struct EngineSetup {
   Evaluate evaluate;                     ///< … unless this is given: then as many evaluators run in this process
   Observer observer;
   std::chrono::milliseconds publish_pause{2000};
+  std::chrono::milliseconds ready_within{300'000};  ///< a worker process that takes longer to read its task is killed
 };
 
 struct RunResult {
@@ -44,7 +45,8 @@ class Engine {
   /// Ends what still runs, workers included.
   ~Engine();
 
-  /// Ends the search: no more work is handed out, workers end, everything is recorded. Returns at once.
+  /// Ends the search: no more work is handed out, workers end, everything is recorded. Called again, it kills the workers that
+  /// have not ended yet. Returns at once.
   void stop();
   std::optional<RunResult> wait_for(std::chrono::milliseconds time);
 

@@ -1,5 +1,6 @@
 #include <starling/actors/evaluator.hpp>
 
+#include <algorithm>
 #include <deque>
 #include <optional>
 

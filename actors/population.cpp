@@ -76,7 +76,12 @@ class PopulationRole {
   }
 
   void durable(const EntryPtr& entry) {
-    std::visit([this](const auto& record) { apply(record); }, entry->record);
+    try {
+      std::visit([this](const auto& record) { apply(record); }, entry->record);
+    } catch (const std::exception& error) {
+      self_->send(wiring_.control, finished_atom_v, std::string("population: ") + error.what());
+      self_->quit(caf::sec::runtime_error);
+    }
   }
 
  private:

@@ -5,6 +5,7 @@
 // - A lease is (id, attempt). Its deadline runs from the moment it is started; a passed deadline or a lost evaluator costs one attempt; a lease
 //   that was not started returns without cost. The first durable result of an id counts, from whichever attempt it comes.
 // - Candidate i + 1 is bred only after i is durable. A proposal seen before is refused and bred again with the next attempt number.
+// - A record that does not fit the search (an outcome with too few objectives) ends the population, which tells `control` why.
 // - Towards the end, when nothing is left to hand out, a prefetched lease is recalled for an evaluator that would be idle.
 #pragma once
 

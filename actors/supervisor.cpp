@@ -65,13 +65,15 @@ class Supervisor {
       : self_(self), setup_(std::move(setup)), concluded_(std::move(concluded)), token_(secret()) {
     const auto control = caf::actor_cast<ControlActor>(self_);
     const auto settings = population_settings(setup_->experiment);
-    mutation_ = self_->spawn(mutation, settings.search.breeding);
-    selection_ = self_->spawn(selection, settings.search.breeding, mutation_);
-    recorder_ = self_->spawn<caf::detached>(recorder, std::move(journal), setup_->directory, control);
-    publisher_ = self_->spawn<caf::detached>(publisher, setup_->directory, setup_->publish_pause);
+    // Links: a role that fails shows here, and none outlives the supervisor, however that ends.
+    self_->set_exit_handler([this](const caf::exit_msg& message) { role_ended(message); });
+    mutation_ = self_->spawn<caf::linked>(mutation, settings.search.breeding);
+    selection_ = self_->spawn<caf::linked>(selection, settings.search.breeding, mutation_);
+    recorder_ = self_->spawn<caf::linked>(recorder, std::move(journal), setup_->directory, control);
+    publisher_ = self_->spawn<caf::linked>(publisher, setup_->directory, setup_->publish_pause);
     self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(publisher_));
     self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(self_));
-    population_ = self_->spawn(population, settings, PopulationWiring{selection_, recorder_, control});
+    population_ = self_->spawn<caf::linked>(population, settings, PopulationWiring{selection_, recorder_, control});
     record(setup_->started);
   }
 
@@ -106,11 +108,25 @@ class Supervisor {
 
   void finished(const std::string& reason) {
     const bool complete = reason == "budget" || reason == "space exhausted";
-    if (reason.starts_with("journal: ")) journal_failed_ = true;
+    if (reason.starts_with("journal: ")) {
+      journal_failed_ = true;
+      result_.reason = reason;  // also where the run is ending for another: its end could not be recorded
+      result_.complete = false;
+    }
     end(reason, complete);
   }
 
-  void stop() { end("interrupted"); }
+  void stop() {
+    if (phase_ == Phase::ending) kill_workers();
+    end("interrupted");
+  }
+
+  /// The publisher is missed when it is asked to publish at last; everybody else is needed.
+  void role_ended(const caf::exit_msg& message) {
+    if (message.source == publisher_.address()) return;
+    // As a message of its own: this one has overtaken the reason that the role gave before it ended.
+    self_->send(self_, finished_atom_v, "a role of the search failed: " + self_->system().render(message.reason));
+  }
 
   void kill_worker(const std::string& worker) {
     if (const auto slot = find(worker); slot != slots_.end() && slot->process) slot->process->kill();
@@ -121,24 +137,22 @@ class Supervisor {
       busy_s_ += evaluation->duration_s;
       if (const auto slot = find(evaluation->worker); slot != slots_.end()) slot->restarts = 0;
     }
-    if (setup_->observer.on_record) setup_->observer.on_record(*entry);
+    observe(setup_->observer.on_record, *entry);
   }
 
-  void progress(const std::string& worker, const Progress& progress) {
-    if (setup_->observer.on_progress) setup_->observer.on_progress(worker, progress);
-  }
+  void progress(const std::string& worker, const Progress& progress) { observe(setup_->observer.on_progress, worker, progress); }
 
   void tick() {
     for (auto& slot : slots_) {
+      if (slot.process && !slot.ready && Clock::now() > slot.started + setup_->ready_within) {
+        slot.late = true;
+        slot.process->kill();
+      }
       reap(slot);
       if (phase_ == Phase::running && !slot.process && Clock::now() >= slot.next_start) start(slot);
     }
     if (phase_ == Phase::ending) {
-      if (Clock::now() > ended_ + patience) {
-        for (auto& slot : slots_) {
-          if (slot.process) slot.process->kill();
-        }
-      }
+      if (Clock::now() > ended_ + patience) kill_workers();
       if (std::none_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.process != nullptr; })) return conclude();
     }
     if (!slots_.empty() && phase_ != Phase::concluding) self_->delayed_send(self_, tick_interval, tick_atom_v);
@@ -151,10 +165,28 @@ class Supervisor {
     std::string name;
     std::unique_ptr<WorkerProcess> process;
     bool ready = false;
+    bool late = false;            ///< killed because it was not ready in time
     int restarts = 0;             ///< since its last result
     int deaths_before_ready = 0;  ///< in a row
+    Clock::time_point started{};
     Clock::time_point next_start{};
   };
+
+  template <class F, class... Ts>
+  void observe(const F& observer, const Ts&... what) {
+    if (!observer) return;
+    try {
+      observer(what...);
+    } catch (const std::exception& error) {
+      end(std::string("observer: ") + error.what());
+    }
+  }
+
+  void kill_workers() {
+    for (auto& slot : slots_) {
+      if (slot.process) slot.process->kill();
+    }
+  }
 
   std::vector<Slot>::iterator find(const std::string& worker) {
     return std::find_if(slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.name == worker; });
@@ -173,7 +205,8 @@ class Supervisor {
 
   void start(Slot& slot) {
     try {
-      slot.ready = false;
+      slot.ready = slot.late = false;
+      slot.started = Clock::now();
       slot.process = std::make_unique<WorkerProcess>(setup_->worker_program, slot.name, log_of(slot), std::to_string(port_) + " " + token_);
     } catch (const std::exception& error) {
       end(error.what());
@@ -182,8 +215,9 @@ class Supervisor {
 
   void reap(Slot& slot) {
     if (!slot.process) return;
-    const auto how = slot.process->ended();
+    auto how = slot.process->ended();
     if (!how) return;
+    if (slot.late) how = "not ready within " + std::to_string(setup_->ready_within.count() / 1000) + " s, " + *how;
     record(run::WorkerLeft{slot.name, slot.process->pid(), *how, run::now_utc()});
     slot.process.reset();
     if (phase_ != Phase::running) return;
@@ -211,8 +245,18 @@ class Supervisor {
     if (slots_.empty()) conclude();
   }
 
+  /// What workers were writing when they ended.
+  void remove_unfinished_checkpoints() {
+    std::error_code error, ignored;  // a file too many is no reason to fail
+    std::filesystem::directory_iterator file(setup_->directory / "checkpoints", error);
+    for (; !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
+      if (file->path().extension() == ".tmp") std::filesystem::remove(file->path(), ignored);
+    }
+  }
+
   void conclude() {
     phase_ = Phase::concluding;
+    if (!slots_.empty()) remove_unfinished_checkpoints();
     const double wall_s = std::chrono::duration<double>(ended_ - begun_).count();
     run::RunEnded ended;
     ended.reason = result_.reason;

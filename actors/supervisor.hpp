@@ -10,8 +10,12 @@ namespace starling::actors {
 
 /// `concluded` is called once, after the last record is durable and run.h5 is up to date.
 ///
-/// A worker that ends is started again after a pause that doubles from half a second to half a minute and shrinks back with its next result;
-/// one that ends three times in a row before it was ready ends the run.
+/// A worker that ends is started again after a pause that doubles from half a second to half a minute and shrinks back with its
+/// next result. One that is not ready within setup->ready_within is killed; one that ends three times in a row before it was
+/// ready ends the run.
+///
+/// Asked to stop, it lets workers end by themselves, for a few seconds or until it is asked again. A role that ends unbidden ends
+/// the run; only the publisher is missed no sooner than at the end, as RunResult::publish_error.
 SupervisorActor::behavior_type supervisor(SupervisorActor::pointer self, std::shared_ptr<const EngineSetup> setup,
                                           std::shared_ptr<run::Journal> journal, std::function<void(RunResult)> concluded);
 

@@ -72,11 +72,9 @@ int work(caf::actor_system& system, const SupervisorActor& supervisor, const Wor
 }  // namespace
 
 int run_worker(const std::string& name, const std::string& device, const MakeWorkshop& make_workshop) {
-  // Nothing of the coordinator's may live on in here: an inherited socket would keep its port busy.
-  close_range(3, ~0u, 0);
-  // A Ctrl-C at the terminal reaches every process of the group; only the coordinator decides what it means.
-  signal(SIGINT, SIG_IGN);
-  signal(SIGPIPE, SIG_IGN);
+  // What ends a search (Ctrl-C, a closed terminal, a batch system) reaches every process of the group; only the coordinator decides what it
+  // means, and a worker ends with its standard input.
+  for (const int number : {SIGINT, SIGHUP, SIGTERM, SIGUSR1, SIGPIPE}) signal(number, SIG_IGN);
 
   WorkerHello hello{.token = {}, .worker = name, .host = host_name(), .device = device, .pid = getpid()};
   const std::string introduction = read_line_from_stdin();

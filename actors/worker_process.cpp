@@ -28,11 +28,16 @@ WorkerProcess::WorkerProcess(const std::filesystem::path& program, const std::st
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Failure(std::string("cannot make a pipe to a worker: ") + strerror(errno));
   pipe_ = ends[1];
+  // Before there is a reader that could be gone already, which would be a signal to us. A line is far below a pipe's capacity: no blocking.
+  const std::string line = introduction + "\n";
+  [[maybe_unused]] const auto written = write(pipe_, line.data(), line.size());
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+  // Nothing else of ours may live on in there: an inherited socket would keep its port busy and hide the end of a connection.
+  posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
   // Whatever signals the parent blocks, the child starts with none blocked.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -51,9 +56,6 @@ WorkerProcess::WorkerProcess(const std::filesystem::path& program, const std::st
     close(pipe_);
     check(error, "cannot start " + path);
   }
-  const std::string line = introduction + "\n";
-  // A line is far below a pipe's capacity: this does not block. A worker that is gone already shows in ended().
-  [[maybe_unused]] const auto written = write(pipe_, line.data(), line.size());
 }
 
 WorkerProcess::~WorkerProcess() {
@@ -68,9 +70,12 @@ WorkerProcess::~WorkerProcess() {
 std::optional<std::string> WorkerProcess::ended() {
   if (how_) return how_;
   int status = 0;
-  if (waitpid(pid_, &status, WNOHANG) == pid_) {
+  const pid_t found = waitpid(pid_, &status, WNOHANG);
+  if (found == pid_) {
     how_ =
         WIFSIGNALED(status) ? "killed by signal " + std::to_string(WTERMSIG(status)) : "exit code " + std::to_string(WEXITSTATUS(status));
+  } else if (found < 0 && errno == ECHILD) {
+    how_ = "exit code unknown";  // whoever started us ignores SIGCHLD: the system reaps our children itself
   }
   return how_;
 }

@@ -12,7 +12,7 @@ namespace starling::actors {
 class WorkerProcess {
  public:
   /// Starts `program worker NAME` with standard input from a pipe that stays open as long as this object lives, the first line of which
-  /// is `introduction`; its output is appended to `log`. Throws Failure.
+  /// is `introduction`; its output is appended to `log`, and it inherits no other descriptor. Throws Failure.
   WorkerProcess(const std::filesystem::path& program, const std::string& name, const std::filesystem::path& log,
                 const std::string& introduction);
   /// Kills what still runs and reaps it.

@@ -1,6 +1,10 @@
 // The whole engine in one process, on threads, with a cheap evaluation.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
+#include <fstream>
 #include <mutex>
 #include <set>
 
@@ -127,6 +131,116 @@ TEST(Engine, ReportsEveryRecordToItsObserverInJournalOrder) {
   }
   ASSERT_GE(seqs.size(), 26u);
   for (std::size_t i = 0; i < seqs.size(); ++i) EXPECT_EQ(seqs[i], i);
+}
+
+TEST(Engine, EndsAndSaysWhyWhereAnOutcomeDoesNotFitTheSearch) {
+  TemporaryDirectory directory;
+  auto wrong = setup(directory.path(), 12, 2);
+  wrong.evaluate = [](const Job& job, const std::atomic<bool>&, const std::function<void(const Progress&)>&) {
+    auto record = judge(job);
+    record.outcome.objectives.pop_back();
+    return record;
+  };
+  {
+    Engine engine(std::move(wrong));
+    const auto result = run_to_the_end(engine);
+    EXPECT_THAT(result.reason, testing::AllOf(testing::HasSubstr("population: "), testing::HasSubstr("1 objectives")));
+    EXPECT_FALSE(result.complete);
+  }
+  EXPECT_EQ(RoleCount::alive(), 0u);
+}
+
+TEST(Engine, EndsWhereARoleCannotBegin) {
+  TemporaryDirectory directory;
+  auto impossible = setup(directory.path(), 12, 2);
+  impossible.experiment.search.population = 0;
+  {
+    Engine engine(std::move(impossible));
+    const auto result = run_to_the_end(engine);
+    EXPECT_FALSE(result.complete);
+    EXPECT_NE(result.reason, "");
+  }
+  EXPECT_EQ(RoleCount::alive(), 0u);
+}
+
+TEST(Engine, EndsWhereItsObserverThrows) {
+  TemporaryDirectory directory;
+  auto observed = setup(directory.path(), 12, 2);
+  observed.observer.on_record = [](const run::JournalEntry& entry) {
+    if (entry.seq == 5) throw std::runtime_error("nobody looks");
+  };
+  {
+    Engine engine(std::move(observed));
+    const auto result = run_to_the_end(engine);
+    EXPECT_EQ(result.reason, "observer: nobody looks");
+    EXPECT_FALSE(result.complete);
+  }
+  EXPECT_EQ(RoleCount::alive(), 0u);
+  EXPECT_TRUE(run::summarise(directory.path()).ended);
+}
+
+TEST(Engine, IsNotCompleteWhereItsEndCannotBeRecorded) {
+  TemporaryDirectory directory;
+  auto full = setup(directory.path(), 7, 1);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto old_handler = signal(SIGXFSZ, SIG_IGN);
+  int evaluations = 0;
+  full.observer.on_record = [&, path = directory.path() / "journal"](const run::JournalEntry& entry) {
+    if (!std::holds_alternative<run::EvaluationRecorded>(entry.record) || ++evaluations < 9) return;
+    const rlimit limit{.rlim_cur = std::filesystem::file_size(path), .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);  // a full disk, once 7 candidates and two baselines are in
+  };
+  {
+    Engine engine(std::move(full));
+    const auto result = run_to_the_end(engine);
+    EXPECT_THAT(result.reason, testing::StartsWith("journal: "));
+    EXPECT_FALSE(result.complete);
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  signal(SIGXFSZ, old_handler);
+  EXPECT_EQ(RoleCount::alive(), 0u);
+}
+
+/// An engine whose worker processes run this shell script.
+EngineSetup scripted(const std::filesystem::path& directory, const std::string& script) {
+  std::filesystem::create_directory(directory / "logs");
+  std::filesystem::create_directory(directory / "checkpoints");
+  auto made = setup(directory, 7, 1);
+  made.evaluate = nullptr;
+  made.worker_program = directory / "worker";
+  std::ofstream(made.worker_program) << "#!/bin/sh\n" << script << '\n';
+  std::filesystem::permissions(made.worker_program, std::filesystem::perms::owner_all);
+  return made;
+}
+
+TEST(Engine, KillsWorkersThatDoNotBecomeReadyAndGivesUpAfterThree) {
+  TemporaryDirectory directory;
+  auto mute = scripted(directory.path(), "exec sleep 1000");
+  mute.ready_within = std::chrono::milliseconds(0);
+  {
+    Engine engine(std::move(mute));
+    const auto result = run_to_the_end(engine);
+    EXPECT_THAT(result.reason, testing::HasSubstr("worker w0 ended three times before it was ready (not ready within 0 s, killed"));
+    EXPECT_THAT(result.reason, testing::HasSubstr("logs/w0.log"));
+  }
+  EXPECT_EQ(RoleCount::alive(), 0u);
+}
+
+TEST(Engine, RemovesWhatItsWorkersWereWritingWhenTheyWereStopped) {
+  TemporaryDirectory directory;
+  const auto checkpoints = directory.path() / "checkpoints";
+  auto busy = scripted(directory.path(), "echo half > '" + (checkpoints / "00000002.h5.tmp").string() + "'; exec sleep 1000");
+  std::ofstream(checkpoints / "00000001.h5") << "whole";
+  {
+    Engine engine(std::move(busy));
+    while (!std::filesystem::exists(checkpoints / "00000002.h5.tmp")) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    engine.stop();
+    engine.stop();  // this worker does not end by itself
+    EXPECT_EQ(run_to_the_end(engine).reason, "interrupted");
+  }
+  EXPECT_FALSE(std::filesystem::exists(checkpoints / "00000002.h5.tmp"));
+  EXPECT_TRUE(std::filesystem::exists(checkpoints / "00000001.h5"));
 }
 
 TEST(Engine, FailsWhereAJournalIsThereAlready) {

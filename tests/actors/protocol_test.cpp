@@ -92,6 +92,47 @@ TEST_F(Protocol, AfterThreeLostAttemptsACandidateIsKilledAndTheSearchGoesOn) {
   EXPECT_EQ(told_->finished, std::vector<std::string>{"budget"});
 }
 
+TEST_F(Protocol, AResultThatIsOnItsWayWhenItsWorkerIsLostCounts) {
+  start();
+  auto& a = add_worker("w0", 1);
+  const Job job = a.job(0);
+  begin_job(a, job);
+  EvaluationMessage message;
+  message.record.outcome = {.id = job.id, .status = Status::ok, .objectives = {1, 2}};
+  message.record.attempt = job.attempt;
+  caf::anon_send(recorder_, evaluation_atom_v, message);
+  caf::anon_send_exit(a.front, caf::exit_reason::kill);
+  run();
+  const auto evaluations = journalled<run::EvaluationRecorded>();
+  ASSERT_EQ(evaluations.size(), 1u);
+  EXPECT_EQ(evaluations[0].outcome.status, Status::ok);
+  const auto& b = add_worker("w1", 2);
+  for (const auto& lease : b.played->leases) EXPECT_NE(lease.id, job.id);
+}
+
+TEST_F(Protocol, AResultThatOvertakesTheLossOfTheLastAttemptCounts) {
+  start();
+  auto& a = add_worker("w0", 1);
+  for (const std::uint32_t attempt : {1u, 2u, 3u}) {
+    const Job job = a.played->leases.back();
+    ASSERT_EQ(job.attempt, attempt);
+    begin_job(a, job);
+    caf::anon_send(population_, lost_atom_v, std::string("w0"), job.id, job.attempt, std::string("out of memory"));
+    if (attempt == 3) break;  // its loss is on the way to the recorder …
+    run();
+    demand(a);
+  }
+  EvaluationMessage late;
+  late.record.outcome = {.id = a.job(0).id, .status = Status::ok, .objectives = {1, 2}};
+  late.record.attempt = 1;  // … where this overtakes it
+  caf::anon_send(recorder_, evaluation_atom_v, late);
+  run();
+  const auto evaluations = journalled<run::EvaluationRecorded>();
+  ASSERT_EQ(evaluations.size(), 1u) << "nothing is recorded as killed";
+  EXPECT_EQ(evaluations[0].outcome.status, Status::ok);
+  EXPECT_EQ(journalled<run::AttemptLost>().size(), 3u);
+}
+
 TEST_F(Protocol, AnEvaluatorsErrorCostsOneAttempt) {
   start();
   auto& a = add_worker("w0", 1);
@@ -263,6 +304,14 @@ TEST_F(Protocol, AfterAStopNothingIsHandedOut) {
   const auto& late = add_worker("w1");
   EXPECT_TRUE(late.played->stopped);
   EXPECT_TRUE(late.played->leases.empty());
+}
+
+TEST_F(Protocol, AnOutcomeThatDoesNotFitTheSearchEndsThePopulationWhichSaysWhy) {
+  start();
+  auto& a = add_worker("w0", 1);
+  finish_job(a, a.job(0), {1, 2, 3});
+  ASSERT_EQ(told_->finished.size(), 1u);
+  EXPECT_NE(told_->finished[0].find("population: outcome of candidate 1 has 3 objectives"), std::string::npos) << told_->finished[0];
 }
 
 TEST_F(Protocol, MessagesOfLeasesThatAreNoMoreChangeNothing) {

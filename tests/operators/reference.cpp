@@ -10,7 +10,7 @@ double silu(double x) { return x / (1.0 + std::exp(-x)); }
 double softplus(double x) { return std::log1p(std::exp(x)); }
 
 /// The feature, computed by `make` unless another LIV gave it.
-const Matrix& feature(Features& features, const std::string& name, const std::function<Matrix()>& make) {
+Matrix feature(Features& features, const std::string& name, const std::function<Matrix()>& make) {
   if (!features.contains(name)) features[name] = make();
   return features.at(name);
 }
@@ -49,8 +49,8 @@ Matrix convolved(const Matrix& x, const Matrix& taps) {
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat) {
   const auto head_width = weights.at("q").rows / heads;
   const auto q = rotated(times_transposed(x, weights.at("q")), head_width);
-  const auto& k = feature(features, "k", [&] { return rotated(times_transposed(x, weights.at("k")), head_width); });
-  const auto& v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
+  const auto k = feature(features, "k", [&] { return rotated(times_transposed(x, weights.at("k")), head_width); });
+  const auto v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
   Matrix y(x.rows, q.columns);
   for (std::size_t head = 0; head < heads; ++head) {
     const auto query_channel = head * head_width;
@@ -76,8 +76,8 @@ Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& 
   auto v = convolved(times_transposed(x, weights.at("v")), weights.at("v.taps"));
   for (auto& value : v.values) value = silu(value);
   const auto z = times_transposed(x, weights.at("z"));
-  const auto& b = feature(features, "B", [&] { return times_transposed(v, weights.at("B")); });
-  const auto& c = feature(features, "C", [&] { return times_transposed(v, weights.at("C")); });
+  const auto b = feature(features, "B", [&] { return times_transposed(v, weights.at("B")); });
+  const auto c = feature(features, "C", [&] { return times_transposed(v, weights.at("C")); });
   auto step = times_transposed(times_transposed(v, weights.at("A.down")), weights.at("A.up"));
   for (std::size_t t = 0; t < step.rows; ++t) {
     for (std::size_t channel = 0; channel < step.columns; ++channel) {
@@ -106,8 +106,8 @@ Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& 
 
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features) {
   const auto v = times_transposed(x, weights.at("v"));
-  const auto& b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
-  const auto& c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+  const auto b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
+  const auto c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
   const auto& taps = weights.at("K");
   Matrix y(x.rows, v.columns);
   for (std::size_t i = 0; i < x.rows; ++i) {
@@ -122,7 +122,7 @@ Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& feat
 }
 
 Matrix swiglu(const Matrix& x, const Weights& weights, Features& features) {
-  const auto& gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
+  const auto gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
   auto y = times_transposed(x, weights.at("value"));
   for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] *= silu(gate.values[i]);
   return y;

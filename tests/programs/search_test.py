@@ -115,7 +115,9 @@ class Search(unittest.TestCase):
 
     def start(self, *arguments):
         process = subprocess.Popen([STARLING, "run", "tiny.toml", *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                   # SIGHUP counts also where the tests run under nohup.
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         self.addCleanup(lambda: process.poll() is None and process.kill())
         return process
 
@@ -198,6 +200,30 @@ class Search(unittest.TestCase):
         self.assertEqual(len(data["baselines"]), 2)
         self.assertTrue(data["front"])
 
+    def test_a_quiet_search_says_nothing_but_its_result(self):
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=4", "search.baselines=[]", "--quiet")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stderr, "")
+        self.assertIn("perplexity", result.stdout.lower())
+
+    def test_nobody_need_listen_to_the_messages(self):
+        """Standard error that is closed, or a pipe whose reader is gone, must neither stop a search nor get into its files."""
+        reader, gone = os.pipe()
+        os.close(reader)
+        for name, options in (("closed", {"preexec_fn": lambda: [os.close(number) for number in (0, 2)]}), ("gone", {"stderr": gone})):
+            with self.subTest(name):
+                command = [STARLING, "run", "tiny.toml", "budget.evaluations=4", "search.baselines=[]", "--out", name]
+                result = subprocess.run(command, cwd=self.cwd, stdout=subprocess.PIPE, text=True, timeout=300, **options)
+                self.assertEqual(result.returncode, 0)
+                self.assertIn("perplexity", result.stdout.lower())
+                self.assertEqual(self.run_starling("show", name).returncode, 0)
+        os.close(gone)
+
+    def test_a_parent_that_ignores_the_end_of_children_does_not_keep_a_search_from_ending(self):
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=4", "search.baselines=[]",
+                                   preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(result.returncode, 0, result.stderr)
+
     def test_quality_and_genomes_do_not_depend_on_which_worker_trains(self):
         qualities = []
         for out in ("a", "b"):
@@ -240,15 +266,16 @@ class Search(unittest.TestCase):
         self.assertIn("worker lost", err)
         self.assertEqual(int(evaluations["attempt"].max()), 2)
 
-    def stop_with(self, number):
+    def stop_with(self, number, send=os.kill):
         process = self.start(*SLOW, "--out", "run")
         self.wait_for_records("run", "candidate_accepted", 4)
         workers = self.workers(process)
-        process.send_signal(number)
+        send(process.pid, number)
         out, err = process.communicate(timeout=60)
         for pid in workers:
             wait_until(lambda: not alive(pid), f"worker {pid} to end", 10)
         self.assertIn("run directory", err)
+        self.assertEqual(self.recorded("run", "attempt_lost"), 0, "a search that is stopped loses nothing")
         with h5py.File(self.path("run", "run.h5"), "r") as file:
             self.assertFalse(file.attrs["complete"])
             self.assertEqual(len(file["evaluations"]), 0)
@@ -260,6 +287,33 @@ class Search(unittest.TestCase):
 
     def test_a_termination_ends_gracefully_with_everything_recorded_and_no_process_left(self):
         self.assertEqual(self.stop_with(signal.SIGTERM), 143)
+
+    def test_a_signal_to_the_whole_process_group_is_for_the_coordinator_alone(self):
+        self.assertEqual(self.stop_with(signal.SIGTERM, os.killpg), 143)
+
+    def test_a_terminal_that_is_closed_ends_the_search_gracefully(self):
+        self.assertEqual(self.stop_with(signal.SIGHUP, os.killpg), 143)
+
+    def test_a_second_interrupt_kills_a_worker_that_does_not_end_and_leaves_files_whole(self):
+        process = self.start(*SLOW, "--out", "run")
+        self.wait_for_records("run", "candidate_accepted", 4)
+        workers = self.workers(process)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)  # such a process does not notice that its standard input has ended
+        with open(self.path("run", "checkpoints", "00000001.h5.tmp"), "w") as file:
+            file.write("half")
+        process.send_signal(signal.SIGINT)
+        while "stopping" not in (line := process.stderr.readline()):
+            self.assertTrue(line, "the search ended")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, err)
+        for pid in workers:
+            self.assertFalse(alive(pid))
+        self.assertEqual(os.listdir(self.path("run", "checkpoints")), [])
+        with h5py.File(self.path("run", "run.h5"), "r") as file:
+            self.assertFalse(file.attrs["complete"])
+        self.assertEqual(self.recorded("run", "run_ended"), 1)
 
     def test_workers_end_when_the_coordinator_is_killed_with_signal_9(self):
         process = self.start(*SLOW, "--out", "run")
@@ -327,6 +381,10 @@ class Search(unittest.TestCase):
         result = self.run_starling("run", "tiny.toml", 'task.files=["short/*.txt"]')
         self.assertEqual(result.returncode, 2, result.stderr)
         self.assertEqual([name for name in os.listdir(self.cwd) if name.startswith("runs") and os.listdir(self.path(name))], [])
+        os.mkdir(self.path("mine"))
+        result = self.run_starling("run", "tiny.toml", 'task.files=["short/*.txt"]', "--out", "mine")
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(os.listdir(self.path("mine")), [], "a directory of the user's stays, empty as it was")
 
     def test_files_that_are_not_there_are_refused_before_anything_is_made(self):
         result = self.run_starling("run", "tiny.toml", 'task.files=["nowhere/*.txt"]')

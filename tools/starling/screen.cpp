@@ -1,16 +1,41 @@
 #include "screen.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "text.hpp"
 
 namespace starling::tools {
 namespace {
 
-constexpr std::size_t columns = 80;
+constexpr std::size_t widest = 80;
+constexpr std::size_t widest_bar = 60;
+
+struct Size {
+  std::size_t rows = 24;
+  std::size_t columns = widest;
+};
+
+/// Of the terminal, as far as it is used.
+Size size_of(std::FILE* out) {
+  winsize found{};
+  if (ioctl(fileno(out), TIOCGWINSZ, &found) != 0 || found.ws_col == 0 || found.ws_row == 0) return {};
+  return {found.ws_row, std::min<std::size_t>(found.ws_col, widest)};
+}
+
+/// The beginning of a line of UTF-8, at most that many code points.
+std::string_view cut(std::string_view line, std::size_t columns) {
+  std::size_t seen = 0;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool starts_one = (static_cast<unsigned char>(line[i]) & 0xc0) != 0x80;
+    if (starts_one && ++seen > columns) return line.substr(0, i);
+  }
+  return line;
+}
 
 std::string quality_text(const run::EvaluationRecorded& evaluation) {
   if (std::isfinite(evaluation.accuracy)) return fmt::format("accuracy {:.3f}", evaluation.accuracy);
@@ -35,7 +60,7 @@ void Screen::record(const run::JournalEntry& entry) {
   } else if (const auto* lost = std::get_if<run::AttemptLost>(&entry.record)) {
     ++lost_;
     if (style_ == Style::lines) {
-      fmt::print(out_, "candidate {}: attempt {} on {} was lost: {}\n", lost->candidate_id, lost->attempt, lost->worker, lost->reason);
+      put(fmt::format("candidate {}: attempt {} on {} was lost: {}\n", lost->candidate_id, lost->attempt, lost->worker, lost->reason));
     }
   } else if (const auto* left = std::get_if<run::WorkerLeft>(&entry.record)) {
     workers_.erase(left->worker);
@@ -59,9 +84,8 @@ void Screen::evaluated(const run::EvaluationRecorded& evaluation) {
   const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", quality_text(evaluation), grouped(evaluation.parameters),
                                      grouped(evaluation.cache_bytes))
                        : fmt::format("{}: {}", search::to_string(evaluation.outcome.status), evaluation.reason);
-  fmt::print(out_, "{:>6.1f} s  {:>3}/{}  #{} {}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, experiment_.evaluations,
-             evaluation.outcome.id, label(candidate), what, evaluation.duration_s, evaluation.worker);
-  std::fflush(out_);
+  put(fmt::format("{:>6.1f} s  {:>3}/{}  #{} {}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, experiment_.evaluations,
+                  evaluation.outcome.id, label(candidate), what, evaluation.duration_s, evaluation.worker));
 }
 
 void Screen::progress(const std::string& worker, const actors::Progress& progress) {
@@ -72,64 +96,71 @@ void Screen::progress(const std::string& worker, const actors::Progress& progres
 
 double Screen::elapsed_s() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count(); }
 
-std::string Screen::block() const {
+std::vector<std::string> Screen::block(std::size_t columns) const {
   const double elapsed = elapsed_s();
-  std::string left = "";
+  std::string left;
   if (counted_ >= experiment_.search.population / 2 && counted_ > 0) {
     const double rest = elapsed / static_cast<double>(counted_) * static_cast<double>(experiment_.evaluations - counted_);
     left = fmt::format(", about {} left", duration(rest));
   }
-  std::string text =
-      fmt::format("{}: {} of {} evaluated after {}{}\n", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left);
-  const std::size_t filled = experiment_.evaluations > 0 ? static_cast<std::size_t>(60 * counted_ / experiment_.evaluations) : 0;
-  text += "  [" + std::string(std::min<std::size_t>(filled, 60), '#') + std::string(60 - std::min<std::size_t>(filled, 60), '.') + "]\n";
+  const auto bar = std::min(widest_bar, std::max<std::size_t>(columns, 4) - 4);
+  const auto done = static_cast<std::size_t>(counted_), all = static_cast<std::size_t>(std::max<std::int64_t>(experiment_.evaluations, 1));
+  const auto filled = std::min(bar * done / all, bar);
+  std::vector<std::string> lines{
+      fmt::format("{}: {} of {} evaluated after {}{}", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left),
+      "  [" + std::string(filled, '#') + std::string(bar - filled, '.') + "]"};
   if (best_) {
-    text += fmt::format("  best   {}  #{}  cache {} B\n", quality_text(*best_), best_->outcome.id, grouped(best_->cache_bytes));
-    text += fmt::format("  front  {} candidates   diverged {}   killed {}   attempts lost {}\n", search::nondominated(points_).size(),
-                        diverged_, killed_, lost_);
+    lines.push_back(fmt::format("  best   {}  #{}  cache {} B", quality_text(*best_), best_->outcome.id, grouped(best_->cache_bytes)));
+    const auto front = search::nondominated(points_).size();
+    lines.push_back(fmt::format("  front  {} candidate{}   diverged {}   killed {}   attempts lost {}", front, front == 1 ? "" : "s",
+                                diverged_, killed_, lost_));
   }
   for (const auto& [worker, progress] : workers_) {
     const auto candidate = candidates_.find(progress.id);
-    text += fmt::format("  {:<4}   #{} {}  step {} of {}  loss {:.3f}\n", worker, progress.id,
-                        candidate == candidates_.end() ? "" : label(candidate->second), progress.step, progress.steps, progress.loss);
+    lines.push_back(fmt::format("  {:<4}   #{} {}  step {} of {}  loss {:.3f}", worker, progress.id,
+                                candidate == candidates_.end() ? "" : label(candidate->second), progress.step, progress.steps,
+                                progress.loss));
   }
-  return text;
+  return lines;
 }
 
 void Screen::refresh() {
   const std::lock_guard lock(mutex_);
   if (style_ != Style::block || !changed_) return;
   changed_ = false;
-  erase_block();
-  const auto text = block();
-  std::size_t start = 0;
-  while (start < text.size()) {
-    const auto end = text.find('\n', start);
-    fmt::print(out_, "{}\n", text.substr(start, std::min(end - start, columns)));
+  // Drawn over the last one and written at once: what stays the same does not flicker.
+  std::string text = up_to_the_block();
+  const auto size = size_of(out_);
+  for (const auto& line : block(size.columns)) {
+    if (drawn_lines_ + 1 == size.rows) break;  // what scrolls out of a terminal cannot be drawn over
+    text.append(cut(line, size.columns)).append("\x1b[K\n");
     ++drawn_lines_;
-    start = end + 1;
   }
-  std::fflush(out_);
+  put(text + "\x1b[J");
 }
 
 void Screen::say(const std::string& line) {
   const std::lock_guard lock(mutex_);
-  erase_block();
-  fmt::print(out_, "{}\n", line);
-  std::fflush(out_);
+  if (style_ == Style::silent) return;
+  put(up_to_the_block() + (style_ == Style::block ? "\x1b[J" : "") + line + "\n");
   changed_ = true;
-}
-
-void Screen::erase_block() {
-  if (drawn_lines_ > 0) fmt::print(out_, "\x1b[{}A\x1b[J", drawn_lines_);
-  drawn_lines_ = 0;
 }
 
 void Screen::finish() {
   const std::lock_guard lock(mutex_);
-  erase_block();
-  std::fflush(out_);
+  if (drawn_lines_ > 0) put(up_to_the_block() + "\x1b[J");
   style_ = Style::silent;
+}
+
+/// What moves the cursor to where the block begins.
+std::string Screen::up_to_the_block() {
+  const auto lines = std::exchange(drawn_lines_, 0);
+  return lines == 0 ? std::string() : fmt::format("\x1b[{}A", lines);
+}
+
+void Screen::put(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), out_);
+  std::fflush(out_);
 }
 
 }  // namespace starling::tools

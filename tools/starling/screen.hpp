@@ -7,6 +7,8 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <starling/actors/evaluate.hpp>
 #include <starling/experiment/experiment.hpp>
@@ -15,7 +17,8 @@
 
 namespace starling::tools {
 
-/// Safe to call from several threads.
+/// Safe to call from several threads. Where `out` cannot be written (a closed pipe, a terminal that is gone) nothing is shown and
+/// nothing fails.
 class Screen {
  public:
   enum class Style { silent, lines, block };
@@ -26,15 +29,16 @@ class Screen {
   void progress(const std::string& worker, const actors::Progress& progress);
   /// Redraws the block where something changed; call it a few times a second.
   void refresh();
-  /// A line of its own, above the block.
+  /// A line of its own, above the block. Silent as the rest.
   void say(const std::string& line);
   /// Removes the block.
   void finish();
 
  private:
   void evaluated(const run::EvaluationRecorded& evaluation);
-  std::string block() const;
-  void erase_block();
+  std::vector<std::string> block(std::size_t columns) const;
+  std::string up_to_the_block();
+  void put(std::string_view text);
   double elapsed_s() const;
 
   experiment::Experiment experiment_;
@@ -50,7 +54,7 @@ class Screen {
   std::int64_t diverged_ = 0;
   std::int64_t killed_ = 0;
   std::int64_t lost_ = 0;
-  int drawn_lines_ = 0;
+  std::size_t drawn_lines_ = 0;
   bool changed_ = true;
 };
 

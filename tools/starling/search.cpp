@@ -1,4 +1,5 @@
 // `starling run` from the run directory to the front: creates the one, starts the engine, listens to signals, prints the other.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <signal.h>
@@ -72,12 +73,27 @@ run::RunStarted describe_start(const experiment::Experiment& experiment) {
   return started;
 }
 
+/// The journal must not become descriptor 2 where somebody closed standard error: reads find the end, writes fail as before.
+void reserve_standard_descriptors() {
+  int number = 0;
+  do {
+    number = open("/dev/null", O_RDONLY);
+  } while (number >= 0 && number <= STDERR_FILENO);
+  if (number >= 0) close(number);
+}
+
+/// A message on standard error; nothing fails where that is closed.
+void tell(const std::string& line) { std::fwrite(line.data(), 1, line.size(), stderr); }
+
 /// Signals that ask for the end, blocked in every thread and taken one by one.
 class EndSignals {
  public:
   EndSignals() {
     sigemptyset(&set_);
     for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set_, number);
+    // The terminal is gone; under nohup that is to be ignored.
+    struct sigaction hangup {};
+    if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, &before_);
   }
   ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -98,16 +114,20 @@ class EndSignals {
 
 struct Ending {
   actors::RunResult result;
-  int signal = 0;
+  int signal = 0;  ///< the first one
+
+  int exit_code() const { return signal == SIGINT ? 130 : 143; }
 };
 
-/// Runs the engine to its end. The first signal ends the search, the second the process (children end with it, files are whole).
+/// Runs the engine to its end. The first signal ends the search, the second kills workers that have not ended by then, the third ends the
+/// process where even that takes too long (files are whole).
 Ending run_engine(actors::EngineSetup setup, Screen& screen) {
   const EndSignals signals;
   setup.observer.on_record = [&](const run::JournalEntry& entry) { screen.record(entry); };
   setup.observer.on_progress = [&](const std::string& worker, const actors::Progress& progress) { screen.progress(worker, progress); };
   Ending ending;
   actors::Engine engine(std::move(setup));
+  int taken = 0;
   while (true) {
     if (auto result = engine.wait_for(std::chrono::milliseconds(100))) {
       ending.result = std::move(*result);
@@ -116,12 +136,13 @@ Ending run_engine(actors::EngineSetup setup, Screen& screen) {
     screen.refresh();
     const int number = signals.take();
     if (number == 0) continue;
-    if (ending.signal != 0) {
+    if (++taken == 3) {
       screen.finish();
-      _exit(number == SIGINT ? 130 : 143);
+      _exit(ending.exit_code());
     }
-    ending.signal = number;
-    screen.say("stopping: what is finished is recorded, what is being trained is not (once more to stop at once)");
+    if (taken == 1) ending.signal = number;
+    screen.say(taken == 1 ? "stopping: what is finished is recorded, what is being trained is not (once more to stop at once)"
+                          : "stopping at once");
     engine.stop();
   }
 }
@@ -143,12 +164,15 @@ std::string occupancy(const run::RunSummary& summary, std::int64_t workers) {
 }  // namespace
 
 int search(const experiment::Experiment& experiment, const RunArguments& arguments) {
+  reserve_standard_descriptors();
+  signal(SIGPIPE, SIG_IGN);
   require_readable_files(experiment);
   const auto worker_program = sibling_program("starling-worker");
-  signal(SIGPIPE, SIG_IGN);
 
   fs::path directory;
+  bool made = true;
   if (arguments.out) {
+    made = !fs::exists(*arguments.out);
     run::create_run_directory(*arguments.out);
     directory = fs::absolute(*arguments.out);
   } else {
@@ -166,21 +190,21 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
 
   const bool terminal = isatty(STDERR_FILENO) == 1 && std::getenv("TERM") != nullptr && std::string(std::getenv("TERM")) != "dumb";
   Screen screen(experiment, arguments.quiet ? Screen::Style::silent : terminal ? Screen::Style::block : Screen::Style::lines);
-  if (!arguments.quiet) screen.say(fmt::format("{}: searching, everything goes to {}", experiment.name, directory.string()));
+  screen.say(fmt::format("{}: searching, everything goes to {}", experiment.name, directory.string()));
   const auto ending = run_engine(std::move(setup), screen);
   screen.finish();
 
+  const auto& result = ending.result;
+  if (!result.complete && result.reason != "interrupted") {
+    if (result.bad_input && run::summarise(directory).evaluations.empty()) {
+      for (const auto& entry : fs::directory_iterator(directory)) fs::remove_all(entry);
+      if (made) fs::remove(directory);
+      throw UserError(result.reason);
+    }
+    throw Failure(fmt::format("{} (recorded so far: {})", result.reason, directory.string()));
+  }
+  if (!result.publish_error.empty()) tell(fmt::format("run.h5 is behind the journal: {}\n", result.publish_error));
   const auto summary = run::summarise(directory);
-  if (ending.result.bad_input && summary.evaluations.empty()) {
-    fs::remove_all(directory);
-    throw UserError(ending.result.reason);
-  }
-  if (!ending.result.complete && ending.signal == 0) {
-    throw Failure(fmt::format("{} (recorded so far: {})", ending.result.reason, directory.string()));
-  }
-  if (!ending.result.publish_error.empty()) {
-    fmt::print(stderr, "run.h5 is behind the journal: {}\n", ending.result.publish_error);
-  }
   if (arguments.json) {
     auto data = front_json(summary);
     data["run"] = directory.string();
@@ -188,8 +212,8 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
   } else {
     fmt::print("{}\n{}\n", render_front(summary), occupancy(summary, experiment.workers));
   }
-  if (!arguments.quiet) fmt::print(stderr, "run directory: {}\n", directory.string());
-  if (ending.signal != 0) return ending.signal == SIGINT ? 130 : 143;
+  if (!arguments.quiet) tell(fmt::format("run directory: {}\n", directory.string()));
+  if (!result.complete) return ending.exit_code();
   return has_result(summary) ? exit_code::done : exit_code::no_valid_result;
 }
 
