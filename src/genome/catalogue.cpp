@@ -87,6 +87,8 @@ std::vector<LivClass> liquid_classes() {
           "−exp(A_log)"),
       row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal}, "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
+      row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
+      row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),
   };
 }
 

@@ -72,7 +72,7 @@ TEST(GenomeOrBaseline, ReadsBoth) {
   EXPECT_EQ(to_text(genome_or_baseline(Catalogue::liquid(), "41111", 6)), "41111") << "a genome has its own depth";
   EXPECT_THAT(message_of("transformer"), HasSubstr("did you mean 'transformer++'?"));
   EXPECT_THAT(message_of("striped-mamba", 0), HasSubstr("at least 1"));
-  EXPECT_THAT(message_of("21111"), HasSubstr("LIV 1: class 2 is not in the catalogue 'liquid'"));
+  EXPECT_THAT(message_of("99.1.1.1.1"), HasSubstr("LIV 1: class 99 is not in the catalogue 'liquid'"));
   EXPECT_THAT(message_of("1111"), HasSubstr("4 digits"));
   EXPECT_THAT(message_of(""), HasSubstr("no LIV"));
 }

@@ -46,7 +46,7 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_FALSE(liv_class.definition.empty());
   }
   EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(6, "GConv-1"),
-                                std::pair(8, "GMemless")));
+                                std::pair(8, "GMemless"), std::pair(9, "GMemless-2"), std::pair(10, "GMemless-3")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
@@ -56,7 +56,7 @@ TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   EXPECT_THAT(groups("SA-3"), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
   EXPECT_THAT(groups("GConv-1"), ElementsAre("B", "C", "v", "K"));
-  EXPECT_THAT(groups("GMemless"), ElementsAre("gate", "value"));
+  for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(groups(name), ElementsAre("gate", "value"));
 }
 
 TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
@@ -69,15 +69,15 @@ TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
     EXPECT_THAT(shared(name, 3), ElementsAre("B"));
     EXPECT_THAT(shared(name, 4), ElementsAre("C"));
   }
-  EXPECT_THAT(shared("GMemless", 2), ElementsAre("gate"));
-  EXPECT_EQ(Catalogue::liquid().feature_strategies(8), 2);
+  for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(shared(name, 2), ElementsAre("gate"));
+  for (const int id : {8, 9, 10}) EXPECT_EQ(Catalogue::liquid().feature_strategies(id), 2);
   EXPECT_EQ(Catalogue::liquid().feature_strategies(4), 4);
 }
 
 TEST(Catalogue, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(message_of([] { Catalogue::named("liqid"); }), HasSubstr("did you mean 'liquid'?"));
   EXPECT_THAT(message_of([] { Catalogue::liquid().at("GConv1"); }), HasSubstr("did you mean 'GConv-1'?"));
-  EXPECT_THAT(message_of([] { Catalogue::liquid().at(2); }), HasSubstr("class 2 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
+  EXPECT_THAT(message_of([] { Catalogue::liquid().at(99); }), HasSubstr("class 99 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
   EXPECT_FALSE(Catalogue::liquid().contains(-1));
   EXPECT_FALSE(Catalogue::liquid().contains(0));
   EXPECT_FALSE(Catalogue::liquid().contains(32767));

@@ -9,19 +9,7 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
 }
 
 reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
-  switch (config.token_mixing) {
-    case TokenMixing::low_rank: {
-      const auto repeat = config.groups[static_cast<std::size_t>(config.group("k"))].repeat;
-      return reference::softmax_attention(x, weights, features, static_cast<std::size_t>(config.heads), static_cast<std::size_t>(repeat));
-    }
-    case TokenMixing::semi_separable:
-      return reference::selective_state_space(x, weights, features);
-    case TokenMixing::toeplitz:
-      return reference::gated_convolution(x, weights, features);
-    case TokenMixing::diagonal:
-      break;
-  }
-  return reference::swiglu(x, weights, features);
+  return reference::mixed(config.name, x, weights, features, {.heads = static_cast<std::size_t>(config.heads)});
 }
 
 std::vector<ClassCase> class_cases(std::int64_t width) {
@@ -73,7 +61,13 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                         .width = width,
                         .groups = {{.name = "gate", .channels = 3 * width / 2}, {.name = "value", .channels = 3 * width / 2}}},
                        {{"gate"}}};
-  return {attention, grouped, recurrence, convolution, memoryless};
+  auto gelu = memoryless;
+  gelu.config.name = "GMemless-2";
+  gelu.config.nonlinearity = Nonlinearity::gelu;
+  auto relu = memoryless;
+  relu.config.name = "GMemless-3";
+  relu.config.nonlinearity = Nonlinearity::relu;
+  return {attention, grouped, recurrence, convolution, memoryless, gelu, relu};
 }
 
 }  // namespace starling::operators

@@ -2,11 +2,14 @@
 
 #include <cmath>
 #include <functional>
+#include <stdexcept>
 
 namespace starling::reference {
 namespace {
 
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
+double gelu(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
+double relu(double x) { return x > 0 ? x : 0; }
 double softplus(double x) { return std::log1p(std::exp(x)); }
 
 /// The feature, computed by `make` unless another LIV gave it.
@@ -121,11 +124,22 @@ Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& feat
   return y;
 }
 
-Matrix swiglu(const Matrix& x, const Weights& weights, Features& features) {
+Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double)) {
   const auto& gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
   auto y = times_transposed(x, weights.at("value"));
-  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] *= silu(gate.values[i]);
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] *= activation(gate.values[i]);
   return y;
+}
+
+Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting) {
+  if (class_name == "SA-1") return softmax_attention(x, weights, features, setting.heads, 1);
+  if (class_name == "SA-3") return softmax_attention(x, weights, features, setting.heads, 4);
+  if (class_name == "Rec-1") return selective_state_space(x, weights, features);
+  if (class_name == "GConv-1") return gated_convolution(x, weights, features);
+  if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
+  if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
+  if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);
+  throw std::invalid_argument("class " + class_name + " has no reference");
 }
 
 Matrix rms_norm(const Matrix& x, const Matrix& weight) {

@@ -14,11 +14,19 @@ namespace starling::reference {
 using Weights = std::map<std::string, Matrix>;
 using Features = std::map<std::string, Matrix>;
 
-/// Mixed channels before the output projection, of one sequence x (tokens, width).
+/// What a LIV is besides its weights.
+struct Setting {
+  std::size_t heads = 1;
+};
+
+/// A class of the catalogue by name: mixed channels before the output projection, of one sequence x (tokens, width).
+/// Throws std::invalid_argument for a class that has no reference.
+Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting);
+
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
-Matrix swiglu(const Matrix& x, const Weights& weights, Features& features);
+Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 
 Matrix rms_norm(const Matrix& x, const Matrix& weight);
 

@@ -335,7 +335,7 @@ class Describe(Case):
         size = {"width": 96, "length": 256}
         self.refuse("31111-7x111", "LIV 2", **size)
         self.refuse("1111-81111", "LIV 1", **size)
-        self.refuse("11111-91111", "LIV 2", "9", **size)
+        self.refuse("11111-99.1.1.1.1", "LIV 2", "99", **size)
         self.refuse("11131-81111", "LIV 1", **size)
         self.refuse("11111-81113", "LIV 2", **size)
         self.refuse("transfomer++", "did you mean 'transformer++'?", **size)
@@ -349,7 +349,7 @@ class Classes(Case):
     def test_the_catalogue_is_listed_with_its_numbers(self):
         data = self.json("classes", "--width", "768", "--length", "4096")
         classes = {c["name"]: c for c in data["classes"]}
-        self.assertEqual(set(classes), {"SA-1", "SA-3", "Rec-1", "GConv-1", "GMemless"})
+        self.assertEqual(set(classes), {"SA-1", "SA-3", "Rec-1", "GConv-1", "GMemless", "GMemless-2", "GMemless-3"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
         self.assertEqual(classes["SA-1"]["parameters"]["matrices"], 4 * d * d)
