@@ -7,6 +7,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
@@ -285,6 +286,36 @@ void attention_step(benchmark::State& state) {
   });
 }
 
+void matrix_recurrence(benchmark::State& state, MatrixDecay decay, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head);
+  const std::int64_t decay_width = decay == MatrixDecay::per_channel ? head : 1;
+  const HeadStrides of_decay = contiguous_heads(length, heads, decay_width);
+  Floats q = filled(batch * length * width), k = q, v = q, y(q.size()), dq(q.size()), dk(q.size()), dv(q.size());
+  Floats log_decay(batch * length * heads * decay_width, -0.1f), dlog_decay(log_decay.size());
+  // The state is updated and read, in the backward pass by three recurrences.
+  const double count = static_cast<double>(q.size()), scans = backward ? 4 : 1;
+  const double per_element = decay == MatrixDecay::none ? 4 : 5;
+  measure(state, count * 4 * (backward ? 11 : 4), scans * per_element * count * static_cast<double>(head), [&] {
+    matrix_recurrence_forward(MatrixRecurrenceForward<float>{q.data(), k.data(), v.data(), log_decay.data(), nullptr, y.data(), nullptr, s,
+                                                             s, s, of_decay, s, batch, length, heads, head, head, decay});
+    if (backward)
+      matrix_recurrence_backward(MatrixRecurrenceBackward<float>{q.data(),  k.data(),
+                                                                 v.data(),  log_decay.data(),
+                                                                 nullptr,   y.data(),
+                                                                 dq.data(), dk.data(),
+                                                                 dv.data(), dlog_decay.data(),
+                                                                 s,         s,
+                                                                 s,         of_decay,
+                                                                 s,         s,
+                                                                 s,         s,
+                                                                 of_decay,  batch,
+                                                                 length,    heads,
+                                                                 head,      head,
+                                                                 decay});
+  });
+}
+
 void adamw_step(benchmark::State& state) {
   const std::int64_t count = state.range(0);
   Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
@@ -336,6 +367,10 @@ BENCHMARK(cross_entropy_bytes)->ArgName("T")->Arg(256)->Arg(1024)->Unit(benchmar
 BENCHMARK_CAPTURE(attention, forward, false)->Apply(sizes);
 BENCHMARK_CAPTURE(attention, both, true)->Apply(sizes);
 BENCHMARK(attention_step)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, forward, MatrixDecay::none, false)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both, MatrixDecay::none, true)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both_per_head, MatrixDecay::per_head, true)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both_per_channel, MatrixDecay::per_channel, true)->Apply(sizes);
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);

@@ -7,6 +7,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
@@ -29,5 +30,7 @@ void run(const AttentionBackward<double>& a);
 void run(const AdamW<double>& a);
 void run(const DiagonalScanForward<double>& a);
 void run(const DiagonalScanBackward<double>& a);
+void run(const MatrixRecurrenceForward<double>& a);
+void run(const MatrixRecurrenceBackward<double>& a);
 
 }  // namespace starling::kernels::reference

@@ -1,0 +1,95 @@
+// References of the kernels that mix a whole sequence, from the explicit T_ij of their formulas.
+#include "reference.hpp"
+
+#include <cmath>
+#include <vector>
+
+namespace starling::kernels::reference {
+namespace {
+
+using Index = std::int64_t;
+
+template <class Arguments>
+double log_decay(const Arguments& a, Index b, Index t, Index h, Index i) {
+  if (a.decay == MatrixDecay::none) return 0;
+  const auto& s = a.log_decay_strides;
+  return a.log_decay[b * s.batch + t * s.token + h * s.head + (a.decay == MatrixDecay::per_channel ? i : 0)];
+}
+
+/// What key channel i of token j is still worth at token t ≥ j; j = −1 is the initial state.
+template <class Arguments>
+double remains(const Arguments& a, Index b, Index h, Index i, Index j, Index t) {
+  double total = 0;
+  for (Index s = j + 1; s <= t; ++s) total += log_decay(a, b, s, h, i);
+  return std::exp(total);
+}
+
+template <class P>
+P& at(P* data, const HeadStrides& s, Index b, Index t, Index h, Index i) {
+  return data[b * s.batch + t * s.token + h * s.head + i];
+}
+
+}  // namespace
+
+void run(const MatrixRecurrenceForward<double>& a) {
+  for (Index b = 0; b < a.batch; ++b)
+    for (Index h = 0; h < a.heads; ++h) {
+      const Index of_head = (b * a.heads + h) * a.key_width * a.value_width;
+      for (Index t = 0; t < a.length; ++t)
+        for (Index x = 0; x < a.value_width; ++x) {
+          double y = 0;
+          for (Index i = 0; i < a.key_width; ++i) {
+            const double q = at(a.q, a.q_strides, b, t, h, i);
+            for (Index j = 0; j <= t; ++j)
+              y += q * remains(a, b, h, i, j, t) * at(a.k, a.k_strides, b, j, h, i) * at(a.v, a.v_strides, b, j, h, x);
+            if (a.initial) y += q * remains(a, b, h, i, -1, t) * a.initial[of_head + i * a.value_width + x];
+          }
+          at(a.y, a.y_strides, b, t, h, x) = y;
+        }
+      if (!a.final) continue;
+      for (Index i = 0; i < a.key_width; ++i)
+        for (Index x = 0; x < a.value_width; ++x) {
+          const Index last = a.length - 1;
+          double s = a.initial ? remains(a, b, h, i, -1, last) * a.initial[of_head + i * a.value_width + x] : 0;
+          for (Index j = 0; j <= last; ++j)
+            s += remains(a, b, h, i, j, last) * at(a.k, a.k_strides, b, j, h, i) * at(a.v, a.v_strides, b, j, h, x);
+          a.final[of_head + i * a.value_width + x] = s;
+        }
+    }
+}
+
+void run(const MatrixRecurrenceBackward<double>& a) {
+  const auto clear = [&](double* to, const HeadStrides& s, Index width) {
+    for (Index b = 0; b < a.batch; ++b)
+      for (Index t = 0; t < a.length; ++t)
+        for (Index h = 0; h < a.heads; ++h)
+          for (Index i = 0; i < width; ++i) at(to, s, b, t, h, i) = 0;
+  };
+  clear(a.dq, a.dq_strides, a.key_width);
+  clear(a.dk, a.dk_strides, a.key_width);
+  clear(a.dv, a.dv_strides, a.value_width);
+  if (a.dlog_decay) clear(a.dlog_decay, a.dlog_decay_strides, a.decay == MatrixDecay::per_channel ? a.key_width : 1);
+  for (Index b = 0; b < a.batch; ++b)
+    for (Index h = 0; h < a.heads; ++h)
+      for (Index t = 0; t < a.length; ++t)
+        for (Index j = a.initial ? -1 : 0; j <= t; ++j)
+          for (Index i = 0; i < a.key_width; ++i) {
+            const double factor = remains(a, b, h, i, j, t);
+            const double q = at(a.q, a.q_strides, b, t, h, i);
+            for (Index x = 0; x < a.value_width; ++x) {
+              const double dy = at(a.dy, a.dy_strides, b, t, h, x);
+              const double before = j < 0 ? a.initial[((b * a.heads + h) * a.key_width + i) * a.value_width + x]
+                                          : at(a.k, a.k_strides, b, j, h, i) * at(a.v, a.v_strides, b, j, h, x);
+              at(a.dq, a.dq_strides, b, t, h, i) += dy * factor * before;
+              if (j >= 0) {
+                at(a.dk, a.dk_strides, b, j, h, i) += dy * q * factor * at(a.v, a.v_strides, b, j, h, x);
+                at(a.dv, a.dv_strides, b, j, h, x) += dy * q * factor * at(a.k, a.k_strides, b, j, h, i);
+              }
+              if (a.decay == MatrixDecay::none) continue;
+              for (Index s = j + 1; s <= t; ++s)
+                at(a.dlog_decay, a.dlog_decay_strides, b, s, h, a.decay == MatrixDecay::per_channel ? i : 0) += dy * q * factor * before;
+            }
+          }
+}
+
+}  // namespace starling::kernels::reference
