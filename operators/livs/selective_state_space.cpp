@@ -40,11 +40,7 @@ class SelectiveStateSpace final : public Operator {
               .group = a_group},
              {.name = "A.bias", .shape = {width_}, .fill = Fill::step_bias, .group = a_group},
              {.name = "A.log", .shape = {width_, states_}, .fill = Fill::state_decay, .group = a_group},
-             {.name = "v.taps",
-              .shape = {width_, taps_},
-              .fill = Fill::uniform,
-              .scale = 1.0 / std::sqrt(static_cast<double>(taps_)),
-              .group = static_cast<int>(v_)}};
+             taps_of(config, v_)};
     own_ = {output_projection(width_, width_), {.name = "D", .shape = {width_}, .fill = Fill::one}};
   }
 
@@ -91,11 +87,10 @@ std::unique_ptr<Operator> selective_state_space(const Config& config) {
   for (const auto* const full : {"A", "v", "z"}) {
     if (named(full).channels != config.width) return nullptr;
   }
-  const auto& v = named("v");
-  const bool convolved = v.parametrisation == Parametrisation::input && v.token_mixing == TokenMixing::toeplitz && v.taps >= 1 &&
-                         v.taps <= kernels::max_short_conv_taps && v.nonlinearity == Nonlinearity::silu &&
-                         v.channel_mixing == ChannelMixing::dense;
-  if (!convolved || named("A").parametrisation != Parametrisation::selective || named("B").channels != named("C").channels) return nullptr;
+  if (!is_convolved_projection(named("v"), Nonlinearity::silu) || named("A").parametrisation != Parametrisation::selective ||
+      named("B").channels != named("C").channels) {
+    return nullptr;
+  }
   return std::make_unique<SelectiveStateSpace>(config);
 }
 

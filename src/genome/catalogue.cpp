@@ -52,12 +52,15 @@ FeatureGroup with_parametrisation(FeatureGroup group, Parametrisation parametris
 }
 
 std::vector<Featurizer> liquid_featurizers() {
+  constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
   constexpr Expansion state{16, 1, true};
   constexpr Expansion gated{8, 3, false};
   return {
       {1, {projected("q"), projected("k"), projected("v")}},
+      {2, {convolved("q", 3), convolved("k", 3), convolved("v", 3)}},
       {3, {projected("q"), projected("k", quarter, 4), projected("v", quarter, 4)}},
+      {4, {projected("q"), projected("k", half, 2), projected("v", half, 2)}},
       {5,
        {projected("B", state), projected("C", state),
         with_parametrisation(projected("A"), Parametrisation::selective, ChannelMixing::dense),
@@ -89,6 +92,10 @@ std::vector<LivClass> liquid_classes() {
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
       row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
       row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),
+      row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
+      row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v; q = conv₃(W_q x), k and v likewise, then RoPE on q and k"),
   };
 }
 

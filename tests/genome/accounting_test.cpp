@@ -36,6 +36,9 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   // The table of classes, and one RMSNorm.
   EXPECT_EQ(liv("11111").without_embedding(), 4 * d * d + d);
   EXPECT_EQ(liv("31111").without_embedding(), 5 * d * d / 2 + d);
+  EXPECT_EQ(liv("22.1.1.1.1").without_embedding(), 3 * d * d + d);
+  EXPECT_EQ(liv("23.1.1.1.1").matrices, 4 * d * d);
+  EXPECT_EQ(liv("23.1.1.1.1").vectors, 9 * d + d);
   EXPECT_EQ(liv("41111").without_embedding(), 3 * d * d + 2 * d * 48 + 54 * d + d);
   EXPECT_EQ(liv("41111").vectors, (1 + 16 + 4 + 1) * d + d);  // bias of Δ, A_log, taps of v, D
   EXPECT_EQ(liv("61111").without_embedding(), 4 * d * d + 3 * d + d);
@@ -78,6 +81,13 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("11112-11113", 1), d, 0);
   expect(cache("11112-11114", 1), d, 0);
   expect(cache("31112-31113", 1), d / 4, 0);
+  expect(cache("22.1.1.1.1", 0), d, 0);
+  expect(cache("22.1.1.1.2-22.1.1.1.4", 1), d / 2, 0);
+  expect(cache("23.1.1.1.1", 0), 2 * d, 6 * d);  // tails of q, k, v
+  expect(cache("23.1.1.1.2-23.1.1.1.2", 0), 2 * d, 6 * d);
+  expect(cache("23.1.1.1.2-23.1.1.1.2", 1), 0, 2 * d);  // the tail of q
+  expect(cache("23.1.1.1.2-23.1.1.1.3", 1), d, 4 * d);
+  expect(cache("23.1.1.1.2-23.1.1.1.4", 1), d, 4 * d);
   expect(cache("41112-41112", 1), 0, 19 * d);
   expect(cache("61112-61112", 1), 0, 2 * d);
   expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
@@ -89,6 +99,8 @@ TEST(Flops, CountWhatIsComputed) {
   const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).forward_flops; };
   EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("31111"), 5 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("22.1.1.1.1"), 6 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("23.1.1.1.1"), 8 * d * d + 3 * 6 * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);

@@ -29,6 +29,18 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
     grouped.config.groups[group].channels = width / 4;
     grouped.config.groups[group].repeat = 4;
   }
+  auto halved = attention;
+  halved.config.name = "SA-4";
+  for (const auto group : {1u, 2u}) {
+    halved.config.groups[group].channels = width / 2;
+    halved.config.groups[group].repeat = 2;
+  }
+  auto convolved = attention;
+  convolved.config.name = "SA-5";
+  for (auto& group : convolved.config.groups) {
+    group.token_mixing = TokenMixing::toeplitz;
+    group.taps = 3;
+  }
   ClassCase recurrence{
       {.name = "Rec-1",
        .token_mixing = TokenMixing::semi_separable,
@@ -67,7 +79,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention, grouped, recurrence, convolution, memoryless, gelu, relu};
+  return {attention, grouped, halved, convolved, recurrence, convolution, memoryless, gelu, relu};
 }
 
 }  // namespace starling::operators

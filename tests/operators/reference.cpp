@@ -47,13 +47,19 @@ Matrix convolved(const Matrix& x, const Matrix& taps) {
   return y;
 }
 
+/// W x, then its convolution where there are taps.
+Matrix projected(const Matrix& x, const Weights& weights, const std::string& group) {
+  const auto y = times_transposed(x, weights.at(group));
+  return weights.contains(group + ".taps") ? convolved(y, weights.at(group + ".taps")) : y;
+}
+
 }  // namespace
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat) {
   const auto head_width = weights.at("q").rows / heads;
-  const auto q = rotated(times_transposed(x, weights.at("q")), head_width);
-  const auto& k = feature(features, "k", [&] { return rotated(times_transposed(x, weights.at("k")), head_width); });
-  const auto& v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
+  const auto q = rotated(projected(x, weights, "q"), head_width);
+  const auto& k = feature(features, "k", [&] { return rotated(projected(x, weights, "k"), head_width); });
+  const auto& v = feature(features, "v", [&] { return projected(x, weights, "v"); });
   Matrix y(x.rows, q.columns);
   for (std::size_t head = 0; head < heads; ++head) {
     const auto query_channel = head * head_width;
@@ -76,7 +82,7 @@ Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& feat
 }
 
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features) {
-  auto v = convolved(times_transposed(x, weights.at("v")), weights.at("v.taps"));
+  auto v = projected(x, weights, "v");
   for (auto& value : v.values) value = silu(value);
   const auto z = times_transposed(x, weights.at("z"));
   const auto& b = feature(features, "B", [&] { return times_transposed(v, weights.at("B")); });
@@ -132,7 +138,8 @@ Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& featu
 }
 
 Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting) {
-  if (class_name == "SA-1") return softmax_attention(x, weights, features, setting.heads, 1);
+  if (class_name == "SA-1" || class_name == "SA-5") return softmax_attention(x, weights, features, setting.heads, 1);
+  if (class_name == "SA-4") return softmax_attention(x, weights, features, setting.heads, 2);
   if (class_name == "SA-3") return softmax_attention(x, weights, features, setting.heads, 4);
   if (class_name == "Rec-1") return selective_state_space(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
