@@ -2,20 +2,11 @@
 
 #include <starling/kernels/elementary.hpp>
 #include <starling/kernels/matrix_scan.hpp>
-#include <starling/kernels/scratch.hpp>
 
 #include <cassert>
 
 namespace starling::kernels {
 namespace {
-
-/// Rows of one head: token t begins at data + t · stride.
-template <class P>
-struct Rows {
-  P data = nullptr;
-  std::int64_t stride = 0;
-  std::int64_t width = 0;
-};
 
 /// One of the four recurrences of the two passes: which rows are written into the state, which read it, which way time runs.
 template <class T>
@@ -31,36 +22,18 @@ struct Pass {
   std::int64_t token(std::int64_t step) const { return reverse ? length - 1 - step : step; }
 };
 
-template <class T>
-MatrixScan<T> make_panels(std::int64_t key_width, std::int64_t value_width) {
-  const std::int64_t width = larger(padded<T>(key_width), padded<T>(value_width));
-  const std::int64_t panel = matrix_scan_chunk * width;
-  auto* const memory = static_cast<T*>(scratch_bytes(static_cast<std::size_t>(5 * panel + width * width) * sizeof(T)));
-  return {memory, memory + panel, memory + 2 * panel, memory + 3 * panel, memory + 4 * panel, memory + 5 * panel, 0, 0};
-}
-
-/// A row to `columns` elements at `to`, zero behind its width.
-template <class T>
-void pack_row(const Rows<const T*>& from, std::int64_t token, T* to, std::int64_t columns) {
-  const T* row = from.data + token * from.stride;
-  std::int64_t i = 0;
-  for (; i + lanes<T> <= from.width; i += lanes<T>) store(to + i, load(row + i));
-  for (; i < from.width; ++i) to[i] = row[i];
-  for (; i < columns; ++i) to[i] = T(0);
-}
-
 template <StateDecay decay, class T>
 void pack_chunk(const Pass<T>& pass, const MatrixScan<T>& scan, std::int64_t begin, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t token = pass.token(begin + i);
-    pack_row(pass.left, token, scan.left + i * scan.rows, scan.rows);
-    pack_row(pass.reader, token, scan.reader + i * scan.rows, scan.rows);
-    pack_row(pass.right, token, scan.right + i * scan.columns, scan.columns);
+    pack_row(pass.left[token], pass.left.width, scan.left + i * scan.rows, scan.rows);
+    pack_row(pass.reader[token], pass.reader.width, scan.reader + i * scan.rows, scan.rows);
+    pack_row(pass.right[token], pass.right.width, scan.right + i * scan.columns, scan.columns);
     if constexpr (decay != StateDecay::none) {
       // Backwards in time the state has passed the decay of the token behind it; the first one finds it zero.
       const std::int64_t passed = pass.reverse ? smaller(token + 1, pass.length - 1) : token;
       const std::int64_t columns = decay == StateDecay::scalar ? 1 : decay == StateDecay::rows ? scan.rows : scan.columns;
-      pack_row(pass.log_decay, passed, scan.decay + i * columns, columns);
+      pack_row(pass.log_decay[passed], pass.log_decay.width, scan.decay + i * columns, columns);
     }
   }
   if constexpr (decay != StateDecay::none) {
@@ -79,7 +52,7 @@ void run(const Pass<T>& pass, const MatrixScan<T>& scan) {
     pack_chunk<decay>(pass, scan, begin, count);
     advance<decay>(scan, count);
     for (std::int64_t i = 0; i < count; ++i) {
-      T* row = pass.out.data + pass.token(begin + i) * pass.out.stride;
+      T* row = pass.out[pass.token(begin + i)];
       for (std::int64_t x = 0; x < pass.out.width; x += lanes<T>) store(row + x, load(scan.out + i * scan.columns + x), pass.out.width - x);
     }
   }
@@ -96,18 +69,6 @@ void run(MatrixDecay decay, bool turned, const Pass<T>& pass, const MatrixScan<T
     case MatrixDecay::per_channel:
       return turned ? run<StateDecay::columns>(pass, scan) : run<StateDecay::rows>(pass, scan);
   }
-}
-
-template <class T>
-void shape_state(MatrixScan<T>& scan, std::int64_t rows, std::int64_t width) {
-  scan.rows = rows;
-  scan.columns = padded<T>(width);
-  __builtin_memset(scan.state, 0, static_cast<std::size_t>(scan.rows * scan.columns) * sizeof(T));
-}
-
-template <class P>
-Rows<P> rows_of(P data, const HeadStrides& strides, std::int64_t batch, std::int64_t head, std::int64_t width) {
-  return {data ? data + strides.at(batch, head) : nullptr, strides.token, width};
 }
 
 /// dlog_decay of one head from what has been written: the reverse sum of q ⊙ dq − k ⊙ dk.
@@ -146,10 +107,9 @@ void execute(const MatrixRecurrenceForward<T>& a) {
   const std::int64_t decay_width = a.decay == MatrixDecay::per_channel ? a.key_width : 1;
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
     for (std::int64_t head = 0; head < a.heads; ++head) {
-      shape_state(scan, a.key_width, a.value_width);
+      clear_state(scan, a.key_width, a.value_width);
       const std::int64_t of_head = (batch * a.heads + head) * a.key_width * a.value_width;
-      for (std::int64_t i = 0; a.initial && i < a.key_width; ++i)
-        for (std::int64_t j = 0; j < a.value_width; ++j) scan.state[i * scan.columns + j] = a.initial[of_head + i * a.value_width + j];
+      if (a.initial) load_state(scan, a.initial + of_head, a.value_width);
       run(a.decay, false,
           Pass<T>{.left = rows_of(a.k, a.k_strides, batch, head, a.key_width),
                   .reader = rows_of(a.q, a.q_strides, batch, head, a.key_width),
@@ -158,8 +118,7 @@ void execute(const MatrixRecurrenceForward<T>& a) {
                   .out = rows_of(a.y, a.y_strides, batch, head, a.value_width),
                   .length = a.length},
           scan);
-      for (std::int64_t i = 0; a.final && i < a.key_width; ++i)
-        for (std::int64_t j = 0; j < a.value_width; ++j) a.final[of_head + i * a.value_width + j] = scan.state[i * scan.columns + j];
+      if (a.final) store_state(scan, a.final + of_head, a.value_width);
     }
 }
 
@@ -179,16 +138,16 @@ void execute(const MatrixRecurrenceBackward<T>& a) {
       const auto dk = rows_of(a.dk, a.dk_strides, batch, head, a.key_width);
       const auto dv = rows_of(a.dv, a.dv_strides, batch, head, a.value_width);
 
-      shape_state(scan, a.value_width, a.key_width);
+      clear_state(scan, a.value_width, a.key_width);
       const std::int64_t of_head = (batch * a.heads + head) * a.key_width * a.value_width;
       for (std::int64_t i = 0; a.initial && i < a.key_width; ++i)
         for (std::int64_t j = 0; j < a.value_width; ++j) scan.state[j * scan.columns + i] = a.initial[of_head + i * a.value_width + j];
       run(a.decay, true, Pass<T>{v, dy, k, log_decay, dq, a.length, false}, scan);
 
-      shape_state(scan, a.key_width, a.value_width);
+      clear_state(scan, a.key_width, a.value_width);
       run(a.decay, false, Pass<T>{q, k, dy, log_decay, dv, a.length, true}, scan);
 
-      shape_state(scan, a.value_width, a.key_width);
+      clear_state(scan, a.value_width, a.key_width);
       run(a.decay, true, Pass<T>{dy, v, q, log_decay, dk, a.length, true}, scan);
 
       if (a.decay != MatrixDecay::none) decay_gradient(a, batch, head, scan.out);

@@ -2,6 +2,8 @@
 // in panels, the state stays in the first cache, pieces of it in registers while the chunk's tokens pass. Only for x_cpu.cpp.
 #pragma once
 
+#include <starling/kernels/head_strides.hpp>
+#include <starling/kernels/scratch.hpp>
 #include <starling/kernels/simd.hpp>
 
 namespace starling::kernels {
@@ -26,6 +28,65 @@ struct MatrixScan {
   std::int64_t rows;
   std::int64_t columns;  // of whole packs
 };
+
+/// Panels for states of up to key_width × value_width either way round, and `extra` elements at the end of the scratch.
+template <class T>
+MatrixScan<T> make_panels(std::int64_t key_width, std::int64_t value_width, std::int64_t extra_elements = 0, T** extra = nullptr) {
+  const std::int64_t width = larger(padded<T>(key_width), padded<T>(value_width));
+  const std::int64_t panel = matrix_scan_chunk * width;
+  const std::int64_t elements = 5 * panel + width * width;
+  auto* const memory = static_cast<T*>(scratch_bytes(static_cast<std::size_t>(elements + extra_elements) * sizeof(T)));
+  if (extra) *extra = memory + elements;
+  return {memory, memory + panel, memory + 2 * panel, memory + 3 * panel, memory + 4 * panel, memory + 5 * panel, 0, 0};
+}
+
+/// A zero state of rows × width.
+template <class T>
+void clear_state(MatrixScan<T>& scan, std::int64_t rows, std::int64_t width) {
+  scan.rows = rows;
+  scan.columns = padded<T>(width);
+  __builtin_memset(scan.state, 0, static_cast<std::size_t>(scan.rows * scan.columns) * sizeof(T));
+}
+
+/// The state from and to a contiguous (rows, width).
+template <class T>
+void load_state(const MatrixScan<T>& scan, const T* from, std::int64_t width) {
+  for (std::int64_t i = 0; i < scan.rows; ++i)
+    for (std::int64_t j = 0; j < width; j += lanes<T>) store(scan.state + i * scan.columns + j, load(from + i * width + j, width - j));
+}
+template <class T>
+void store_state(const MatrixScan<T>& scan, T* to, std::int64_t width) {
+  for (std::int64_t i = 0; i < scan.rows; ++i)
+    for (std::int64_t j = 0; j < width; j += lanes<T>) store(to + i * width + j, load(scan.state + i * scan.columns + j), width - j);
+}
+
+/// Rows of one head: token t begins at data + t · stride.
+template <class P>
+struct Rows {
+  P data = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t width = 0;
+
+  P operator[](std::int64_t token) const { return data + token * stride; }
+};
+
+template <class P>
+Rows<P> rows_of(P data, const HeadStrides& strides, std::int64_t batch, std::int64_t head, std::int64_t width) {
+  return {data ? data + strides.at(batch, head) : nullptr, strides.token, width};
+}
+
+/// map(pack) of a row to `columns` elements at `to`, zero behind its width.
+template <class T, class Map>
+[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, T* to, std::int64_t columns, Map map) {
+  std::int64_t i = 0;
+  for (; i < width; i += lanes<T>) store(to + i, map(load(row + i, width - i)), width - i);
+  for (i = width; i < columns; ++i) to[i] = T(0);
+}
+template <class T>
+[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, T* to, std::int64_t columns) {
+  pack_row(
+      row, width, to, columns, [](Pack<T> x) __attribute__((always_inline)) { return x; });
+}
 
 template <StateDecay decay, bool add, int rows, int packs, class T>
 [[gnu::always_inline]] inline void scan_block(const MatrixScan<T>& scan, std::int64_t tokens, std::int64_t row, std::int64_t column) {

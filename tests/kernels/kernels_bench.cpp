@@ -7,6 +7,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
@@ -316,6 +317,25 @@ void matrix_recurrence(benchmark::State& state, MatrixDecay decay, bool backward
   });
 }
 
+void linear_attention(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head);
+  Floats q = filled(batch * length * width), k = q, v = q, y(q.size()), dq(q.size()), dk(q.size()), dv(q.size());
+  Floats inverse_norm(batch * heads * length);
+  const double count = static_cast<double>(q.size());
+  const double flops = count * (4 * static_cast<double>(head) + 2 * flops_of_exp) * (backward ? 4 : 1);
+  measure(state, count * 4 * (backward ? 12 : 4), flops, [&] {
+    linear_attention_forward(LinearAttentionForward<float>{q.data(), k.data(), v.data(), nullptr, nullptr, y.data(), nullptr, nullptr,
+                                                           inverse_norm.data(), s, s, s, s, batch, length, heads, head, head});
+    if (backward)
+      linear_attention_backward(LinearAttentionBackward<float>{q.data(), k.data(),  v.data(),  y.data(),  inverse_norm.data(),
+                                                               y.data(), dq.data(), dk.data(), dv.data(), s,
+                                                               s,        s,         s,         s,         s,
+                                                               s,        s,         batch,     length,    heads,
+                                                               head,     head});
+  });
+}
+
 void adamw_step(benchmark::State& state) {
   const std::int64_t count = state.range(0);
   Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
@@ -371,6 +391,8 @@ BENCHMARK_CAPTURE(matrix_recurrence, forward, MatrixDecay::none, false)->Apply(s
 BENCHMARK_CAPTURE(matrix_recurrence, both, MatrixDecay::none, true)->Apply(sizes);
 BENCHMARK_CAPTURE(matrix_recurrence, both_per_head, MatrixDecay::per_head, true)->Apply(sizes);
 BENCHMARK_CAPTURE(matrix_recurrence, both_per_channel, MatrixDecay::per_channel, true)->Apply(sizes);
+BENCHMARK_CAPTURE(linear_attention, forward, false)->Apply(sizes);
+BENCHMARK_CAPTURE(linear_attention, both, true)->Apply(sizes);
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);

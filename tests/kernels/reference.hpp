@@ -7,6 +7,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
@@ -32,5 +33,7 @@ void run(const DiagonalScanForward<double>& a);
 void run(const DiagonalScanBackward<double>& a);
 void run(const MatrixRecurrenceForward<double>& a);
 void run(const MatrixRecurrenceBackward<double>& a);
+void run(const LinearAttentionForward<double>& a);
+void run(const LinearAttentionBackward<double>& a);
 
 }  // namespace starling::kernels::reference
