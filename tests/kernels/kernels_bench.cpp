@@ -8,6 +8,7 @@
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
@@ -336,6 +337,20 @@ void linear_attention(benchmark::State& state, bool backward) {
   });
 }
 
+void long_convolution(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), sequence = length * width;
+  Floats x = filled(batch * sequence), filter = filled(sequence), y(x.size()), dx(x.size()), dfilter(filter.size());
+  const double count = static_cast<double>(x.size());
+  // Operations of the plain sum; halved blocks need fewer.
+  measure(state, count * 4 * (backward ? 6 : 3), count * static_cast<double>(length + 1) * (backward ? 3 : 1), [&] {
+    long_convolution_forward(LongConvolutionForward<float>{x.data(), filter.data(), y.data(), batch, length, length, width, width, sequence,
+                                                           width, sequence, width});
+    if (backward)
+      long_convolution_backward(LongConvolutionBackward<float>{x.data(), filter.data(), y.data(), dx.data(), dfilter.data(), batch, length,
+                                                               width, width, sequence, width, sequence, width, sequence, width, width});
+  });
+}
+
 void adamw_step(benchmark::State& state) {
   const std::int64_t count = state.range(0);
   Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
@@ -393,6 +408,8 @@ BENCHMARK_CAPTURE(matrix_recurrence, both_per_head, MatrixDecay::per_head, true)
 BENCHMARK_CAPTURE(matrix_recurrence, both_per_channel, MatrixDecay::per_channel, true)->Apply(sizes);
 BENCHMARK_CAPTURE(linear_attention, forward, false)->Apply(sizes);
 BENCHMARK_CAPTURE(linear_attention, both, true)->Apply(sizes);
+BENCHMARK_CAPTURE(long_convolution, forward, false)->Apply(sizes)->Args({4096, 256});
+BENCHMARK_CAPTURE(long_convolution, both, true)->Apply(sizes)->Args({4096, 256});
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);

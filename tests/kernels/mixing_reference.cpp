@@ -160,4 +160,31 @@ void run(const LinearAttentionBackward<double>& a) {
       }
 }
 
+void run(const LongConvolutionForward<double>& a) {
+  for (Index b = 0; b < a.batch; ++b)
+    for (Index i = 0; i < a.outputs; ++i)
+      for (Index c = 0; c < a.channels; ++c) {
+        const Index t = a.length - a.outputs + i;
+        double y = 0;
+        for (Index s = 0; s <= t; ++s) y += a.kernel[(t - s) * a.kernel_stride + c] * a.x[b * a.x_batch + s * a.x_stride + c];
+        a.y[b * a.y_batch + i * a.y_stride + c] = y;
+      }
+}
+
+void run(const LongConvolutionBackward<double>& a) {
+  for (Index c = 0; c < a.channels; ++c) {
+    for (Index j = 0; j < a.length; ++j) a.dkernel[j * a.dkernel_stride + c] = 0;
+    for (Index b = 0; b < a.batch; ++b)
+      for (Index s = 0; s < a.length; ++s) {
+        double dx = 0;
+        for (Index t = s; t < a.length; ++t) {
+          const double dy = a.dy[b * a.dy_batch + t * a.dy_stride + c];
+          dx += a.kernel[(t - s) * a.kernel_stride + c] * dy;
+          a.dkernel[(t - s) * a.dkernel_stride + c] += a.x[b * a.x_batch + s * a.x_stride + c] * dy;
+        }
+        a.dx[b * a.dx_batch + s * a.dx_stride + c] = dx;
+      }
+  }
+}
+
 }  // namespace starling::kernels::reference

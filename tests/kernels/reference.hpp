@@ -8,6 +8,7 @@
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
@@ -35,5 +36,7 @@ void run(const MatrixRecurrenceForward<double>& a);
 void run(const MatrixRecurrenceBackward<double>& a);
 void run(const LinearAttentionForward<double>& a);
 void run(const LinearAttentionBackward<double>& a);
+void run(const LongConvolutionForward<double>& a);
+void run(const LongConvolutionBackward<double>& a);
 
 }  // namespace starling::kernels::reference
