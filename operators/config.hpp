@@ -14,9 +14,9 @@ enum class Sparsity { none = 1, banded = 2, block_diagonal = 3 };
 enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
 enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
 
-/// Where the values of a feature group come from: a projection of the input, learned values that no input changes, or
-/// (S6) learned decays discretised by a low-rank function of the input.
-enum class Parametrisation { input, direct, selective };
+/// Where the values of a feature group come from: a projection of the input, learned values that no input changes,
+/// (S6) learned decays discretised by a low-rank function of the input, or decays that are σ of a projection and a bias.
+enum class Parametrisation { input, direct, selective, decay };
 
 /// A set of feature groups; bit i is Config::groups[i].
 using GroupMask = std::uint32_t;

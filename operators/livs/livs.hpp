@@ -14,6 +14,8 @@ namespace starling::operators {
 std::unique_ptr<Operator> softmax_attention(const Config& config);
 /// Selective state space S6 (Rec-1): semi-separable, no nonlinearity; groups B, C, A, v, z.
 std::unique_ptr<Operator> selective_state_space(const Config& config);
+/// Diagonal gated recurrence (Rec-2): semi-separable, no nonlinearity; groups B, C, A, v.
+std::unique_ptr<Operator> gated_recurrence(const Config& config);
 /// C ⊙ (K * (B ⊙ v)) with an explicit short K (GConv-1): Toeplitz, no nonlinearity; groups B, C, v, K.
 std::unique_ptr<Operator> gated_convolution(const Config& config);
 /// act(gate) ⊙ value (GMemless, GMemless-2, GMemless-3): diagonal, SiLU, GELU or ReLU; groups gate, value.

@@ -6,7 +6,7 @@
 namespace starling::genome {
 namespace {
 
-/// Operations per element of a selective scan's state and token; the header lists them.
+/// Operations per element of a recurrence's state and token; the header lists them.
 constexpr std::int64_t scan_flops = 7;
 
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
@@ -25,11 +25,11 @@ class ClassAccount {
     return parameters;
   }
 
-  /// What no LIV shares: W_o, RMSNorm, and the skip D of a recurrence.
+  /// What no LIV shares: W_o, RMSNorm, and the skip D of a selective recurrence.
   Parameters own() const {
     Parameters parameters;
     parameters.matrices = output_matrix();
-    parameters.vectors = class_.family == Family::recurrence ? 2 * width_ : width_;
+    parameters.vectors = is_selective() ? 2 * width_ : width_;
     return parameters;
   }
 
@@ -76,12 +76,15 @@ class ClassAccount {
     return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::toeplitz;
   }
 
+  bool is_selective() const { return class_.family == Family::recurrence && named("A").parametrisation == Parametrisation::selective; }
+
   /// Numbers of state per channel of a recurrence.
   std::int64_t state_size() const { return channels(named("B")); }
 
   std::int64_t matrices(const FeatureGroup& group) const {
     switch (group.parametrisation) {
       case Parametrisation::input:
+      case Parametrisation::decay:
         return width_ * channels(group);
       case Parametrisation::direct:
         return 0;
@@ -99,6 +102,8 @@ class ClassAccount {
         return group.kernel * channels(group);
       case Parametrisation::selective:
         return width_ + width_ * state_size();  // bias of Δ, A_log
+      case Parametrisation::decay:
+        return channels(group);  // bias
     }
     return 0;
   }
@@ -114,7 +119,7 @@ class ClassAccount {
       case Family::attention:
         return 2 * width_ * (length + 1);  // q kᵀ and T v: 2 · 2 · d per pair, (L + 1) / 2 pairs per token
       case Family::recurrence:
-        return scan_flops * width_ * state_size() + 2 * width_;
+        return scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0);
       case Family::gated_convolution:
         return 2 * named("K").kernel * width_;
       case Family::memoryless:

@@ -7,8 +7,10 @@
 //                      counted by everyone who computes with them, feature groups that are read cost nothing
 //   convolved groups   2 per tap and channel
 //   softmax attention  4 · d · (L + 1) / 2: q kᵀ and T v over the causal pairs of a sequence of L tokens
-//   selective scan     7 per element of the state (Δ A, its exponential, (Δ v) B, decay × h, the sum, C h, the sum over
-//   states) + 2 d for D v gated convolution  2 per tap of K and channel
+//   recurrence         7 per element of the state (selective: Δ A, its exponential, (Δ v) B, decay × h, the sum, C h,
+//                      the sum over states; gated: B v, 1 − a, their product, a h, the sum, C h, the sum over states),
+//                      and where it is selective 2 d for D v
+//   gated convolution  2 per tap of K and channel
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
 #pragma once

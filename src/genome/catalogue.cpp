@@ -55,6 +55,8 @@ std::vector<Featurizer> liquid_featurizers() {
   constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
   constexpr Expansion state{16, 1, true};
+  constexpr Expansion pair{2, 1, true};
+  constexpr Expansion twice{2, 1, false};
   constexpr Expansion gated{8, 3, false};
   return {
       {1, {projected("q"), projected("k"), projected("v")}},
@@ -65,6 +67,9 @@ std::vector<Featurizer> liquid_featurizers() {
        {projected("B", state), projected("C", state),
         with_parametrisation(projected("A"), Parametrisation::selective, ChannelMixing::dense),
         with_nonlinearity(convolved("v", 4), Nonlinearity::silu), projected("z")}},
+      {6,
+       {projected("B", pair), projected("C", pair),
+        with_parametrisation(projected("A", twice), Parametrisation::decay, ChannelMixing::dense), projected("v")}},
       {7,
        {projected("B"), projected("C"), projected("v"),
         with_parametrisation(convolved("K", 3), Parametrisation::direct, ChannelMixing::diagonal)}},
@@ -88,6 +93,8 @@ std::vector<LivClass> liquid_classes() {
       row(4, "Rec-1", {5, T::semi_separable, S::none, N::none, C::diagonal},
           "h_t = exp(Δ A) h_{t−1} + Δ B v, y = W_o (SiLU(z) ⊙ (C h + D v)); v = SiLU(conv₄(W_v x)); B, C, Δ of v; A = "
           "−exp(A_log)"),
+      row(5, "Rec-2", {6, T::semi_separable, S::none, N::none, C::diagonal},
+          "h_t = a h_{t−1} + (1 − a) B v, two states per channel, y = W_o Σ_n C_n h_n; a = σ(W_a x + b)"),
       row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal}, "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
       row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),

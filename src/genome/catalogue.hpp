@@ -33,9 +33,10 @@ struct Expansion {
 
 /// Where the values of a feature group come from.
 enum class Parametrisation {
-  input,     ///< a projection of the input
-  direct,    ///< learned, the same whatever the input
-  selective  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
+  input,      ///< a projection of the input
+  direct,     ///< learned, the same whatever the input
+  selective,  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
+  decay       ///< σ of a projection of the input and a bias: decays in (0, 1)
 };
 
 /// One feature group of a featurizer: how the features that modulate T come from the input.

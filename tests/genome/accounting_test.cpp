@@ -41,6 +41,8 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   EXPECT_EQ(liv("23.1.1.1.1").vectors, 9 * d + d);
   EXPECT_EQ(liv("41111").without_embedding(), 3 * d * d + 2 * d * 48 + 54 * d + d);
   EXPECT_EQ(liv("41111").vectors, (1 + 16 + 4 + 1) * d + d);  // bias of Δ, A_log, taps of v, D
+  EXPECT_EQ(liv("51111").without_embedding(), 4 * d * d + 6 * d + d);
+  EXPECT_EQ(liv("51111").vectors, 2 * d + d);  // bias of the decays
   EXPECT_EQ(liv("61111").without_embedding(), 4 * d * d + 3 * d + d);
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(liv(memoryless).without_embedding(), 3 * d * 2048 + d);
 }
@@ -75,6 +77,8 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("11111", 0), 2 * d, 0);
   expect(cache("31111", 0), d / 2, 0);
   expect(cache("41111", 0), 0, 16 * d + 3 * d);
+  expect(cache("51111", 0), 0, 2 * d);
+  expect(cache("51112-51112", 1), 0, 2 * d);
   expect(cache("61111", 0), 0, 2 * d);
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) expect(cache(memoryless, 0), 0, 0);
   expect(cache("11112-11112", 1), 0, 0);
@@ -102,6 +106,7 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("22.1.1.1.1"), 6 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("23.1.1.1.1"), 8 * d * d + 3 * 6 * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
+  EXPECT_EQ(flops("51111"), 2 * (4 * d * d + 4 * d) + 7 * 2 * d);
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";

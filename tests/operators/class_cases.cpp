@@ -52,6 +52,15 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                   {.name = "v", .channels = width, .token_mixing = TokenMixing::toeplitz, .taps = 4, .nonlinearity = Nonlinearity::silu},
                   {.name = "z", .channels = width}}},
       modulators};
+  ClassCase gated{{.name = "Rec-2",
+                   .token_mixing = TokenMixing::semi_separable,
+                   .channel_mixing = ChannelMixing::diagonal,
+                   .width = width,
+                   .groups = {{.name = "B", .channels = 2},
+                              {.name = "C", .channels = 2},
+                              {.name = "A", .channels = 2 * width, .parametrisation = Parametrisation::decay},
+                              {.name = "v", .channels = width}}},
+                  modulators};
   ClassCase convolution{{.name = "GConv-1",
                          .token_mixing = TokenMixing::toeplitz,
                          .channel_mixing = ChannelMixing::diagonal,
@@ -79,7 +88,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention, grouped, halved, convolved, recurrence, convolution, memoryless, gelu, relu};
+  return {attention, grouped, halved, convolved, recurrence, gated, convolution, memoryless, gelu, relu};
 }
 
 }  // namespace starling::operators

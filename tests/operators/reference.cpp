@@ -10,6 +10,7 @@ namespace {
 double silu(double x) { return x / (1.0 + std::exp(-x)); }
 double gelu(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
 double relu(double x) { return x > 0 ? x : 0; }
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 double softplus(double x) { return std::log1p(std::exp(x)); }
 
 /// The feature, computed by `make` unless another LIV gave it.
@@ -113,6 +114,33 @@ Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& 
   return y;
 }
 
+Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features) {
+  const auto v = times_transposed(x, weights.at("v"));
+  const auto& b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
+  const auto& c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+  auto a = times_transposed(x, weights.at("A"));
+  for (std::size_t t = 0; t < a.rows; ++t) {
+    for (std::size_t i = 0; i < a.columns; ++i) a(t, i) = sigmoid(a(t, i) + weights.at("A.bias").values[i]);
+  }
+  Matrix y(x.rows, v.columns);
+  for (std::size_t channel = 0; channel < v.columns; ++channel) {
+    // T_ij = Σ_n C_i (Π_{j < s ≤ i} a_s) (1 − a_j) B_j.
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      for (std::size_t j = 0; j <= i; ++j) {
+        double mixing = 0;
+        for (std::size_t n = 0; n < b.columns; ++n) {
+          const auto state = n * v.columns + channel;
+          double decay = 1;
+          for (std::size_t s = j + 1; s <= i; ++s) decay *= a(s, state);
+          mixing += c(i, n) * decay * (1.0 - a(j, state)) * b(j, n);
+        }
+        y(i, channel) += mixing * v(j, channel);
+      }
+    }
+  }
+  return y;
+}
+
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features) {
   const auto v = times_transposed(x, weights.at("v"));
   const auto& b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
@@ -142,6 +170,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "SA-4") return softmax_attention(x, weights, features, setting.heads, 2);
   if (class_name == "SA-3") return softmax_attention(x, weights, features, setting.heads, 4);
   if (class_name == "Rec-1") return selective_state_space(x, weights, features);
+  if (class_name == "Rec-2") return gated_recurrence(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);

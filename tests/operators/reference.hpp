@@ -25,6 +25,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
+Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 

@@ -35,6 +35,8 @@ const char* parametrisation(genome::Parametrisation p) {
       return "direct";
     case genome::Parametrisation::selective:
       return "selective";
+    case genome::Parametrisation::decay:
+      return "decay";
   }
   return "?";
 }
