@@ -12,6 +12,8 @@ namespace starling::operators {
 /// Multi-head and grouped-query softmax attention with rotary positions (SA-1, SA-3, SA-4, and with short convolutions
 /// SA-5): low rank, softmax, grouped; groups q, k, v.
 std::unique_ptr<Operator> softmax_attention(const Config& config);
+/// Normalised linear attention with φ = elu + 1 (SA-2): low rank, no nonlinearity, grouped; groups q, k, v.
+std::unique_ptr<Operator> linear_attention(const Config& config);
 /// Selective state space S6 (Rec-1): semi-separable, no nonlinearity; groups B, C, A, v, z.
 std::unique_ptr<Operator> selective_state_space(const Config& config);
 /// Diagonal gated recurrence (Rec-2): semi-separable, no nonlinearity; groups B, C, A, v.

@@ -37,8 +37,14 @@ class ClassAccount {
     Cache cache;
     for (const auto* group : selected(computes)) {
       if (is_convolved(*group)) cache.fixed += (group->kernel - 1) * channels(*group);
-      const bool kept = class_.family == Family::attention && (group->name == "k" || group->name == "v");
+      const bool kept = class_.family == Family::attention && !is_linear() && (group->name == "k" || group->name == "v");
       if (kept) cache.dynamic_per_token += channels(*group);
+    }
+    if (is_linear()) {
+      const bool computes_keys = computes >> index("k") & 1u;
+      const bool computes_values = computes >> index("v") & 1u;
+      if (computes_keys || computes_values) cache.fixed += width_ * head_width();
+      if (computes_keys) cache.fixed += width_;
     }
     if (class_.family == Family::recurrence) cache.fixed += width_ * state_size();
     if (class_.family == Family::gated_convolution) cache.fixed += (named("K").kernel - 1) * width_;
@@ -56,6 +62,13 @@ class ClassAccount {
 
  private:
   std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
+
+  /// Attention without a softmax keeps sums over the tokens, not the tokens.
+  bool is_linear() const { return class_.family == Family::attention && class_.op.nonlinearity != Nonlinearity::softmax; }
+
+  std::int64_t head_width() const { return width_ / heads_at(width_); }
+
+  std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
 
   const FeatureGroup& named(std::string_view name) const {
     for (const auto& group : groups_) {
@@ -117,6 +130,7 @@ class ClassAccount {
   std::int64_t mixing_flops(std::int64_t length) const {
     switch (class_.family) {
       case Family::attention:
+        if (is_linear()) return 4 * width_ * head_width() + 3 * width_;
         return 2 * width_ * (length + 1);  // q kᵀ and T v: 2 · 2 · d per pair, (L + 1) / 2 pairs per token
       case Family::recurrence:
         return scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0);

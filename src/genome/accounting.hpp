@@ -7,6 +7,7 @@
 //                      counted by everyone who computes with them, feature groups that are read cost nothing
 //   convolved groups   2 per tap and channel
 //   softmax attention  4 · d · (L + 1) / 2: q kᵀ and T v over the causal pairs of a sequence of L tokens
+//   linear attention   4 · d · d_h + 3 d: the state Σ φ(k) vᵀ updated and read, the normaliser likewise
 //   recurrence         7 per element of the state (selective: Δ A, its exponential, (Δ v) B, decay × h, the sum, C h,
 //                      the sum over states; gated: B v, 1 − a, their product, a h, the sum, C h, the sum over states),
 //                      and where it is selective 2 d for D v

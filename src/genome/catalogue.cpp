@@ -88,6 +88,8 @@ std::vector<LivClass> liquid_classes() {
   using C = ChannelMixing;
   return {
       row(1, "SA-1", {1, T::low_rank, S::none, N::softmax, C::grouped}, "y = W_o softmax(q kᵀ / √d_h) v per head, RoPE on q and k"),
+      row(2, "SA-2", {1, T::low_rank, S::none, N::none, C::grouped},
+          "y_t = W_o φ(q_t)ᵀ Σ_{s ≤ t} φ(k_s) v_sᵀ / φ(q_t)ᵀ Σ_{s ≤ t} φ(k_s) per head, φ = elu + 1"),
       row(3, "SA-3", {3, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 4 of q, RoPE on q and k"),
       row(4, "Rec-1", {5, T::semi_separable, S::none, N::none, C::diagonal},

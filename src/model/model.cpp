@@ -39,7 +39,8 @@ struct Block {
   operators::GroupMask reads = 0;
   operators::GroupMask computes = 0;
   std::size_t groups = 0;
-  bool is_read = false;  ///< a later LIV reads features of this one
+  std::size_t features = 0;  ///< groups and exports
+  bool is_read = false;      ///< a later LIV reads features of this one
   at::Tensor norm;
   Tensors bank;  ///< handles of the bank owner's tensors
   Tensors own;
@@ -95,9 +96,10 @@ struct Model::Parts {
     std::vector<Tensors> features(blocks.size());
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       const auto& block = blocks[i];
-      Tensors local(block.groups);
-      for (std::size_t group = 0; group < block.groups; ++group) {
-        if (operators::contains(block.reads, group)) local[group] = features[block.feature_owner][group];
+      Tensors local(block.features);
+      for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
+        const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
+        if (is_read) local[entry] = features[block.feature_owner][entry];
       }
       const auto normalised = operators::rms_norm(x, block.norm);
       const auto mixed = block.op->forward({.x = normalised,
@@ -137,6 +139,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     block.reads = liv.reads;
     block.computes = liv.computes;
     block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
+    block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
 
     const auto prefix = "livs." + std::to_string(i) + ".";

@@ -35,6 +35,7 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
   // The table of classes, and one RMSNorm.
   EXPECT_EQ(liv("11111").without_embedding(), 4 * d * d + d);
+  EXPECT_EQ(liv("21111").without_embedding(), 4 * d * d + d);
   EXPECT_EQ(liv("31111").without_embedding(), 5 * d * d / 2 + d);
   EXPECT_EQ(liv("22.1.1.1.1").without_embedding(), 3 * d * d + d);
   EXPECT_EQ(liv("23.1.1.1.1").matrices, 4 * d * d);
@@ -75,6 +76,10 @@ TEST(Cache, FollowsTheTableOfTheReference) {
     EXPECT_EQ(found.fixed, fixed);
   };
   expect(cache("11111", 0), 2 * d, 0);
+  expect(cache("21111", 0), 0, d * 64 + d);
+  expect(cache("21112-21112", 1), 0, 0);
+  expect(cache("21112-21113", 1), 0, d * 64);
+  expect(cache("21112-21114", 1), 0, d * 64 + d);
   expect(cache("31111", 0), d / 2, 0);
   expect(cache("41111", 0), 0, 16 * d + 3 * d);
   expect(cache("51111", 0), 0, 2 * d);
@@ -102,6 +107,7 @@ TEST(Flops, CountWhatIsComputed) {
   constexpr std::int64_t length = 4096;
   const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).forward_flops; };
   EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("21111"), 2 * 4 * d * d + 4 * d * 64 + 3 * d);
   EXPECT_EQ(flops("31111"), 5 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("22.1.1.1.1"), 6 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("23.1.1.1.1"), 8 * d * d + 3 * 6 * d + 2 * d * (length + 1));

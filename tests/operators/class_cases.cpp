@@ -23,6 +23,9 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                        .heads = 4,
                        .groups = {{.name = "q", .channels = width}, {.name = "k", .channels = width}, {.name = "v", .channels = width}}},
                       keys_values};
+  auto linear = attention;
+  linear.config.name = "SA-2";
+  linear.config.nonlinearity = Nonlinearity::none;
   auto grouped = attention;
   grouped.config.name = "SA-3";
   for (const auto group : {1u, 2u}) {
@@ -88,7 +91,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention, grouped, halved, convolved, recurrence, gated, convolution, memoryless, gelu, relu};
+  return {attention, linear, grouped, halved, convolved, recurrence, gated, convolution, memoryless, gelu, relu};
 }
 
 }  // namespace starling::operators

@@ -82,6 +82,28 @@ Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& feat
   return y;
 }
 
+Matrix linear_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads) {
+  const auto phi = [](double value) { return value > 0 ? value + 1 : std::exp(value); };
+  const auto q = times_transposed(x, weights.at("q"));
+  const auto& k = feature(features, "k", [&] { return times_transposed(x, weights.at("k")); });
+  const auto& v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
+  const auto head_width = q.columns / heads;
+  Matrix y(x.rows, q.columns);
+  for (std::size_t first = 0; first < q.columns; first += head_width) {
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      double sum = 0;
+      for (std::size_t j = 0; j <= i; ++j) {
+        double mixing = 0;
+        for (std::size_t c = first; c < first + head_width; ++c) mixing += phi(q(i, c)) * phi(k(j, c));
+        sum += mixing;
+        for (std::size_t c = first; c < first + head_width; ++c) y(i, c) += mixing * v(j, c);
+      }
+      for (std::size_t c = first; c < first + head_width; ++c) y(i, c) /= sum;
+    }
+  }
+  return y;
+}
+
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features) {
   auto v = projected(x, weights, "v");
   for (auto& value : v.values) value = silu(value);
@@ -167,6 +189,7 @@ Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& featu
 
 Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting) {
   if (class_name == "SA-1" || class_name == "SA-5") return softmax_attention(x, weights, features, setting.heads, 1);
+  if (class_name == "SA-2") return linear_attention(x, weights, features, setting.heads);
   if (class_name == "SA-4") return softmax_attention(x, weights, features, setting.heads, 2);
   if (class_name == "SA-3") return softmax_attention(x, weights, features, setting.heads, 4);
   if (class_name == "Rec-1") return selective_state_space(x, weights, features);

@@ -24,6 +24,7 @@ struct Setting {
 Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting);
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
+Matrix linear_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads);
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
