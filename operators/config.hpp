@@ -15,8 +15,8 @@ enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
 enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
 
 /// Where the values of a feature group come from: a projection of the input, learned values that no input changes,
-/// (S6) learned decays discretised by a low-rank function of the input, or decays that are σ of a projection and a bias.
-enum class Parametrisation { input, direct, selective, decay };
+/// (S6) learned decays discretised by a low-rank function of the input, decays that are σ of a projection and a bias, or a learned function of the lag.
+enum class Parametrisation { input, direct, selective, decay, implicit };
 
 /// A set of feature groups; bit i is Config::groups[i].
 using GroupMask = std::uint32_t;
@@ -41,7 +41,8 @@ struct Config {
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
-  std::int64_t width = 0;  ///< channels d of the residual stream
+  std::int64_t width = 0;   ///< channels d of the residual stream
+  std::int64_t length = 0;  ///< tokens of the sequences that the model is made for
   std::int64_t heads = 1;
   std::vector<GroupConfig> groups;
 

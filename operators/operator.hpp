@@ -18,7 +18,8 @@ using Tensors = std::vector<at::Tensor>;
 /// What a LIV keeps of the tokens seen so far.
 struct State {
   std::int64_t position = 0;  ///< tokens seen
-  Tensors tensors;            ///< as declared by Operator::state: (batch, capacity, …) where per token, else (batch, …)
+  Tensors tensors;            ///< as declared by Operator::state: (batch, entries, …) where per token, else (batch, …)
+  Tensors derived;            ///< of the weights alone, one for all sequences, kept so as not to be computed at every step
 };
 
 /// One application of an operator.

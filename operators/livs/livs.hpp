@@ -20,6 +20,8 @@ std::unique_ptr<Operator> selective_state_space(const Config& config);
 std::unique_ptr<Operator> gated_recurrence(const Config& config);
 /// C ⊙ (K * (B ⊙ v)) with an explicit short K (GConv-1): Toeplitz, no nonlinearity; groups B, C, v, K.
 std::unique_ptr<Operator> gated_convolution(const Config& config);
+/// The same with a K as long as the sequence, a function of position (GConv-2): Toeplitz, no nonlinearity; groups B, C, v, K.
+std::unique_ptr<Operator> implicit_convolution(const Config& config);
 /// act(gate) ⊙ value (GMemless, GMemless-2, GMemless-3): diagonal, SiLU, GELU or ReLU; groups gate, value.
 std::unique_ptr<Operator> gated_memoryless(const Config& config);
 

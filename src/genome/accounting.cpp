@@ -1,5 +1,7 @@
 #include <starling/genome/accounting.hpp>
 
+#include <algorithm>
+
 #include <starling/base/error.hpp>
 #include <starling/genome/plan.hpp>
 
@@ -9,11 +11,14 @@ namespace {
 /// Operations per element of a recurrence's state and token; the header lists them.
 constexpr std::int64_t scan_flops = 7;
 
+/// Units in a layer of the network of an implicit kernel.
+constexpr std::int64_t filter_width = 64;
+
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
 class ClassAccount {
  public:
-  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, std::int64_t width)
-      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(width) {}
+  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
+      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(dimensions.width), length_(dimensions.length) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -47,7 +52,11 @@ class ClassAccount {
       if (computes_keys) cache.fixed += width_;
     }
     if (class_.family == Family::recurrence) cache.fixed += width_ * state_size();
-    if (class_.family == Family::gated_convolution) cache.fixed += (named("K").kernel - 1) * width_;
+    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += (named("K").kernel - 1) * width_;
+    if (is_implicit()) {
+      cache.windowed_per_token = width_;
+      cache.window = length_;
+    }
     return cache;
   }
 
@@ -91,6 +100,8 @@ class ClassAccount {
 
   bool is_selective() const { return class_.family == Family::recurrence && named("A").parametrisation == Parametrisation::selective; }
 
+  bool is_implicit() const { return class_.family == Family::gated_convolution && named("K").parametrisation == Parametrisation::implicit; }
+
   /// Numbers of state per channel of a recurrence.
   std::int64_t state_size() const { return channels(named("B")); }
 
@@ -100,6 +111,7 @@ class ClassAccount {
       case Parametrisation::decay:
         return width_ * channels(group);
       case Parametrisation::direct:
+      case Parametrisation::implicit:
         return 0;
       case Parametrisation::selective:
         return 2 * width_ * ((width_ + 15) / 16);  // Δ: d → ⌈d/16⌉ → d
@@ -117,6 +129,9 @@ class ClassAccount {
         return width_ + width_ * state_size();  // bias of Δ, A_log
       case Parametrisation::decay:
         return channels(group);  // bias
+      case Parametrisation::implicit:
+        // Three sine layers over nine features of the position, and the one that makes the channels of K.
+        return 9 * filter_width + filter_width + 2 * (filter_width * filter_width + filter_width) + filter_width * channels(group);
     }
     return 0;
   }
@@ -135,7 +150,7 @@ class ClassAccount {
       case Family::recurrence:
         return scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0);
       case Family::gated_convolution:
-        return 2 * named("K").kernel * width_;
+        return is_implicit() ? width_ * (length + 1) : 2 * named("K").kernel * width_;
       case Family::memoryless:
         return 0;
     }
@@ -145,6 +160,7 @@ class ClassAccount {
   const LivClass& class_;
   const std::vector<FeatureGroup>& groups_;
   std::int64_t width_;
+  std::int64_t length_;
 };
 
 }  // namespace
@@ -157,7 +173,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
   for (const auto& part : make_plan(catalogue, genome).livs) {
-    const ClassAccount numbers(catalogue, *part.liv_class, dimensions.width);
+    const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
     liv.parameters = numbers.own();
@@ -169,6 +185,8 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.parameters.matrices += liv.parameters.matrices;
     account.parameters.vectors += liv.parameters.vectors;
     account.cache.dynamic_per_token += liv.cache.dynamic_per_token;
+    account.cache.windowed_per_token += liv.cache.windowed_per_token;
+    account.cache.window = std::max(account.cache.window, liv.cache.window);
     account.cache.fixed += liv.cache.fixed;
     forward += liv.forward_flops;
     account.livs.push_back(liv);

@@ -12,6 +12,7 @@
 //                      the sum over states; gated: B v, 1 − a, their product, a h, the sum, C h, the sum over states),
 //                      and where it is selective 2 d for D v
 //   gated convolution  2 per tap of K and channel
+//   implicit K         d · (L + 1): the causal pairs, multiplied one by one; K itself, made once per batch, is left out
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
 #pragma once
@@ -44,8 +45,14 @@ struct Parameters {
 struct Cache {
   std::int64_t dynamic_per_token = 0;
   std::int64_t fixed = 0;
+  std::int64_t windowed_per_token = 0;  ///< of the last `window` tokens only: the sequence length that the model is made for
+  std::int64_t window = 0;
 
-  std::int64_t elements(std::int64_t tokens) const { return dynamic_per_token * tokens + fixed; }
+  /// What a token adds until the window is full.
+  std::int64_t per_token() const { return dynamic_per_token + windowed_per_token; }
+  std::int64_t elements(std::int64_t tokens) const {
+    return dynamic_per_token * tokens + windowed_per_token * (tokens < window ? tokens : window) + fixed;
+  }
   /// The objective: 2 bytes per element.
   std::int64_t bytes(std::int64_t tokens) const { return 2 * elements(tokens); }
 };

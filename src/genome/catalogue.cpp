@@ -73,6 +73,9 @@ std::vector<Featurizer> liquid_featurizers() {
       {7,
        {projected("B"), projected("C"), projected("v"),
         with_parametrisation(convolved("K", 3), Parametrisation::direct, ChannelMixing::diagonal)}},
+      {8,
+       {projected("B"), projected("C"), projected("v"),
+        with_parametrisation(convolved("K", 0), Parametrisation::implicit, ChannelMixing::diagonal)}},
       {9, {projected("gate", gated), projected("value", gated)}},
   };
 }
@@ -98,6 +101,8 @@ std::vector<LivClass> liquid_classes() {
       row(5, "Rec-2", {6, T::semi_separable, S::none, N::none, C::diagonal},
           "h_t = a h_{t−1} + (1 − a) B v, two states per channel, y = W_o Σ_n C_n h_n; a = σ(W_a x + b)"),
       row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal}, "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
+      row(7, "GConv-2", {8, T::toeplitz, S::none, N::none, C::diagonal},
+          "y = W_o (C ⊙ (K * (B ⊙ v))), K as long as the sequence: K_t = sine network(t) ⊙ exp(−α t / L) per channel"),
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
       row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
       row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),

@@ -132,7 +132,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     const auto& liv = plan.livs[i];
     auto& block = blocks[i];
     auto& op = compiled[liv.liv_class];
-    if (!op) op = operators::compile(translate(catalogue, *liv.liv_class, dimensions.width));
+    if (!op) op = operators::compile(translate(catalogue, *liv.liv_class, dimensions));
     block.op = op;
     block.bank_owner = liv.weight_owner;
     block.feature_owner = liv.feature_owner;
@@ -194,7 +194,7 @@ std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capaci
     auto& liv = state->livs.emplace_back();
     for (const auto& spec : block.op->state(block.computes)) {
       std::vector<std::int64_t> shape{batch};
-      if (spec.per_token) shape.push_back(capacity);
+      if (spec.per_token) shape.push_back(spec.entries(capacity));
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
     }

@@ -45,6 +45,8 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   EXPECT_EQ(liv("51111").without_embedding(), 4 * d * d + 6 * d + d);
   EXPECT_EQ(liv("51111").vectors, 2 * d + d);  // bias of the decays
   EXPECT_EQ(liv("61111").without_embedding(), 4 * d * d + 3 * d + d);
+  EXPECT_EQ(liv("71111").matrices, 4 * d * d);
+  EXPECT_EQ(liv("71111").vectors, 8960 + 64 * d + d);  // the network of the filter
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(liv(memoryless).without_embedding(), 3 * d * 2048 + d);
 }
 
@@ -85,6 +87,10 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("51111", 0), 0, 2 * d);
   expect(cache("51112-51112", 1), 0, 2 * d);
   expect(cache("61111", 0), 0, 2 * d);
+  expect(cache("71111", 0), 0, 0);
+  EXPECT_EQ(cache("71111", 0).elements(1000), 1000 * d);
+  EXPECT_EQ(cache("71111", 0).elements(5000), 4096 * d) << "the kernel is as long as the sequence";
+  EXPECT_EQ(cache("71112-71112", 1).elements(4096), 4096 * d);
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) expect(cache(memoryless, 0), 0, 0);
   expect(cache("11112-11112", 1), 0, 0);
   expect(cache("11112-11113", 1), d, 0);
@@ -114,6 +120,7 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
   EXPECT_EQ(flops("51111"), 2 * (4 * d * d + 4 * d) + 7 * 2 * d);
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
+  EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
@@ -135,6 +142,8 @@ TEST(Account, TotalsAreTheSumsOfTheLivs) {
       parameters.vectors += liv.parameters.vectors;
       cache.dynamic_per_token += liv.cache.dynamic_per_token;
       cache.fixed += liv.cache.fixed;
+      cache.windowed_per_token += liv.cache.windowed_per_token;
+      cache.window = 256;
       forward += liv.forward_flops;
       EXPECT_EQ(liv.parameters.embedding, 0);
     }

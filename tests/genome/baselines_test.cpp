@@ -45,9 +45,14 @@ TEST(Baselines, StripedMambaPutsOneAttentionInSixMixers) {
   EXPECT_EQ(classes_of("striped-mamba", 18), "484818484848184848");
 }
 
+TEST(Baselines, StripedHyenaHasTheSameStripes) {
+  EXPECT_EQ(classes_of("striped-hyena", 6), "781878");
+  EXPECT_EQ(classes_of("striped-hyena", 24), "787878187878787878187878");
+}
+
 TEST(Baselines, AreValidAndCanonicalAtAnyDepth) {
   const auto& catalogue = Catalogue::liquid();
-  EXPECT_THAT(baseline_names(catalogue), ElementsAre("transformer++", "striped-mamba"));
+  EXPECT_THAT(baseline_names(catalogue), ElementsAre("transformer++", "striped-mamba", "striped-hyena"));
   for (const auto& name : baseline_names(catalogue)) {
     for (std::size_t depth = 1; depth <= 60; ++depth) {
       const auto genome = baseline(catalogue, name, depth);

@@ -46,8 +46,8 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_FALSE(liv_class.definition.empty());
   }
   EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"),
-                                std::pair(5, "Rec-2"), std::pair(6, "GConv-1"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
-                                std::pair(10, "GMemless-3"), std::pair(22, "SA-4"), std::pair(23, "SA-5")));
+                                std::pair(5, "Rec-2"), std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"),
+                                std::pair(9, "GMemless-2"), std::pair(10, "GMemless-3"), std::pair(22, "SA-4"), std::pair(23, "SA-5")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
@@ -56,7 +56,7 @@ TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   for (const auto* name : {"SA-1", "SA-2", "SA-3", "SA-4", "SA-5"}) EXPECT_THAT(groups(name), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
   EXPECT_THAT(groups("Rec-2"), ElementsAre("B", "C", "A", "v"));
-  EXPECT_THAT(groups("GConv-1"), ElementsAre("B", "C", "v", "K"));
+  for (const auto* name : {"GConv-1", "GConv-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K"));
   for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(groups(name), ElementsAre("gate", "value"));
 }
 
@@ -67,7 +67,7 @@ TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
     EXPECT_THAT(shared(name, 3), ElementsAre("k"));
     EXPECT_THAT(shared(name, 4), ElementsAre("v"));
   }
-  for (const auto* name : {"Rec-1", "Rec-2", "GConv-1"}) {
+  for (const auto* name : {"Rec-1", "Rec-2", "GConv-1", "GConv-2"}) {
     EXPECT_THAT(shared(name, 2), ElementsAre("B", "C"));
     EXPECT_THAT(shared(name, 3), ElementsAre("B"));
     EXPECT_THAT(shared(name, 4), ElementsAre("C"));

@@ -109,7 +109,7 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
       for (const auto& group : groups_read(liv_class.family, liv.feature_strategy)) features[i][group] = features[owner].at(group);
     }
     const auto normalised = reference::rms_norm(x, weights.at("norm"));
-    const auto mixed = reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads});
+    const auto mixed = reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .length = tokens.size()});
     const auto branch = reference::times_transposed(mixed, weight(own + "out"));
     for (std::size_t j = 0; j < x.values.size(); ++j) x.values[j] += branch.values[j];
   }

@@ -9,7 +9,8 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
 }
 
 reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
-  return reference::mixed(config.name, x, weights, features, {.heads = static_cast<std::size_t>(config.heads)});
+  return reference::mixed(config.name, x, weights, features,
+                          {.heads = static_cast<std::size_t>(config.heads), .length = static_cast<std::size_t>(config.length)});
 }
 
 std::vector<ClassCase> class_cases(std::int64_t width) {
@@ -78,6 +79,11 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                      .taps = 3,
                                      .channel_mixing = ChannelMixing::diagonal}}},
                         modulators};
+  auto implicit = convolution;
+  implicit.config.name = "GConv-2";
+  implicit.config.length = 5;  // shorter than the sequences of the tests
+  implicit.config.groups[3].parametrisation = Parametrisation::implicit;
+  implicit.config.groups[3].taps = 0;
   ClassCase memoryless{{.name = "GMemless",
                         .token_mixing = TokenMixing::diagonal,
                         .nonlinearity = Nonlinearity::silu,
@@ -91,7 +97,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention, linear, grouped, halved, convolved, recurrence, gated, convolution, memoryless, gelu, relu};
+  return {attention, linear, grouped, halved, convolved, recurrence, gated, convolution, implicit, memoryless, gelu, relu};
 }
 
 }  // namespace starling::operators

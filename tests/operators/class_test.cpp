@@ -68,7 +68,7 @@ struct Subject {
     State state;
     for (const auto& spec : op->state(computes)) {
       std::vector<std::int64_t> shape{sequences};
-      if (spec.per_token) shape.push_back(capacity);
+      if (spec.per_token) shape.push_back(spec.entries(capacity));
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       state.tensors.push_back(at::zeros(shape, x.options().requires_grad(false)));
     }

@@ -180,6 +180,40 @@ Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& feat
   return y;
 }
 
+Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length) {
+  const auto v = times_transposed(x, weights.at("v"));
+  const auto& b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
+  const auto& c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+  Matrix hidden(kernel_length, 9);
+  for (std::size_t t = 0; t < kernel_length; ++t) {
+    const double time = static_cast<double>(t) / static_cast<double>(kernel_length);
+    hidden(t, 0) = time;
+    for (std::size_t k = 1; k <= 4; ++k) {
+      hidden(t, k) = std::cos(2 * std::acos(-1.0) * static_cast<double>(k) * time);
+      hidden(t, 4 + k) = std::sin(2 * std::acos(-1.0) * static_cast<double>(k) * time);
+    }
+  }
+  for (const std::string layer : {"K.1", "K.2", "K.3"}) {
+    hidden = times_transposed(hidden, weights.at(layer));
+    for (std::size_t t = 0; t < hidden.rows; ++t) {
+      for (std::size_t i = 0; i < hidden.columns; ++i) hidden(t, i) = std::sin(hidden(t, i) + weights.at(layer + ".bias").values[i]);
+    }
+  }
+  const auto kernel = times_transposed(hidden, weights.at("K.out"));
+  Matrix y(x.rows, v.columns);
+  for (std::size_t channel = 0; channel < v.columns; ++channel) {
+    const double place = static_cast<double>(channel) / static_cast<double>(v.columns - 1);
+    const double decay = std::log(100.0) * ((1 - place) / 1.5 + place / 0.3);
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      for (std::size_t lag = 0; lag < kernel_length && lag <= i; ++lag) {
+        const double window = std::exp(-decay * static_cast<double>(lag) / static_cast<double>(kernel_length));
+        y(i, channel) += c(i, channel) * kernel(lag, channel) * window * b(i - lag, channel) * v(i - lag, channel);
+      }
+    }
+  }
+  return y;
+}
+
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double)) {
   const auto& gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
   auto y = times_transposed(x, weights.at("value"));
@@ -195,6 +229,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "Rec-1") return selective_state_space(x, weights, features);
   if (class_name == "Rec-2") return gated_recurrence(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
+  if (class_name == "GConv-2") return implicit_convolution(x, weights, features, setting.length);
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
   if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);

@@ -17,6 +17,7 @@ using Features = std::map<std::string, Matrix>;
 /// What a LIV is besides its weights.
 struct Setting {
   std::size_t heads = 1;
+  std::size_t length = 0;  ///< tokens that an implicit kernel is made for
 };
 
 /// A class of the catalogue by name: mixed channels before the output projection, of one sequence x (tokens, width).
@@ -28,6 +29,7 @@ Matrix linear_attention(const Matrix& x, const Weights& weights, Features& featu
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
+Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length);
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 
 Matrix rms_norm(const Matrix& x, const Matrix& weight);

@@ -349,7 +349,7 @@ class Classes(Case):
     def test_the_catalogue_is_listed_with_its_numbers(self):
         data = self.json("classes", "--width", "768", "--length", "4096")
         classes = {c["name"]: c for c in data["classes"]}
-        self.assertEqual(set(classes), {"SA-1", "SA-2", "SA-3", "Rec-1", "Rec-2", "GConv-1", "GMemless", "GMemless-2", "GMemless-3", "SA-4", "SA-5"})
+        self.assertEqual(set(classes), {"SA-1", "SA-2", "SA-3", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3", "SA-4", "SA-5"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
         self.assertEqual(classes["SA-1"]["parameters"]["matrices"], 4 * d * d)

@@ -37,6 +37,8 @@ const char* parametrisation(genome::Parametrisation p) {
       return "selective";
     case genome::Parametrisation::decay:
       return "decay";
+    case genome::Parametrisation::implicit:
+      return "implicit";
   }
   return "?";
 }
@@ -78,7 +80,7 @@ Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_
                       {"repeat", group.repeat}});
   }
   object["parameters"] = {{"matrices", numbers.parameters.matrices}, {"vectors", numbers.parameters.vectors}};
-  object["cache"] = {{"elements_per_token", numbers.cache.dynamic_per_token},
+  object["cache"] = {{"elements_per_token", numbers.cache.per_token()},
                      {"elements_fixed", numbers.cache.fixed},
                      {"elements", numbers.cache.elements(arguments.length)},
                      {"bytes", numbers.cache.bytes(arguments.length)}};
