@@ -53,17 +53,18 @@ void run(const MatrixRecurrenceForward<double>& a) {
   for (Index b = 0; b < a.batch; ++b)
     for (Index h = 0; h < a.heads; ++h) {
       const Index of_head = (b * a.heads + h) * a.key_width * a.value_width;
-      for (Index t = 0; t < a.length; ++t)
-        for (Index x = 0; x < a.value_width; ++x) {
-          double y = 0;
-          for (Index i = 0; i < a.key_width; ++i) {
-            const double q = at(a.q, a.q_strides, b, t, h, i);
-            for (Index j = 0; j <= t; ++j)
-              y += q * remains(a, b, h, i, j, t) * at(a.k, a.k_strides, b, j, h, i) * at(a.v, a.v_strides, b, j, h, x);
-            if (a.initial) y += q * remains(a, b, h, i, -1, t) * a.initial[of_head + i * a.value_width + x];
+      for (Index t = 0; t < a.length; ++t) {
+        for (Index x = 0; x < a.value_width; ++x) at(a.y, a.y_strides, b, t, h, x) = 0;
+        for (Index i = 0; i < a.key_width; ++i)
+          for (Index j = a.initial ? -1 : 0; j <= t; ++j) {
+            const double factor = at(a.q, a.q_strides, b, t, h, i) * remains(a, b, h, i, j, t);
+            for (Index x = 0; x < a.value_width; ++x) {
+              const double written =
+                  j < 0 ? a.initial[of_head + i * a.value_width + x] : at(a.k, a.k_strides, b, j, h, i) * at(a.v, a.v_strides, b, j, h, x);
+              at(a.y, a.y_strides, b, t, h, x) += factor * written;
+            }
           }
-          at(a.y, a.y_strides, b, t, h, x) = y;
-        }
+      }
       if (!a.final) continue;
       for (Index i = 0; i < a.key_width; ++i)
         for (Index x = 0; x < a.value_width; ++x) {
@@ -89,6 +90,7 @@ void run(const MatrixRecurrenceBackward<double>& a) {
           for (Index i = 0; i < a.key_width; ++i) {
             const double factor = remains(a, b, h, i, j, t);
             const double q = at(a.q, a.q_strides, b, t, h, i);
+            double decayed = 0;
             for (Index x = 0; x < a.value_width; ++x) {
               const double dy = at(a.dy, a.dy_strides, b, t, h, x);
               const double before = j < 0 ? a.initial[((b * a.heads + h) * a.key_width + i) * a.value_width + x]
@@ -98,10 +100,10 @@ void run(const MatrixRecurrenceBackward<double>& a) {
                 at(a.dk, a.dk_strides, b, j, h, i) += dy * q * factor * at(a.v, a.v_strides, b, j, h, x);
                 at(a.dv, a.dv_strides, b, j, h, x) += dy * q * factor * at(a.k, a.k_strides, b, j, h, i);
               }
-              if (a.decay == MatrixDecay::none) continue;
-              for (Index s = j + 1; s <= t; ++s)
-                at(a.dlog_decay, a.dlog_decay_strides, b, s, h, a.decay == MatrixDecay::per_channel ? i : 0) += dy * q * factor * before;
+              decayed += dy * q * factor * before;
             }
+            for (Index s = j + 1; a.dlog_decay && s <= t; ++s)
+              at(a.dlog_decay, a.dlog_decay_strides, b, s, h, a.decay == MatrixDecay::per_channel ? i : 0) += decayed;
           }
 }
 
