@@ -40,7 +40,7 @@ class GatedRecurrence final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> gated_recurrence(const Config& config) {
-  if (config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
+  if (config.differential || config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
       config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
       !has_groups(config, {"B", "C", "A", "v"})) {
     return nullptr;

@@ -119,8 +119,9 @@ class ImplicitConvolution final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> implicit_convolution(const Config& config) {
-  if (config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none || config.nonlinearity != Nonlinearity::none ||
-      config.channel_mixing != ChannelMixing::diagonal || !has_groups(config, {"B", "C", "v", "K"}) || config.length < 1) {
+  if (config.differential || config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none ||
+      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
+      !has_groups(config, {"B", "C", "v", "K"}) || config.length < 1) {
     return nullptr;
   }
   for (const auto& group : config.groups) {

@@ -60,8 +60,9 @@ class LinearAttention final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> linear_attention(const Config& config) {
-  if (config.token_mixing != TokenMixing::low_rank || config.sparsity != Sparsity::none || config.nonlinearity != Nonlinearity::none ||
-      config.channel_mixing != ChannelMixing::grouped || !has_groups(config, {"q", "k", "v"})) {
+  if (config.differential || config.token_mixing != TokenMixing::low_rank || config.sparsity != Sparsity::none ||
+      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::grouped ||
+      !has_groups(config, {"q", "k", "v"})) {
     return nullptr;
   }
   for (const auto& group : config.groups) {

@@ -9,8 +9,10 @@
 
 namespace starling::operators {
 
+/// T₁ − λ T₂ over any of the operators below that is linear in v (Rec-1-Diff, Rec-2-Diff, GConv-1-Diff).
+std::unique_ptr<Operator> differential(const Config& config);
 /// Multi-head and grouped-query softmax attention with rotary positions (SA-1, SA-3, SA-4, and with short convolutions
-/// SA-5): low rank, softmax, grouped; groups q, k, v.
+/// SA-5), and their differentials: low rank, softmax, grouped; groups q, k, v.
 std::unique_ptr<Operator> softmax_attention(const Config& config);
 /// Normalised linear attention with φ = elu + 1 (SA-2): low rank, no nonlinearity, grouped; groups q, k, v.
 std::unique_ptr<Operator> linear_attention(const Config& config);

@@ -46,6 +46,8 @@ TensorSpec output_projection(std::int64_t width, std::int64_t inner) {
   return {.name = "out", .shape = {width, inner}, .matrix = true, .fill = Fill::output};
 }
 
+TensorSpec lambda_vectors() { return {.name = "lambda", .shape = {4, 16}, .fill = Fill::normal, .scale = 0.1}; }
+
 void project_groups(const Call& call, const at::Tensor& input, std::initializer_list<GroupSlot> groups) {
   Tensors weights;
   for (const auto [group, slot] : groups) {

@@ -24,6 +24,9 @@ TensorSpec taps_of(const Config& config, std::size_t group);
 /// W_o (width, inner), named "out".
 TensorSpec output_projection(std::int64_t width, std::int64_t inner);
 
+/// The vectors of a differential operator's λ (4, 16), named "lambda".
+TensorSpec lambda_vectors();
+
 /// A feature group and the bank slot of its projection.
 struct GroupSlot {
   std::size_t group = 0;

@@ -44,16 +44,20 @@ class SelectiveStateSpace final : public Operator {
     own_ = {output_projection(width_, width_), {.name = "D", .shape = {width_}, .fill = Fill::one}};
   }
 
-  std::vector<StateSpec> state(GroupMask) const override {
-    return {{.name = "h", .shape = {width_, states_}}, {.name = "tail", .shape = {taps_ - 1, width_}}};
+  std::vector<StateSpec> state(GroupMask computes) const override {
+    std::vector<StateSpec> specs = {{.name = "h", .shape = {width_, states_}}};
+    if (contains(computes, v_)) specs.push_back({.name = "tail", .shape = {taps_ - 1, width_}});
+    return specs;
   }
 
   at::Tensor forward(const Call& call) const override {
     auto& features = call.features;
     const auto* const h = call.state ? &call.state->tensors[0] : nullptr;
-    const auto* const tail = call.state ? &call.state->tensors[1] : nullptr;
     project_groups(call, call.x, {{v_, v_slot}, {z_, z_slot}});
-    features[v_] = short_conv(features[v_], call.bank[taps_slot], kernels::ShortConvActivation::silu, tail);
+    if (contains(call.computes, v_)) {
+      const auto* const tail = call.state ? &call.state->tensors[1] : nullptr;
+      features[v_] = short_conv(features[v_], call.bank[taps_slot], kernels::ShortConvActivation::silu, tail);
+    }
     project_groups(call, features[v_], {{b_, b_slot}, {c_, c_slot}, {a_, down_slot}});
     features[a_] = project(features[a_], {call.bank[up_slot]})[0];
     return selective_scan({.v = features[v_],
@@ -75,7 +79,7 @@ class SelectiveStateSpace final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> selective_state_space(const Config& config) {
-  if (config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
+  if (config.differential || config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
       config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
       !has_groups(config, {"B", "C", "A", "v", "z"})) {
     return nullptr;

@@ -30,11 +30,12 @@ class ClassAccount {
     return parameters;
   }
 
-  /// What no LIV shares: W_o, RMSNorm, and the skip D of a selective recurrence.
+  /// What no LIV shares: W_o, RMSNorm, the skip D of a selective recurrence, the vectors of λ.
   Parameters own() const {
     Parameters parameters;
     parameters.matrices = output_matrix();
     parameters.vectors = is_selective() ? 2 * width_ : width_;
+    if (class_.differential) parameters.vectors += lambda_elements;
     return parameters;
   }
 
@@ -51,10 +52,10 @@ class ClassAccount {
       if (computes_keys || computes_values) cache.fixed += width_ * head_width();
       if (computes_keys) cache.fixed += width_;
     }
-    if (class_.family == Family::recurrence) cache.fixed += width_ * state_size();
-    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += (named("K").kernel - 1) * width_;
+    if (class_.family == Family::recurrence) cache.fixed += maps() * width_ * state_size();
+    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += maps() * (named("K").kernel - 1) * width_;
     if (is_implicit()) {
-      cache.windowed_per_token = width_;
+      cache.windowed_per_token = maps() * width_;
       cache.window = length_;
     }
     return cache;
@@ -102,6 +103,9 @@ class ClassAccount {
 
   bool is_implicit() const { return class_.family == Family::gated_convolution && named("K").parametrisation == Parametrisation::implicit; }
 
+  /// Token mixings T is made of.
+  std::int64_t maps() const { return class_.differential ? 2 : 1; }
+
   /// Numbers of state per channel of a recurrence.
   std::int64_t state_size() const { return channels(named("B")); }
 
@@ -146,11 +150,12 @@ class ClassAccount {
     switch (class_.family) {
       case Family::attention:
         if (is_linear()) return 4 * width_ * head_width() + 3 * width_;
-        return 2 * width_ * (length + 1);  // q kᵀ and T v: 2 · 2 · d per pair, (L + 1) / 2 pairs per token
+        // q kᵀ and T v: 2 d per pair each, (L + 1) / 2 pairs per token; the maps of a differential share the channels of q kᵀ.
+        return (1 + maps()) * width_ * (length + 1);
       case Family::recurrence:
-        return scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0);
+        return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
-        return is_implicit() ? width_ * (length + 1) : 2 * named("K").kernel * width_;
+        return maps() * (is_implicit() ? width_ * (length + 1) : 2 * named("K").kernel * width_);
       case Family::memoryless:
         return 0;
     }

@@ -8,7 +8,6 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
-#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -33,7 +32,7 @@ constexpr double embedding_sigma = 0.02;
 
 /// One residual branch.
 struct Block {
-  std::shared_ptr<const operators::Operator> op;
+  std::unique_ptr<const operators::Operator> op;
   std::size_t bank_owner = 0;
   std::size_t feature_owner = 0;
   operators::GroupMask reads = 0;
@@ -119,7 +118,6 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
              Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
   const auto plan = genome::make_plan(catalogue, genome);
-  std::map<const genome::LivClass*, std::shared_ptr<const operators::Operator>> compiled;
   auto& blocks = parts_->blocks;
   blocks.resize(plan.livs.size());
   Weights weights;
@@ -131,9 +129,8 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto& liv = plan.livs[i];
     auto& block = blocks[i];
-    auto& op = compiled[liv.liv_class];
-    if (!op) op = operators::compile(translate(catalogue, *liv.liv_class, dimensions));
-    block.op = op;
+    block.op = operators::compile(translate(catalogue, *liv.liv_class, dimensions, static_cast<std::int64_t>(i) + 1));
+    const auto& op = block.op;
     block.bank_owner = liv.weight_owner;
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;

@@ -17,7 +17,8 @@ To same_number(From value) {
 
 }  // namespace
 
-operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions) {
+operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
+                            std::int64_t position) {
   const auto width = dimensions.width;
   operators::Config config;
   config.name = liv_class.name;
@@ -25,6 +26,8 @@ operators::Config translate(const genome::Catalogue& catalogue, const genome::Li
   config.sparsity = same_number<operators::Sparsity>(liv_class.op.sparsity);
   config.nonlinearity = same_number<operators::Nonlinearity>(liv_class.op.nonlinearity);
   config.channel_mixing = same_number<operators::ChannelMixing>(liv_class.op.channel_mixing);
+  config.differential = liv_class.differential;
+  config.position = position;
   config.width = width;
   config.length = dimensions.length;
   config.heads = genome::heads_at(width);

@@ -7,7 +7,9 @@
 
 namespace starling::model {
 
-/// A class at the sizes of a model. Throws UserError where the width has no legal head size.
-operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions);
+/// A class at the sizes of a model, as the LIV at a position counted from 1. Throws UserError where the width has no legal
+/// head size.
+operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
+                            std::int64_t position);
 
 }  // namespace starling::model

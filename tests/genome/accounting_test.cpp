@@ -50,6 +50,19 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(liv(memoryless).without_embedding(), 3 * d * 2048 + d);
 }
 
+TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
+  const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
+  constexpr std::int64_t lambda = 64;
+  EXPECT_EQ(liv("14.1.1.1.1").without_embedding(), 4 * d * d + lambda + d);
+  EXPECT_EQ(liv("16.1.1.1.1").without_embedding(), 5 * d * d / 2 + lambda + d);
+  EXPECT_EQ(liv("24.1.1.1.1").without_embedding(), 3 * d * d + lambda + d);
+  EXPECT_EQ(liv("25.1.1.1.1").without_embedding(), 4 * d * d + 9 * d + lambda + d);
+  EXPECT_EQ(liv("17.1.1.1.1").matrices, 3 * d * d + 2 * (2 * d * 48 + 32 * d));
+  EXPECT_EQ(liv("17.1.1.1.1").vectors, (4 + 1 + 2 * 17) * d + lambda + d);  // taps of v, D; twice A_log and the bias of Δ
+  EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
+  EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
+}
+
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
   const auto attention = account_of("11211-81111-11211", paper).livs;
   EXPECT_EQ(attention[0].parameters.matrices, 4 * d * d);
@@ -105,6 +118,15 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("23.1.1.1.2-23.1.1.1.4", 1), d, 4 * d);
   expect(cache("41112-41112", 1), 0, 19 * d);
   expect(cache("61112-61112", 1), 0, 2 * d);
+  expect(cache("14.1.1.1.1", 0), 2 * d, 0);
+  expect(cache("16.1.1.1.1", 0), d / 2, 0);
+  expect(cache("24.1.1.1.1", 0), d, 0);
+  expect(cache("25.1.1.1.1", 0), 2 * d, 6 * d);
+  expect(cache("14.1.1.1.2-14.1.1.1.3", 1), d, 0);
+  expect(cache("17.1.1.1.1", 0), 0, 32 * d + 3 * d);
+  expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
+  expect(cache("18.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("19.1.1.1.1", 0), 0, 4 * d);
   expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
   EXPECT_EQ((Cache{10, 3}.bytes(7)), 2 * (10 * 7 + 3));
 }
@@ -122,6 +144,10 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
   EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
+  EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
+  EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
+  EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
+  EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);
   EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
 }

@@ -106,10 +106,15 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     const auto& liv_class = genome::Catalogue::liquid().at(liv.liv_class);
     const auto owner = first_member(genome, i, false);
     if (owner != i) {
-      for (const auto& group : groups_read(liv_class.family, liv.feature_strategy)) features[i][group] = features[owner].at(group);
+      for (const auto& group : groups_read(liv_class.family, liv.feature_strategy)) {
+        features[i][group] = features[owner].at(group);
+        const auto second = features[owner].find(group + "2");
+        if (second != features[owner].end()) features[i][second->first] = second->second;
+      }
     }
     const auto normalised = reference::rms_norm(x, weights.at("norm"));
-    const auto mixed = reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .length = tokens.size()});
+    const auto mixed =
+        reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
     const auto branch = reference::times_transposed(mixed, weight(own + "out"));
     for (std::size_t j = 0; j < x.values.size(); ++j) x.values[j] += branch.values[j];
   }

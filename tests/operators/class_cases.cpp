@@ -10,8 +10,37 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
 
 reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
   return reference::mixed(config.name, x, weights, features,
-                          {.heads = static_cast<std::size_t>(config.heads), .length = static_cast<std::size_t>(config.length)});
+                          {.heads = static_cast<std::size_t>(config.heads),
+                           .position = static_cast<std::size_t>(config.position),
+                           .length = static_cast<std::size_t>(config.length)});
 }
+
+namespace {
+
+/// The differential of softmax attention splits heads: the groups are those of the base.
+ClassCase split(ClassCase base) {
+  base.config.name += "-Diff";
+  base.config.differential = true;
+  base.config.position = 3;
+  return base;
+}
+
+/// The others have everything but v and z twice.
+ClassCase doubled(ClassCase base) {
+  auto& groups = base.config.groups;
+  for (std::size_t i = 0, count = groups.size(); i < count; ++i) {
+    if (groups[i].name == "v" || groups[i].name == "z") continue;
+    auto second = groups[i];
+    second.name += "2";
+    groups.push_back(std::move(second));
+  }
+  for (auto& read : base.shared) {
+    for (std::size_t i = 0, count = read.size(); i < count; ++i) read.push_back(read[i] + "2");
+  }
+  return split(std::move(base));
+}
+
+}  // namespace
 
 std::vector<ClassCase> class_cases(std::int64_t width) {
   const std::vector<std::vector<std::string>> keys_values = {{"k", "v"}, {"k"}, {"v"}};
@@ -97,7 +126,25 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention, linear, grouped, halved, convolved, recurrence, gated, convolution, implicit, memoryless, gelu, relu};
+  return {attention,
+          linear,
+          grouped,
+          halved,
+          convolved,
+          recurrence,
+          gated,
+          convolution,
+          implicit,
+          memoryless,
+          gelu,
+          relu,
+          split(attention),
+          split(grouped),
+          split(halved),
+          split(convolved),
+          doubled(recurrence),
+          doubled(gated),
+          doubled(convolution)};
 }
 
 }  // namespace starling::operators

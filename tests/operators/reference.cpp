@@ -1,5 +1,6 @@
 #include "reference.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <stdexcept>
@@ -54,6 +55,40 @@ Matrix projected(const Matrix& x, const Weights& weights, const std::string& gro
   return weights.contains(group + ".taps") ? convolved(y, weights.at(group + ".taps")) : y;
 }
 
+double initial_lambda(std::size_t position) { return 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(position - 1)); }
+
+/// "B2" and "A2.down" as "B" and "A.down"; empty for what is no name of T₂.
+std::string name_in_first_map(const std::string& name) {
+  const auto end = std::min(name.find('.'), name.size());
+  if (end == 0 || name[end - 1] != '2') return "";
+  return name.substr(0, end - 1) + name.substr(end);
+}
+
+/// T₁ − λ T₂ of a base whose second weights and features have a 2 behind the name of their group.
+template <class Base>
+Matrix differential(const Weights& weights, Features& features, std::size_t position, Base&& base) {
+  const auto second = [](const auto& all) {
+    auto renamed = all;
+    for (const auto& [name, value] : all) {
+      if (const auto first = name_in_first_map(name); !first.empty()) renamed[first] = value;
+    }
+    return renamed;
+  };
+  auto others = features;
+  for (const auto& [name, value] : features) {
+    if (name_in_first_map(name).empty()) others.erase(name);
+  }
+  others = second(others);
+  auto y = base(weights, features);
+  const auto subtracted = base(second(weights), others);
+  for (const auto& [name, value] : others) {
+    if (name_in_first_map(name).empty()) features[name + "2"] = value;
+  }
+  const double lambda = differential_lambda(weights, position);
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] -= lambda * subtracted.values[i];
+  return y;
+}
+
 }  // namespace
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat) {
@@ -99,6 +134,53 @@ Matrix linear_attention(const Matrix& x, const Weights& weights, Features& featu
         for (std::size_t c = first; c < first + head_width; ++c) y(i, c) += mixing * v(j, c);
       }
       for (std::size_t c = first; c < first + head_width; ++c) y(i, c) /= sum;
+    }
+  }
+  return y;
+}
+
+double differential_lambda(const Weights& weights, std::size_t position) {
+  const auto& vectors = weights.at("lambda");
+  const auto product = [&](std::size_t a, std::size_t b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < vectors.columns; ++i) sum += vectors(a, i) * vectors(b, i);
+    return sum;
+  };
+  return std::exp(product(0, 1)) - std::exp(product(2, 3)) + initial_lambda(position);
+}
+
+Matrix differential_attention(const Matrix& x, const Weights& weights, Features& features, const Setting& setting, std::size_t repeat) {
+  const auto width = weights.at("q").rows / setting.heads;
+  const auto half = width / 2;
+  const auto q = rotated(projected(x, weights, "q"), half);
+  const auto& k = feature(features, "k", [&] { return rotated(projected(x, weights, "k"), half); });
+  const auto& v = feature(features, "v", [&] { return projected(x, weights, "v"); });
+  const double lambda = differential_lambda(weights, setting.position);
+  Matrix y(x.rows, q.columns);
+  for (std::size_t head = 0; head < setting.heads; ++head) {
+    const auto group = head / repeat;
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      std::vector<double> row(width, 0.0);
+      for (const std::size_t map : {0u, 1u}) {
+        // Sub-heads that read one head of v: first those of map 0 of all its query heads.
+        const auto query_channel = (2 * group * repeat + map * repeat + head % repeat) * half;
+        const auto key_channel = (2 * group + map) * half;
+        std::vector<double> mixing(i + 1);
+        double sum = 0;
+        for (std::size_t j = 0; j <= i; ++j) {
+          double score = 0;
+          for (std::size_t c = 0; c < half; ++c) score += q(i, query_channel + c) * k(j, key_channel + c);
+          sum += mixing[j] = std::exp(score / std::sqrt(static_cast<double>(half)));
+        }
+        for (std::size_t j = 0; j <= i; ++j) {
+          const double weight = (map == 0 ? 1.0 : -lambda) * mixing[j] / sum;
+          for (std::size_t c = 0; c < width; ++c) row[c] += weight * v(j, group * width + c);
+        }
+      }
+      double squares = 0;
+      for (const double value : row) squares += value * value;
+      const double scale = (1.0 - initial_lambda(setting.position)) / std::sqrt(squares / static_cast<double>(width) + 1e-5);
+      for (std::size_t c = 0; c < width; ++c) y(i, head * width + c) = scale * row[c];
     }
   }
   return y;
@@ -233,6 +315,15 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
   if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);
+  if (class_name == "SA-1-Diff" || class_name == "SA-5-Diff") return differential_attention(x, weights, features, setting, 1);
+  if (class_name == "SA-3-Diff") return differential_attention(x, weights, features, setting, 4);
+  if (class_name == "SA-4-Diff") return differential_attention(x, weights, features, setting, 2);
+  if (class_name.ends_with("-Diff")) {
+    const auto base = [&](const Weights& of_map, Features& shared) {
+      return mixed(class_name.substr(0, class_name.size() - 5), x, of_map, shared, setting);
+    };
+    return differential(weights, features, setting.position, base);
+  }
   throw std::invalid_argument("class " + class_name + " has no reference");
 }
 

@@ -65,6 +65,7 @@ Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_
   object["name"] = liv_class.name;
   object["family"] = family_name(liv_class.family);
   object["operator_genome"] = integers(liv_class.op);
+  object["differential"] = liv_class.differential;
   object["definition"] = liv_class.definition;
   object["feature_sharing_strategies"] = strategies(catalogue, liv_class);
   auto& groups = object["feature_groups"] = Json::array();
