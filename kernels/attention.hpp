@@ -13,22 +13,11 @@
 #pragma once
 
 #include <starling/kernels/dispatch.hpp>
+#include <starling/kernels/head_strides.hpp>
 
 #include <cstdint>
 
 namespace starling::kernels {
-
-/// Distances in elements; the inner dimension (head width) is contiguous.
-struct HeadStrides {
-  std::int64_t batch = 0;
-  std::int64_t token = 0;
-  std::int64_t head = 0;
-};
-
-/// Strides of a contiguous (batch, tokens, heads, width).
-constexpr HeadStrides contiguous_heads(std::int64_t tokens, std::int64_t heads, std::int64_t width) {
-  return {tokens * heads * width, heads * width, width};
-}
 
 /// q: (batch, queries, heads, key_width); k: (batch, keys, key_heads, key_width); v: (batch, keys, value_heads,
 /// value_width); out: (batch, queries, heads, value_width); log_sum_exp: (batch, heads, queries), contiguous, for the

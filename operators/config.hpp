@@ -14,9 +14,9 @@ enum class Sparsity { none = 1, banded = 2, block_diagonal = 3 };
 enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
 enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
 
-/// Where the values of a feature group come from: a projection of the input, learned values that no input changes, or
-/// (S6) learned decays discretised by a low-rank function of the input.
-enum class Parametrisation { input, direct, selective };
+/// Where the values of a feature group come from: a projection of the input, learned values that no input changes,
+/// (S6) learned decays discretised by a low-rank function of the input, decays that are σ of a projection and a bias, or a learned function of the lag.
+enum class Parametrisation { input, direct, selective, decay, implicit };
 
 /// A set of feature groups; bit i is Config::groups[i].
 using GroupMask = std::uint32_t;
@@ -24,7 +24,7 @@ using GroupMask = std::uint32_t;
 constexpr bool contains(GroupMask mask, std::size_t group) { return (mask >> group & 1u) != 0; }
 
 struct GroupConfig {
-  std::string name;           ///< q, k, v, B, C, A, K, z, gate, value
+  std::string name;           ///< q, k, v, B, C, A, K, z, gate, value; B2, C2, … for T₂ of a differential operator
   std::int64_t channels = 0;  ///< features per token, before they are repeated
   int repeat = 1;             ///< channels that read each feature
   Parametrisation parametrisation = Parametrisation::input;
@@ -33,7 +33,12 @@ struct GroupConfig {
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
+
+  bool operator==(const GroupConfig&) const = default;
 };
+
+/// What stands behind the names of a group, its weights and its state where they belong to T₂ of a differential operator.
+inline constexpr const char* second_map_suffix = "2";
 
 struct Config {
   std::string name;  ///< of the class, for messages
@@ -41,7 +46,10 @@ struct Config {
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
-  std::int64_t width = 0;  ///< channels d of the residual stream
+  bool differential = false;  ///< T = T₁ − λ T₂; but for softmax, the groups of T₂ follow all others
+  std::int64_t position = 1;  ///< of the LIV in depth, from 1: λ starts there
+  std::int64_t width = 0;     ///< channels d of the residual stream
+  std::int64_t length = 0;    ///< tokens of the sequences that the model is made for
   std::int64_t heads = 1;
   std::vector<GroupConfig> groups;
 

@@ -61,6 +61,9 @@ double normal(Stream& stream) { return normal_quantile((static_cast<double>(stre
 // The step sizes of S6 are log-uniform in this range.
 constexpr double step_min = 1e-3;
 constexpr double step_max = 1e-1;
+// 1 − a of a gated decay likewise.
+constexpr double leak_min = 1e-3;
+constexpr double leak_max = 0.5;
 
 double value_of(const TensorSpec& spec, double sigma, std::int64_t column, Stream& stream) {
   switch (spec.fill) {
@@ -78,6 +81,11 @@ double value_of(const TensorSpec& spec, double sigma, std::int64_t column, Strea
       const double low = exact_log(step_min);
       const double step = std::exp(low + stream.uniform() * (exact_log(step_max) - low));
       return std::log(std::expm1(step));
+    }
+    case Fill::decay_bias: {
+      const double low = exact_log(leak_min);
+      const double log_leak = low + stream.uniform() * (exact_log(leak_max) - low);
+      return exact_log(1.0 - std::exp(log_leak)) - log_leak;
     }
   }
   return 0;

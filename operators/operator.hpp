@@ -18,7 +18,8 @@ using Tensors = std::vector<at::Tensor>;
 /// What a LIV keeps of the tokens seen so far.
 struct State {
   std::int64_t position = 0;  ///< tokens seen
-  Tensors tensors;            ///< as declared by Operator::state: (batch, capacity, …) where per token, else (batch, …)
+  Tensors tensors;            ///< as declared by Operator::state: (batch, entries, …) where per token, else (batch, …)
+  Tensors derived;            ///< of the weights alone, one for all sequences, kept so as not to be computed at every step
 };
 
 /// One application of an operator.
@@ -27,8 +28,8 @@ struct Call {
   const Tensors& bank;     ///< as declared by Operator::bank; undefined for groups that the bank does not hold
   const Tensors& own;      ///< as declared by Operator::own
   GroupMask computes = 0;  ///< groups to compute here; the others are read
-  /// By feature group. On entry those that are read, on return all: what another LIV reads is exactly what its owner
-  /// used (k after rotation; with a state, k and v of the whole history).
+  /// By feature group, then exports. On entry those that are read, on return all: what another LIV reads is exactly what
+  /// its owner used (k after rotation; with a state, k and v of the whole history).
   Tensors& features;
   State* state = nullptr;  ///< null: x is whole sequences. Else x continues them: tensors are updated in place,
                            ///< position is not. No gradient.
@@ -44,6 +45,9 @@ class Operator {
   const std::vector<TensorSpec>& own() const { return own_; }
   /// What one sequence keeps where these groups are computed here.
   virtual std::vector<StateSpec> state(GroupMask computes) const = 0;
+  /// Entries behind the feature groups that an owner fills where there is a state, and that all its readers get: what the
+  /// tokens before have left in forms that the groups do not show.
+  virtual std::size_t exports() const { return 0; }
   /// Mixed channels (batch, length, inner), before the output projection.
   virtual at::Tensor forward(const Call& call) const = 0;
 

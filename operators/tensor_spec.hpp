@@ -17,6 +17,7 @@ enum class Fill {
   one,
   state_decay,  ///< row-wise log(1), log(2), …: A = −exp of it is the S4D-Real start
   step_bias,    ///< inverse softplus of a log-uniform step size in [10⁻³, 10⁻¹]
+  decay_bias,   ///< logit of 1 − s, s log-uniform in [10⁻³, ½]: decays that remember from two to a thousand tokens
 };
 
 struct TensorSpec {
@@ -39,9 +40,15 @@ struct StateSpec {
   std::string name;
   std::vector<std::int64_t> shape;  ///< of one sequence; where per_token, of one token
   bool per_token = false;           ///< one such entry for every token seen
+  std::int64_t limit = 0;           ///< where per_token: of the last so many tokens only; 0 for all
+
+  std::int64_t entries(std::int64_t tokens) const {
+    if (!per_token) return 1;
+    return limit > 0 && limit < tokens ? limit : tokens;
+  }
 
   std::int64_t elements(std::int64_t tokens) const {
-    std::int64_t product = per_token ? tokens : 1;
+    std::int64_t product = entries(tokens);
     for (const auto size : shape) product *= size;
     return product;
   }

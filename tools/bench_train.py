@@ -194,6 +194,8 @@ class Model(nn.Module):
         self.reads = []
         self.norms, self.livs, self.outs = nn.ParameterList(), nn.ModuleList(), nn.ParameterList()
         for i, liv in enumerate(livs):
+            if liv["class"] not in CLASSES:
+                sys.exit(f"LIV {i + 1}: the Python side has no class {liv['class']}, only {', '.join(CLASSES)}")
             kind = CLASSES[liv["class"]]
 
             def take(name, i=i):

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include <starling/kernels/attention.hpp>
+#include <starling/operators/functions/head_strides.hpp>
 #include <starling/operators/functions/rotation.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -16,8 +17,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-kernels::HeadStrides head_strides(const at::Tensor& x, std::int64_t heads) { return {x.stride(0), x.stride(1), x.size(2) / heads}; }
 
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>

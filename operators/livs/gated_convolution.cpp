@@ -44,8 +44,9 @@ class GatedConvolution final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> gated_convolution(const Config& config) {
-  if (config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none || config.nonlinearity != Nonlinearity::none ||
-      config.channel_mixing != ChannelMixing::diagonal || !has_groups(config, {"B", "C", "v", "K"})) {
+  if (config.differential || config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none ||
+      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
+      !has_groups(config, {"B", "C", "v", "K"})) {
     return nullptr;
   }
   for (const auto& group : config.groups) {

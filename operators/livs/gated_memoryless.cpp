@@ -31,8 +31,8 @@ class GatedMemoryless final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> gated_memoryless(const Config& config) {
-  if (config.token_mixing != TokenMixing::diagonal || config.sparsity != Sparsity::none || config.channel_mixing != ChannelMixing::dense ||
-      !has_groups(config, {"gate", "value"})) {
+  if (config.differential || config.token_mixing != TokenMixing::diagonal || config.sparsity != Sparsity::none ||
+      config.channel_mixing != ChannelMixing::dense || !has_groups(config, {"gate", "value"})) {
     return nullptr;
   }
   for (const auto& group : config.groups) {

@@ -14,11 +14,18 @@ namespace starling::operators {
 bool has_groups(const Config& config, std::initializer_list<std::string_view> names);
 /// Features are a dense function of the current token and nothing else.
 bool is_plain_projection(const GroupConfig& group);
+/// The same, then a short depthwise causal convolution and the nonlinearity.
+bool is_convolved_projection(const GroupConfig& group, Nonlinearity nonlinearity);
 
 /// The matrix (group channels, inputs) named after its group.
 TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs);
+/// The taps (group channels, taps) of a convolved group, named after it.
+TensorSpec taps_of(const Config& config, std::size_t group);
 /// W_o (width, inner), named "out".
 TensorSpec output_projection(std::int64_t width, std::int64_t inner);
+
+/// The vectors of a differential operator's λ (4, 16), named "lambda".
+TensorSpec lambda_vectors();
 
 /// A feature group and the bank slot of its projection.
 struct GroupSlot {

@@ -40,24 +40,24 @@ class SelectiveStateSpace final : public Operator {
               .group = a_group},
              {.name = "A.bias", .shape = {width_}, .fill = Fill::step_bias, .group = a_group},
              {.name = "A.log", .shape = {width_, states_}, .fill = Fill::state_decay, .group = a_group},
-             {.name = "v.taps",
-              .shape = {width_, taps_},
-              .fill = Fill::uniform,
-              .scale = 1.0 / std::sqrt(static_cast<double>(taps_)),
-              .group = static_cast<int>(v_)}};
+             taps_of(config, v_)};
     own_ = {output_projection(width_, width_), {.name = "D", .shape = {width_}, .fill = Fill::one}};
   }
 
-  std::vector<StateSpec> state(GroupMask) const override {
-    return {{.name = "h", .shape = {width_, states_}}, {.name = "tail", .shape = {taps_ - 1, width_}}};
+  std::vector<StateSpec> state(GroupMask computes) const override {
+    std::vector<StateSpec> specs = {{.name = "h", .shape = {width_, states_}}};
+    if (contains(computes, v_)) specs.push_back({.name = "tail", .shape = {taps_ - 1, width_}});
+    return specs;
   }
 
   at::Tensor forward(const Call& call) const override {
     auto& features = call.features;
     const auto* const h = call.state ? &call.state->tensors[0] : nullptr;
-    const auto* const tail = call.state ? &call.state->tensors[1] : nullptr;
     project_groups(call, call.x, {{v_, v_slot}, {z_, z_slot}});
-    features[v_] = short_conv(features[v_], call.bank[taps_slot], kernels::ShortConvActivation::silu, tail);
+    if (contains(call.computes, v_)) {
+      const auto* const tail = call.state ? &call.state->tensors[1] : nullptr;
+      features[v_] = short_conv(features[v_], call.bank[taps_slot], kernels::ShortConvActivation::silu, tail);
+    }
     project_groups(call, features[v_], {{b_, b_slot}, {c_, c_slot}, {a_, down_slot}});
     features[a_] = project(features[a_], {call.bank[up_slot]})[0];
     return selective_scan({.v = features[v_],
@@ -79,7 +79,7 @@ class SelectiveStateSpace final : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> selective_state_space(const Config& config) {
-  if (config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
+  if (config.differential || config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
       config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
       !has_groups(config, {"B", "C", "A", "v", "z"})) {
     return nullptr;
@@ -91,11 +91,10 @@ std::unique_ptr<Operator> selective_state_space(const Config& config) {
   for (const auto* const full : {"A", "v", "z"}) {
     if (named(full).channels != config.width) return nullptr;
   }
-  const auto& v = named("v");
-  const bool convolved = v.parametrisation == Parametrisation::input && v.token_mixing == TokenMixing::toeplitz && v.taps >= 1 &&
-                         v.taps <= kernels::max_short_conv_taps && v.nonlinearity == Nonlinearity::silu &&
-                         v.channel_mixing == ChannelMixing::dense;
-  if (!convolved || named("A").parametrisation != Parametrisation::selective || named("B").channels != named("C").channels) return nullptr;
+  if (!is_convolved_projection(named("v"), Nonlinearity::silu) || named("A").parametrisation != Parametrisation::selective ||
+      named("B").channels != named("C").channels) {
+    return nullptr;
+  }
   return std::make_unique<SelectiveStateSpace>(config);
 }
 

@@ -1,19 +1,24 @@
 #include <starling/genome/accounting.hpp>
 
+#include <algorithm>
+
 #include <starling/base/error.hpp>
 #include <starling/genome/plan.hpp>
 
 namespace starling::genome {
 namespace {
 
-/// Operations per element of a selective scan's state and token; the header lists them.
+/// Operations per element of a recurrence's state and token; the header lists them.
 constexpr std::int64_t scan_flops = 7;
+
+/// Units in a layer of the network of an implicit kernel.
+constexpr std::int64_t filter_width = 64;
 
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
 class ClassAccount {
  public:
-  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, std::int64_t width)
-      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(width) {}
+  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
+      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(dimensions.width), length_(dimensions.length) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -25,11 +30,12 @@ class ClassAccount {
     return parameters;
   }
 
-  /// What no LIV shares: W_o, RMSNorm, and the skip D of a recurrence.
+  /// What no LIV shares: W_o, RMSNorm, the skip D of a selective recurrence, the vectors of λ.
   Parameters own() const {
     Parameters parameters;
     parameters.matrices = output_matrix();
-    parameters.vectors = class_.family == Family::recurrence ? 2 * width_ : width_;
+    parameters.vectors = is_selective() ? 2 * width_ : width_;
+    if (class_.differential) parameters.vectors += lambda_elements;
     return parameters;
   }
 
@@ -37,11 +43,21 @@ class ClassAccount {
     Cache cache;
     for (const auto* group : selected(computes)) {
       if (is_convolved(*group)) cache.fixed += (group->kernel - 1) * channels(*group);
-      const bool kept = class_.family == Family::attention && (group->name == "k" || group->name == "v");
+      const bool kept = class_.family == Family::attention && !is_linear() && (group->name == "k" || group->name == "v");
       if (kept) cache.dynamic_per_token += channels(*group);
     }
-    if (class_.family == Family::recurrence) cache.fixed += width_ * state_size();
-    if (class_.family == Family::gated_convolution) cache.fixed += (named("K").kernel - 1) * width_;
+    if (is_linear()) {
+      const bool computes_keys = computes >> index("k") & 1u;
+      const bool computes_values = computes >> index("v") & 1u;
+      if (computes_keys || computes_values) cache.fixed += width_ * head_width();
+      if (computes_keys) cache.fixed += width_;
+    }
+    if (class_.family == Family::recurrence) cache.fixed += maps() * width_ * state_size();
+    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += maps() * (named("K").kernel - 1) * width_;
+    if (is_implicit()) {
+      cache.windowed_per_token = maps() * width_;
+      cache.window = length_;
+    }
     return cache;
   }
 
@@ -56,6 +72,13 @@ class ClassAccount {
 
  private:
   std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
+
+  /// Attention without a softmax keeps sums over the tokens, not the tokens.
+  bool is_linear() const { return class_.family == Family::attention && class_.op.nonlinearity != Nonlinearity::softmax; }
+
+  std::int64_t head_width() const { return width_ / heads_at(width_); }
+
+  std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
 
   const FeatureGroup& named(std::string_view name) const {
     for (const auto& group : groups_) {
@@ -76,14 +99,23 @@ class ClassAccount {
     return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::toeplitz;
   }
 
+  bool is_selective() const { return class_.family == Family::recurrence && named("A").parametrisation == Parametrisation::selective; }
+
+  bool is_implicit() const { return class_.family == Family::gated_convolution && named("K").parametrisation == Parametrisation::implicit; }
+
+  /// Token mixings T is made of.
+  std::int64_t maps() const { return class_.differential ? 2 : 1; }
+
   /// Numbers of state per channel of a recurrence.
   std::int64_t state_size() const { return channels(named("B")); }
 
   std::int64_t matrices(const FeatureGroup& group) const {
     switch (group.parametrisation) {
       case Parametrisation::input:
+      case Parametrisation::decay:
         return width_ * channels(group);
       case Parametrisation::direct:
+      case Parametrisation::implicit:
         return 0;
       case Parametrisation::selective:
         return 2 * width_ * ((width_ + 15) / 16);  // Δ: d → ⌈d/16⌉ → d
@@ -99,6 +131,11 @@ class ClassAccount {
         return group.kernel * channels(group);
       case Parametrisation::selective:
         return width_ + width_ * state_size();  // bias of Δ, A_log
+      case Parametrisation::decay:
+        return channels(group);  // bias
+      case Parametrisation::implicit:
+        // Three sine layers over nine features of the position, and the one that makes the channels of K.
+        return 9 * filter_width + filter_width + 2 * (filter_width * filter_width + filter_width) + filter_width * channels(group);
     }
     return 0;
   }
@@ -112,11 +149,13 @@ class ClassAccount {
   std::int64_t mixing_flops(std::int64_t length) const {
     switch (class_.family) {
       case Family::attention:
-        return 2 * width_ * (length + 1);  // q kᵀ and T v: 2 · 2 · d per pair, (L + 1) / 2 pairs per token
+        if (is_linear()) return 4 * width_ * head_width() + 3 * width_;
+        // q kᵀ and T v: 2 d per pair each, (L + 1) / 2 pairs per token; the maps of a differential share the channels of q kᵀ.
+        return (1 + maps()) * width_ * (length + 1);
       case Family::recurrence:
-        return scan_flops * width_ * state_size() + 2 * width_;
+        return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
-        return 2 * named("K").kernel * width_;
+        return maps() * (is_implicit() ? width_ * (length + 1) : 2 * named("K").kernel * width_);
       case Family::memoryless:
         return 0;
     }
@@ -126,6 +165,7 @@ class ClassAccount {
   const LivClass& class_;
   const std::vector<FeatureGroup>& groups_;
   std::int64_t width_;
+  std::int64_t length_;
 };
 
 }  // namespace
@@ -138,7 +178,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
   for (const auto& part : make_plan(catalogue, genome).livs) {
-    const ClassAccount numbers(catalogue, *part.liv_class, dimensions.width);
+    const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
     liv.parameters = numbers.own();
@@ -150,6 +190,8 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.parameters.matrices += liv.parameters.matrices;
     account.parameters.vectors += liv.parameters.vectors;
     account.cache.dynamic_per_token += liv.cache.dynamic_per_token;
+    account.cache.windowed_per_token += liv.cache.windowed_per_token;
+    account.cache.window = std::max(account.cache.window, liv.cache.window);
     account.cache.fixed += liv.cache.fixed;
     forward += liv.forward_flops;
     account.livs.push_back(liv);

@@ -20,6 +20,7 @@ struct Stripes {
 constexpr std::array table{
     Stripes{"transformer++", "SA-1", "SA-1", "GMemless"},
     Stripes{"striped-mamba", "SA-1", "Rec-1", "GMemless"},
+    Stripes{"striped-hyena", "SA-1", "GConv-2", "GMemless"},
 };
 
 bool has_class(const Catalogue& catalogue, std::string_view name) {

@@ -12,7 +12,7 @@
 namespace starling::genome {
 
 /// transformer++: SA-1 alternating with GMemless. striped-mamba: every second LIV GMemless; of the M mixers, A = max(1,
-/// round(M/6)) are SA-1 at mixer positions ⌊(i + ½) M / A⌋, the others Rec-1. Throws UserError: an unknown name (with
+/// round(M/6)) are SA-1 at mixer positions ⌊(i + ½) M / A⌋, the others Rec-1. striped-hyena: the same with GConv-2. Throws UserError: an unknown name (with
 /// the nearest), a class the catalogue lacks, depth 0.
 Genome baseline(const Catalogue& catalogue, std::string_view name, std::size_t depth);
 /// Those whose classes the catalogue has.

@@ -52,25 +52,56 @@ FeatureGroup with_parametrisation(FeatureGroup group, Parametrisation parametris
 }
 
 std::vector<Featurizer> liquid_featurizers() {
+  constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
   constexpr Expansion state{16, 1, true};
+  constexpr Expansion pair{2, 1, true};
+  constexpr Expansion twice{2, 1, false};
   constexpr Expansion gated{8, 3, false};
   return {
       {1, {projected("q"), projected("k"), projected("v")}},
+      {2, {convolved("q", 3), convolved("k", 3), convolved("v", 3)}},
       {3, {projected("q"), projected("k", quarter, 4), projected("v", quarter, 4)}},
+      {4, {projected("q"), projected("k", half, 2), projected("v", half, 2)}},
       {5,
        {projected("B", state), projected("C", state),
         with_parametrisation(projected("A"), Parametrisation::selective, ChannelMixing::dense),
         with_nonlinearity(convolved("v", 4), Nonlinearity::silu), projected("z")}},
+      {6,
+       {projected("B", pair), projected("C", pair),
+        with_parametrisation(projected("A", twice), Parametrisation::decay, ChannelMixing::dense), projected("v")}},
       {7,
        {projected("B"), projected("C"), projected("v"),
         with_parametrisation(convolved("K", 3), Parametrisation::direct, ChannelMixing::diagonal)}},
+      {8,
+       {projected("B"), projected("C"), projected("v"),
+        with_parametrisation(convolved("K", 0), Parametrisation::implicit, ChannelMixing::diagonal)}},
       {9, {projected("gate", gated), projected("value", gated)}},
   };
 }
 
+/// The name of a group's second in a differential class.
+std::string second_of(const std::string& group) { return group + "2"; }
+
+/// Value and channel mixing belong to no map.
+void add_second_map(Featurizer& featurizer) {
+  const auto count = featurizer.groups.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    auto group = featurizer.groups[i];
+    if (group.name == "v" || group.name == "z") continue;
+    group.name = second_of(group.name);
+    featurizer.groups.push_back(std::move(group));
+  }
+}
+
 LivClass row(int id, std::string name, OperatorGenome op, std::string definition) {
   return {id, std::move(name), op, std::move(definition), family_of(op)};
+}
+
+/// A row for T = T₁ − λ T₂ of the class that has the same operator genome.
+LivClass differential(LivClass of_one_map) {
+  of_one_map.differential = true;
+  return of_one_map;
 }
 
 std::vector<LivClass> liquid_classes() {
@@ -78,15 +109,41 @@ std::vector<LivClass> liquid_classes() {
   using S = Sparsity;
   using N = Nonlinearity;
   using C = ChannelMixing;
+  const std::string split_heads =
+      "y = W_o ((1 − λ₀) RMSNorm((softmax(q₁ k₁ᵀ / √d_s) − λ softmax(q₂ k₂ᵀ / √d_s)) v)) per head, d_s = d_h / 2";
   return {
       row(1, "SA-1", {1, T::low_rank, S::none, N::softmax, C::grouped}, "y = W_o softmax(q kᵀ / √d_h) v per head, RoPE on q and k"),
+      row(2, "SA-2", {1, T::low_rank, S::none, N::none, C::grouped},
+          "y_t = W_o φ(q_t)ᵀ Σ_{s ≤ t} φ(k_s) v_sᵀ / φ(q_t)ᵀ Σ_{s ≤ t} φ(k_s) per head, φ = elu + 1"),
       row(3, "SA-3", {3, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 4 of q, RoPE on q and k"),
       row(4, "Rec-1", {5, T::semi_separable, S::none, N::none, C::diagonal},
           "h_t = exp(Δ A) h_{t−1} + Δ B v, y = W_o (SiLU(z) ⊙ (C h + D v)); v = SiLU(conv₄(W_v x)); B, C, Δ of v; A = "
           "−exp(A_log)"),
+      row(5, "Rec-2", {6, T::semi_separable, S::none, N::none, C::diagonal},
+          "h_t = a h_{t−1} + (1 − a) B v, two states per channel, y = W_o Σ_n C_n h_n; a = σ(W_a x + b)"),
       row(6, "GConv-1", {7, T::toeplitz, S::none, N::none, C::diagonal}, "y = W_o (C ⊙ (K * (B ⊙ v))), K of length 3 per channel"),
+      row(7, "GConv-2", {8, T::toeplitz, S::none, N::none, C::diagonal},
+          "y = W_o (C ⊙ (K * (B ⊙ v))), K as long as the sequence: K_t = sine network(t) ⊙ exp(−α t / L) per channel"),
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
+      row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
+      row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),
+      differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
+      differential(row(16, "SA-3-Diff", {3, T::low_rank, S::none, N::softmax, C::grouped},
+                       split_heads + ", each head of k and v serves 4 of q, RoPE on q and k")),
+      differential(row(17, "Rec-1-Diff", {5, T::semi_separable, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i as SiLU(z) ⊙ (C h + D v) of Rec-1 with B, C, Δ and A of its own")),
+      differential(row(18, "Rec-2-Diff", {6, T::semi_separable, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i as Σ_n C_n h_n of Rec-2 with B, C and a of its own")),
+      differential(row(19, "GConv-1-Diff", {7, T::toeplitz, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i of length 3 per channel")),
+      row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
+      row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},
+          "y = W_o softmax(q kᵀ / √d_h) v; q = conv₃(W_q x), k and v likewise, then RoPE on q and k"),
+      differential(row(24, "SA-4-Diff", {4, T::low_rank, S::none, N::softmax, C::grouped},
+                       split_heads + ", each head of k and v serves 2 of q, RoPE on q and k")),
+      differential(row(25, "SA-5-Diff", {2, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + "; q, k, v as in SA-5")),
   };
 }
 
@@ -123,7 +180,7 @@ const Catalogue& Catalogue::named(std::string_view name) {
 }
 
 Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)
-    : name_(std::move(name)), classes_(std::move(classes)), featurizers_(std::move(featurizers)) {
+    : name_(std::move(name)), classes_(std::move(classes)) {
   if (classes_.empty()) refuse(name_, "it has no class");
   std::unordered_set<std::string> names;
   for (auto& liv_class : classes_) {
@@ -136,21 +193,27 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
     row_of_id_[id] = static_cast<int>(sharing_.size());
 
-    const auto featurizer =
-        std::find_if(featurizers_.begin(), featurizers_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
-    if (featurizer == featurizers_.end()) {
-      refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
-    }
+    const auto found =
+        std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+    if (found == featurizers.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    auto& featurizer = featurizers_.emplace_back(*found);
+    const bool doubles = liv_class.differential && liv_class.op.nonlinearity != Nonlinearity::softmax;
+    if (liv_class.differential && liv_class.family == Family::memoryless) refuse(name_, label + ": only a token mixer can be differential");
+    if (doubles) add_second_map(featurizer);
+
     auto& sharing = sharing_.emplace_back();
     for (const auto& groups : groups_by_strategy(liv_class.family)) {
       ++sharing.strategies;
       for (const auto* group : groups) {
-        const int index = group_index(*featurizer, group);
+        const int index = group_index(featurizer, group);
         if (index < 0) {
-          refuse(name_, label + ": featurizer " + std::to_string(featurizer->id) + " has no group '" + group +
+          refuse(name_, label + ": featurizer " + std::to_string(featurizer.id) + " has no group '" + group +
                             "', which its sharing strategy " + std::to_string(sharing.strategies) + " reads");
         }
-        sharing.groups[static_cast<std::size_t>(sharing.strategies)] |= GroupMask{1} << index;
+        auto& mask = sharing.groups[static_cast<std::size_t>(sharing.strategies)];
+        mask |= GroupMask{1} << index;
+        const int second = group_index(featurizer, second_of(group));
+        if (doubles && second >= 0) mask |= GroupMask{1} << second;
       }
     }
   }
@@ -178,10 +241,8 @@ const LivClass& Catalogue::at(std::string_view name) const {
 }
 
 const Featurizer& Catalogue::featurizer_of(const LivClass& liv_class) const {
-  const auto found =
-      std::find_if(featurizers_.begin(), featurizers_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
-  assert(found != featurizers_.end() && "the class is of another catalogue");
-  return *found;
+  assert(contains(liv_class.id) && at(liv_class.id).name == liv_class.name && "the class is of another catalogue");
+  return featurizers_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(liv_class.id)])];
 }
 
 const Catalogue::Sharing& Catalogue::sharing(int id) const {

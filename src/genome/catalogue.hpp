@@ -21,6 +21,8 @@ struct OperatorGenome {
   Sparsity sparsity{};
   Nonlinearity nonlinearity{};
   ChannelMixing channel_mixing{};
+
+  bool operator==(const OperatorGenome&) const = default;
 };
 
 /// Group channels as a share of the model width ("×2/3"), or a number of channels per token that does not depend on the
@@ -33,14 +35,16 @@ struct Expansion {
 
 /// Where the values of a feature group come from.
 enum class Parametrisation {
-  input,     ///< a projection of the input
-  direct,    ///< learned, the same whatever the input
-  selective  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
+  input,      ///< a projection of the input
+  direct,     ///< learned, the same whatever the input
+  selective,  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
+  decay,      ///< σ of a projection of the input and a bias: decays in (0, 1)
+  implicit    ///< a kernel as long as the sequence: a sine network of the lag times an exponential decay (Hyena)
 };
 
 /// One feature group of a featurizer: how the features that modulate T come from the input.
 struct FeatureGroup {
-  std::string name;  ///< q, k, v, B, C, A, K, z, gate, value
+  std::string name;  ///< q, k, v, B, C, A, K, z, gate, value; B2, C2, … are those of T₂ in a differential class
   Parametrisation parametrisation = Parametrisation::input;
   TokenMixing token_mixing = TokenMixing::diagonal;
   int kernel = 0;  ///< where token_mixing is toeplitz: taps of the depthwise causal convolution, or of K itself
@@ -74,7 +78,13 @@ struct LivClass {
   OperatorGenome op;
   std::string definition;  ///< one line of mathematics for `starling classes`
   Family family{};         ///< set by the catalogue: family_of(op)
+  /// T = T₁ − λ T₂ (Ye et al. 2024, arXiv 2410.05258). Softmax splits each head of q and k in two; the other classes have
+  /// the groups that modulate T (all but v and z) twice, the second time with a 2 behind their names.
+  bool differential = false;
 };
+
+/// Elements of the vectors λ is made of: λ = exp(λ_q1 · λ_k1) − exp(λ_q2 · λ_k2) + λ₀, each in R¹⁶.
+inline constexpr int lambda_elements = 4 * 16;
 
 class Catalogue {
  public:
@@ -84,8 +94,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, or a featurizer lacks a
-  /// group that the sharing strategies of its family read.
+  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, a featurizer lacks a group
+  /// that the sharing strategies of its family read, or a memoryless class is differential.
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   const std::string& name() const { return name_; }
@@ -94,6 +104,7 @@ class Catalogue {
   /// Throws UserError where there is no such class; the message names those there are.
   const LivClass& at(int id) const;
   const LivClass& at(std::string_view name) const;
+  /// The featurizer a class of this catalogue has: of a differential class with the groups of T₂ behind those of T₁.
   const Featurizer& featurizer_of(const LivClass& liv_class) const;
 
   /// How many feature-group-sharing strategies the class has (4 in attention, 2 in memoryless).
@@ -110,9 +121,9 @@ class Catalogue {
 
   std::string name_;
   std::vector<LivClass> classes_;
-  std::vector<Featurizer> featurizers_;
-  std::vector<int> row_of_id_;    ///< -1 where there is no such class
-  std::vector<Sharing> sharing_;  ///< by row
+  std::vector<Featurizer> featurizers_;  ///< by row
+  std::vector<int> row_of_id_;           ///< -1 where there is no such class
+  std::vector<Sharing> sharing_;         ///< by row
 };
 
 /// "1 SA-1, 3 SA-3, …": the rows of a catalogue, for messages.

@@ -8,7 +8,6 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
-#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -33,13 +32,14 @@ constexpr double embedding_sigma = 0.02;
 
 /// One residual branch.
 struct Block {
-  std::shared_ptr<const operators::Operator> op;
+  std::unique_ptr<const operators::Operator> op;
   std::size_t bank_owner = 0;
   std::size_t feature_owner = 0;
   operators::GroupMask reads = 0;
   operators::GroupMask computes = 0;
   std::size_t groups = 0;
-  bool is_read = false;  ///< a later LIV reads features of this one
+  std::size_t features = 0;  ///< groups and exports
+  bool is_read = false;      ///< a later LIV reads features of this one
   at::Tensor norm;
   Tensors bank;  ///< handles of the bank owner's tensors
   Tensors own;
@@ -95,9 +95,10 @@ struct Model::Parts {
     std::vector<Tensors> features(blocks.size());
     for (std::size_t i = 0; i < blocks.size(); ++i) {
       const auto& block = blocks[i];
-      Tensors local(block.groups);
-      for (std::size_t group = 0; group < block.groups; ++group) {
-        if (operators::contains(block.reads, group)) local[group] = features[block.feature_owner][group];
+      Tensors local(block.features);
+      for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
+        const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
+        if (is_read) local[entry] = features[block.feature_owner][entry];
       }
       const auto normalised = operators::rms_norm(x, block.norm);
       const auto mixed = block.op->forward({.x = normalised,
@@ -117,7 +118,6 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
              Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
   const auto plan = genome::make_plan(catalogue, genome);
-  std::map<const genome::LivClass*, std::shared_ptr<const operators::Operator>> compiled;
   auto& blocks = parts_->blocks;
   blocks.resize(plan.livs.size());
   Weights weights;
@@ -129,14 +129,14 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto& liv = plan.livs[i];
     auto& block = blocks[i];
-    auto& op = compiled[liv.liv_class];
-    if (!op) op = operators::compile(translate(catalogue, *liv.liv_class, dimensions.width));
-    block.op = op;
+    block.op = operators::compile(translate(catalogue, *liv.liv_class, dimensions, static_cast<std::int64_t>(i) + 1));
+    const auto& op = block.op;
     block.bank_owner = liv.weight_owner;
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;
     block.computes = liv.computes;
     block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
+    block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
 
     const auto prefix = "livs." + std::to_string(i) + ".";
@@ -191,7 +191,7 @@ std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capaci
     auto& liv = state->livs.emplace_back();
     for (const auto& spec : block.op->state(block.computes)) {
       std::vector<std::int64_t> shape{batch};
-      if (spec.per_token) shape.push_back(capacity);
+      if (spec.per_token) shape.push_back(spec.entries(capacity));
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
     }

@@ -8,7 +8,7 @@ static_assert(static_cast<int>(genome::TokenMixing::semi_separable) == static_ca
 static_assert(static_cast<int>(genome::Sparsity::block_diagonal) == static_cast<int>(operators::Sparsity::block_diagonal));
 static_assert(static_cast<int>(genome::Nonlinearity::gelu) == static_cast<int>(operators::Nonlinearity::gelu));
 static_assert(static_cast<int>(genome::ChannelMixing::monarch) == static_cast<int>(operators::ChannelMixing::monarch));
-static_assert(static_cast<int>(genome::Parametrisation::selective) == static_cast<int>(operators::Parametrisation::selective));
+static_assert(static_cast<int>(genome::Parametrisation::implicit) == static_cast<int>(operators::Parametrisation::implicit));
 
 template <class To, class From>
 To same_number(From value) {
@@ -17,14 +17,19 @@ To same_number(From value) {
 
 }  // namespace
 
-operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, std::int64_t width) {
+operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
+                            std::int64_t position) {
+  const auto width = dimensions.width;
   operators::Config config;
   config.name = liv_class.name;
   config.token_mixing = same_number<operators::TokenMixing>(liv_class.op.token_mixing);
   config.sparsity = same_number<operators::Sparsity>(liv_class.op.sparsity);
   config.nonlinearity = same_number<operators::Nonlinearity>(liv_class.op.nonlinearity);
   config.channel_mixing = same_number<operators::ChannelMixing>(liv_class.op.channel_mixing);
+  config.differential = liv_class.differential;
+  config.position = position;
   config.width = width;
+  config.length = dimensions.length;
   config.heads = genome::heads_at(width);
   for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
     config.groups.push_back({.name = group.name,

@@ -1,14 +1,15 @@
 // Catalogue rows as the configurations that operators are compiled from.
 #pragma once
 
-#include <cstdint>
-
+#include <starling/genome/accounting.hpp>
 #include <starling/genome/catalogue.hpp>
 #include <starling/operators/config.hpp>
 
 namespace starling::model {
 
-/// A class at a width. Throws UserError where the width has no legal head size.
-operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, std::int64_t width);
+/// A class at the sizes of a model, as the LIV at a position counted from 1. Throws UserError where the width has no legal
+/// head size.
+operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
+                            std::int64_t position);
 
 }  // namespace starling::model

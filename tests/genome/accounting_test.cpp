@@ -35,11 +35,32 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
   // The table of classes, and one RMSNorm.
   EXPECT_EQ(liv("11111").without_embedding(), 4 * d * d + d);
+  EXPECT_EQ(liv("21111").without_embedding(), 4 * d * d + d);
   EXPECT_EQ(liv("31111").without_embedding(), 5 * d * d / 2 + d);
+  EXPECT_EQ(liv("22.1.1.1.1").without_embedding(), 3 * d * d + d);
+  EXPECT_EQ(liv("23.1.1.1.1").matrices, 4 * d * d);
+  EXPECT_EQ(liv("23.1.1.1.1").vectors, 9 * d + d);
   EXPECT_EQ(liv("41111").without_embedding(), 3 * d * d + 2 * d * 48 + 54 * d + d);
   EXPECT_EQ(liv("41111").vectors, (1 + 16 + 4 + 1) * d + d);  // bias of Δ, A_log, taps of v, D
+  EXPECT_EQ(liv("51111").without_embedding(), 4 * d * d + 6 * d + d);
+  EXPECT_EQ(liv("51111").vectors, 2 * d + d);  // bias of the decays
   EXPECT_EQ(liv("61111").without_embedding(), 4 * d * d + 3 * d + d);
-  EXPECT_EQ(liv("81111").without_embedding(), 3 * d * 2048 + d);
+  EXPECT_EQ(liv("71111").matrices, 4 * d * d);
+  EXPECT_EQ(liv("71111").vectors, 8960 + 64 * d + d);  // the network of the filter
+  for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(liv(memoryless).without_embedding(), 3 * d * 2048 + d);
+}
+
+TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
+  const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
+  constexpr std::int64_t lambda = 64;
+  EXPECT_EQ(liv("14.1.1.1.1").without_embedding(), 4 * d * d + lambda + d);
+  EXPECT_EQ(liv("16.1.1.1.1").without_embedding(), 5 * d * d / 2 + lambda + d);
+  EXPECT_EQ(liv("24.1.1.1.1").without_embedding(), 3 * d * d + lambda + d);
+  EXPECT_EQ(liv("25.1.1.1.1").without_embedding(), 4 * d * d + 9 * d + lambda + d);
+  EXPECT_EQ(liv("17.1.1.1.1").matrices, 3 * d * d + 2 * (2 * d * 48 + 32 * d));
+  EXPECT_EQ(liv("17.1.1.1.1").vectors, (4 + 1 + 2 * 17) * d + lambda + d);  // taps of v, D; twice A_log and the bias of Δ
+  EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
+  EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
 }
 
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
@@ -70,16 +91,42 @@ TEST(Cache, FollowsTheTableOfTheReference) {
     EXPECT_EQ(found.fixed, fixed);
   };
   expect(cache("11111", 0), 2 * d, 0);
+  expect(cache("21111", 0), 0, d * 64 + d);
+  expect(cache("21112-21112", 1), 0, 0);
+  expect(cache("21112-21113", 1), 0, d * 64);
+  expect(cache("21112-21114", 1), 0, d * 64 + d);
   expect(cache("31111", 0), d / 2, 0);
   expect(cache("41111", 0), 0, 16 * d + 3 * d);
+  expect(cache("51111", 0), 0, 2 * d);
+  expect(cache("51112-51112", 1), 0, 2 * d);
   expect(cache("61111", 0), 0, 2 * d);
-  expect(cache("81111", 0), 0, 0);
+  expect(cache("71111", 0), 0, 0);
+  EXPECT_EQ(cache("71111", 0).elements(1000), 1000 * d);
+  EXPECT_EQ(cache("71111", 0).elements(5000), 4096 * d) << "the kernel is as long as the sequence";
+  EXPECT_EQ(cache("71112-71112", 1).elements(4096), 4096 * d);
+  for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) expect(cache(memoryless, 0), 0, 0);
   expect(cache("11112-11112", 1), 0, 0);
   expect(cache("11112-11113", 1), d, 0);
   expect(cache("11112-11114", 1), d, 0);
   expect(cache("31112-31113", 1), d / 4, 0);
+  expect(cache("22.1.1.1.1", 0), d, 0);
+  expect(cache("22.1.1.1.2-22.1.1.1.4", 1), d / 2, 0);
+  expect(cache("23.1.1.1.1", 0), 2 * d, 6 * d);  // tails of q, k, v
+  expect(cache("23.1.1.1.2-23.1.1.1.2", 0), 2 * d, 6 * d);
+  expect(cache("23.1.1.1.2-23.1.1.1.2", 1), 0, 2 * d);  // the tail of q
+  expect(cache("23.1.1.1.2-23.1.1.1.3", 1), d, 4 * d);
+  expect(cache("23.1.1.1.2-23.1.1.1.4", 1), d, 4 * d);
   expect(cache("41112-41112", 1), 0, 19 * d);
   expect(cache("61112-61112", 1), 0, 2 * d);
+  expect(cache("14.1.1.1.1", 0), 2 * d, 0);
+  expect(cache("16.1.1.1.1", 0), d / 2, 0);
+  expect(cache("24.1.1.1.1", 0), d, 0);
+  expect(cache("25.1.1.1.1", 0), 2 * d, 6 * d);
+  expect(cache("14.1.1.1.2-14.1.1.1.3", 1), d, 0);
+  expect(cache("17.1.1.1.1", 0), 0, 32 * d + 3 * d);
+  expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
+  expect(cache("18.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("19.1.1.1.1", 0), 0, 4 * d);
   expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
   EXPECT_EQ((Cache{10, 3}.bytes(7)), 2 * (10 * 7 + 3));
 }
@@ -88,10 +135,19 @@ TEST(Flops, CountWhatIsComputed) {
   constexpr std::int64_t length = 4096;
   const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).forward_flops; };
   EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("21111"), 2 * 4 * d * d + 4 * d * 64 + 3 * d);
   EXPECT_EQ(flops("31111"), 5 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("22.1.1.1.1"), 6 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("23.1.1.1.1"), 8 * d * d + 3 * 6 * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d) + 8 * d + 7 * 16 * d + 2 * d);
+  EXPECT_EQ(flops("51111"), 2 * (4 * d * d + 4 * d) + 7 * 2 * d);
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
-  EXPECT_EQ(flops("81111"), 2 * 3 * d * 2048);
+  EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
+  for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
+  EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
+  EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
+  EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
+  EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);
   EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
 }
@@ -112,6 +168,8 @@ TEST(Account, TotalsAreTheSumsOfTheLivs) {
       parameters.vectors += liv.parameters.vectors;
       cache.dynamic_per_token += liv.cache.dynamic_per_token;
       cache.fixed += liv.cache.fixed;
+      cache.windowed_per_token += liv.cache.windowed_per_token;
+      cache.window = 256;
       forward += liv.forward_flops;
       EXPECT_EQ(liv.parameters.embedding, 0);
     }

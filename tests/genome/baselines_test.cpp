@@ -45,9 +45,14 @@ TEST(Baselines, StripedMambaPutsOneAttentionInSixMixers) {
   EXPECT_EQ(classes_of("striped-mamba", 18), "484818484848184848");
 }
 
+TEST(Baselines, StripedHyenaHasTheSameStripes) {
+  EXPECT_EQ(classes_of("striped-hyena", 6), "781878");
+  EXPECT_EQ(classes_of("striped-hyena", 24), "787878187878787878187878");
+}
+
 TEST(Baselines, AreValidAndCanonicalAtAnyDepth) {
   const auto& catalogue = Catalogue::liquid();
-  EXPECT_THAT(baseline_names(catalogue), ElementsAre("transformer++", "striped-mamba"));
+  EXPECT_THAT(baseline_names(catalogue), ElementsAre("transformer++", "striped-mamba", "striped-hyena"));
   for (const auto& name : baseline_names(catalogue)) {
     for (std::size_t depth = 1; depth <= 60; ++depth) {
       const auto genome = baseline(catalogue, name, depth);
@@ -72,7 +77,7 @@ TEST(GenomeOrBaseline, ReadsBoth) {
   EXPECT_EQ(to_text(genome_or_baseline(Catalogue::liquid(), "41111", 6)), "41111") << "a genome has its own depth";
   EXPECT_THAT(message_of("transformer"), HasSubstr("did you mean 'transformer++'?"));
   EXPECT_THAT(message_of("striped-mamba", 0), HasSubstr("at least 1"));
-  EXPECT_THAT(message_of("21111"), HasSubstr("LIV 1: class 2 is not in the catalogue 'liquid'"));
+  EXPECT_THAT(message_of("99.1.1.1.1"), HasSubstr("LIV 1: class 99 is not in the catalogue 'liquid'"));
   EXPECT_THAT(message_of("1111"), HasSubstr("4 digits"));
   EXPECT_THAT(message_of(""), HasSubstr("no LIV"));
 }

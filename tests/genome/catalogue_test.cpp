@@ -45,39 +45,71 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_EQ(&catalogue.at(liv_class.name), &liv_class);
     EXPECT_FALSE(liv_class.definition.empty());
   }
-  EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(6, "GConv-1"),
-                                std::pair(8, "GMemless")));
+  EXPECT_THAT(rows,
+              ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(5, "Rec-2"),
+                          std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
+                          std::pair(10, "GMemless-3"), std::pair(14, "SA-1-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"),
+                          std::pair(18, "Rec-2-Diff"), std::pair(19, "GConv-1-Diff"), std::pair(22, "SA-4"), std::pair(23, "SA-5"),
+                          std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   const auto& catalogue = Catalogue::liquid();
   const auto groups = [&](const char* name) { return names_in(catalogue.featurizer_of(catalogue.at(name)), ~GroupMask{0}); };
-  EXPECT_THAT(groups("SA-1"), ElementsAre("q", "k", "v"));
-  EXPECT_THAT(groups("SA-3"), ElementsAre("q", "k", "v"));
+  for (const auto* name : {"SA-1", "SA-2", "SA-3", "SA-4", "SA-5"}) EXPECT_THAT(groups(name), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
-  EXPECT_THAT(groups("GConv-1"), ElementsAre("B", "C", "v", "K"));
-  EXPECT_THAT(groups("GMemless"), ElementsAre("gate", "value"));
+  EXPECT_THAT(groups("Rec-2"), ElementsAre("B", "C", "A", "v"));
+  for (const auto* name : {"GConv-1", "GConv-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K"));
+  for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(groups(name), ElementsAre("gate", "value"));
 }
 
 TEST(Liquid, StrategiesShareTheGroupsOfTheFamily) {
-  EXPECT_THAT(shared("SA-3", 1), ElementsAre());
-  EXPECT_THAT(shared("SA-3", 2), ElementsAre("k", "v"));
-  EXPECT_THAT(shared("SA-1", 3), ElementsAre("k"));
-  EXPECT_THAT(shared("SA-1", 4), ElementsAre("v"));
-  for (const auto* name : {"Rec-1", "GConv-1"}) {
+  for (const auto* name : {"SA-1", "SA-2", "SA-3", "SA-4", "SA-5"}) {
+    EXPECT_THAT(shared(name, 1), ElementsAre());
+    EXPECT_THAT(shared(name, 2), ElementsAre("k", "v"));
+    EXPECT_THAT(shared(name, 3), ElementsAre("k"));
+    EXPECT_THAT(shared(name, 4), ElementsAre("v"));
+  }
+  for (const auto* name : {"Rec-1", "Rec-2", "GConv-1", "GConv-2"}) {
     EXPECT_THAT(shared(name, 2), ElementsAre("B", "C"));
     EXPECT_THAT(shared(name, 3), ElementsAre("B"));
     EXPECT_THAT(shared(name, 4), ElementsAre("C"));
   }
-  EXPECT_THAT(shared("GMemless", 2), ElementsAre("gate"));
-  EXPECT_EQ(Catalogue::liquid().feature_strategies(8), 2);
+  for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(shared(name, 2), ElementsAre("gate"));
+  for (const int id : {8, 9, 10}) EXPECT_EQ(Catalogue::liquid().feature_strategies(id), 2);
   EXPECT_EQ(Catalogue::liquid().feature_strategies(4), 4);
+}
+
+TEST(Liquid, DifferentialsHaveTheirBasesGenomeAndTheGroupsThatModulateTwice) {
+  const auto& catalogue = Catalogue::liquid();
+  const auto groups = [&](const char* name) { return names_in(catalogue.featurizer_of(catalogue.at(name)), ~GroupMask{0}); };
+  for (const auto& liv_class : catalogue.classes()) {
+    if (!liv_class.differential) continue;
+    ASSERT_TRUE(liv_class.name.ends_with("-Diff"));
+    const auto& base = catalogue.at(liv_class.name.substr(0, liv_class.name.size() - 5));
+    EXPECT_FALSE(base.differential);
+    EXPECT_EQ(base.family, liv_class.family);
+    EXPECT_EQ(base.op, liv_class.op);
+    EXPECT_EQ(catalogue.feature_strategies(base.id), catalogue.feature_strategies(liv_class.id));
+  }
+  for (const auto* name : {"SA-1-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff"}) {
+    EXPECT_THAT(groups(name), ElementsAre("q", "k", "v")) << "their heads are split";
+    EXPECT_THAT(shared(name, 2), ElementsAre("k", "v"));
+  }
+  EXPECT_THAT(groups("Rec-1-Diff"), ElementsAre("B", "C", "A", "v", "z", "B2", "C2", "A2"));
+  EXPECT_THAT(groups("Rec-2-Diff"), ElementsAre("B", "C", "A", "v", "B2", "C2", "A2"));
+  EXPECT_THAT(groups("GConv-1-Diff"), ElementsAre("B", "C", "v", "K", "B2", "C2", "K2"));
+  for (const auto* name : {"Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff"}) {
+    EXPECT_THAT(shared(name, 2), ElementsAre("B", "C", "B2", "C2"));
+    EXPECT_THAT(shared(name, 3), ElementsAre("B", "B2"));
+    EXPECT_THAT(shared(name, 4), ElementsAre("C", "C2"));
+  }
 }
 
 TEST(Catalogue, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(message_of([] { Catalogue::named("liqid"); }), HasSubstr("did you mean 'liquid'?"));
   EXPECT_THAT(message_of([] { Catalogue::liquid().at("GConv1"); }), HasSubstr("did you mean 'GConv-1'?"));
-  EXPECT_THAT(message_of([] { Catalogue::liquid().at(2); }), HasSubstr("class 2 is not in the catalogue 'liquid' (1 SA-1, 3 SA-3"));
+  EXPECT_THAT(message_of([] { Catalogue::liquid().at(99); }), HasSubstr("class 99 is not in the catalogue 'liquid' (1 SA-1, 2 SA-2"));
   EXPECT_FALSE(Catalogue::liquid().contains(-1));
   EXPECT_FALSE(Catalogue::liquid().contains(0));
   EXPECT_FALSE(Catalogue::liquid().contains(32767));
@@ -100,6 +132,8 @@ TEST(Catalogue, RefusesRowsThatContradictEachOther) {
   EXPECT_THAT(make({{1, "a", attention, "", {}}, {2, "a", attention, "", {}}}, {qkv}), HasSubstr("class 2 'a': the name is there twice"));
   EXPECT_THAT(make({{0, "a", attention, "", {}}}, {qkv}), HasSubstr("ids run from 1"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {}), HasSubstr("no featurizer 1"));
+  const OperatorGenome memoryless{2, TokenMixing::diagonal, Sparsity::none, Nonlinearity::silu, ChannelMixing::dense};
+  EXPECT_THAT(make({{1, "a", memoryless, "", {}, true}}, {{2, {group("gate"), group("value")}}}), HasSubstr("only a token mixer"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {{1, {group("q"), group("v")}}}),
               HasSubstr("no group 'k', which its sharing strategy 2 reads"));
 }

@@ -7,6 +7,9 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
@@ -285,6 +288,69 @@ void attention_step(benchmark::State& state) {
   });
 }
 
+void matrix_recurrence(benchmark::State& state, MatrixDecay decay, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head);
+  const std::int64_t decay_width = decay == MatrixDecay::per_channel ? head : 1;
+  const HeadStrides of_decay = contiguous_heads(length, heads, decay_width);
+  Floats q = filled(batch * length * width), k = q, v = q, y(q.size()), dq(q.size()), dk(q.size()), dv(q.size());
+  Floats log_decay(batch * length * heads * decay_width, -0.1f), dlog_decay(log_decay.size());
+  // The state is updated and read, in the backward pass by three recurrences.
+  const double count = static_cast<double>(q.size()), scans = backward ? 4 : 1;
+  const double per_element = decay == MatrixDecay::none ? 4 : 5;
+  measure(state, count * 4 * (backward ? 11 : 4), scans * per_element * count * static_cast<double>(head), [&] {
+    matrix_recurrence_forward(MatrixRecurrenceForward<float>{q.data(), k.data(), v.data(), log_decay.data(), nullptr, y.data(), nullptr, s,
+                                                             s, s, of_decay, s, batch, length, heads, head, head, decay});
+    if (backward)
+      matrix_recurrence_backward(MatrixRecurrenceBackward<float>{q.data(),  k.data(),
+                                                                 v.data(),  log_decay.data(),
+                                                                 nullptr,   y.data(),
+                                                                 dq.data(), dk.data(),
+                                                                 dv.data(), dlog_decay.data(),
+                                                                 s,         s,
+                                                                 s,         of_decay,
+                                                                 s,         s,
+                                                                 s,         s,
+                                                                 of_decay,  batch,
+                                                                 length,    heads,
+                                                                 head,      head,
+                                                                 decay});
+  });
+}
+
+void linear_attention(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), heads = 4, head = width / heads;
+  const HeadStrides s = contiguous_heads(length, heads, head);
+  Floats q = filled(batch * length * width), k = q, v = q, y(q.size()), dq(q.size()), dk(q.size()), dv(q.size());
+  Floats inverse_norm(batch * heads * length);
+  const double count = static_cast<double>(q.size());
+  const double flops = count * (4 * static_cast<double>(head) + 2 * flops_of_exp) * (backward ? 4 : 1);
+  measure(state, count * 4 * (backward ? 12 : 4), flops, [&] {
+    linear_attention_forward(LinearAttentionForward<float>{q.data(), k.data(), v.data(), nullptr, nullptr, y.data(), nullptr, nullptr,
+                                                           inverse_norm.data(), s, s, s, s, batch, length, heads, head, head});
+    if (backward)
+      linear_attention_backward(LinearAttentionBackward<float>{q.data(), k.data(),  v.data(),  y.data(),  inverse_norm.data(),
+                                                               y.data(), dq.data(), dk.data(), dv.data(), s,
+                                                               s,        s,         s,         s,         s,
+                                                               s,        s,         batch,     length,    heads,
+                                                               head,     head});
+  });
+}
+
+void long_convolution(benchmark::State& state, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), sequence = length * width;
+  Floats x = filled(batch * sequence), filter = filled(sequence), y(x.size()), dx(x.size()), dfilter(filter.size());
+  const double count = static_cast<double>(x.size());
+  // Operations of the plain sum; halved blocks need fewer.
+  measure(state, count * 4 * (backward ? 6 : 3), count * static_cast<double>(length + 1) * (backward ? 3 : 1), [&] {
+    long_convolution_forward(LongConvolutionForward<float>{x.data(), filter.data(), y.data(), batch, length, length, width, width, sequence,
+                                                           width, sequence, width});
+    if (backward)
+      long_convolution_backward(LongConvolutionBackward<float>{x.data(), filter.data(), y.data(), dx.data(), dfilter.data(), batch, length,
+                                                               width, width, sequence, width, sequence, width, sequence, width, width});
+  });
+}
+
 void adamw_step(benchmark::State& state) {
   const std::int64_t count = state.range(0);
   Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
@@ -336,6 +402,14 @@ BENCHMARK(cross_entropy_bytes)->ArgName("T")->Arg(256)->Arg(1024)->Unit(benchmar
 BENCHMARK_CAPTURE(attention, forward, false)->Apply(sizes);
 BENCHMARK_CAPTURE(attention, both, true)->Apply(sizes);
 BENCHMARK(attention_step)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, forward, MatrixDecay::none, false)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both, MatrixDecay::none, true)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both_per_head, MatrixDecay::per_head, true)->Apply(sizes);
+BENCHMARK_CAPTURE(matrix_recurrence, both_per_channel, MatrixDecay::per_channel, true)->Apply(sizes);
+BENCHMARK_CAPTURE(linear_attention, forward, false)->Apply(sizes);
+BENCHMARK_CAPTURE(linear_attention, both, true)->Apply(sizes);
+BENCHMARK_CAPTURE(long_convolution, forward, false)->Apply(sizes)->Args({4096, 256});
+BENCHMARK_CAPTURE(long_convolution, both, true)->Apply(sizes)->Args({4096, 256});
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);

@@ -7,6 +7,9 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
@@ -29,5 +32,11 @@ void run(const AttentionBackward<double>& a);
 void run(const AdamW<double>& a);
 void run(const DiagonalScanForward<double>& a);
 void run(const DiagonalScanBackward<double>& a);
+void run(const MatrixRecurrenceForward<double>& a);
+void run(const MatrixRecurrenceBackward<double>& a);
+void run(const LinearAttentionForward<double>& a);
+void run(const LinearAttentionBackward<double>& a);
+void run(const LongConvolutionForward<double>& a);
+void run(const LongConvolutionBackward<double>& a);
 
 }  // namespace starling::kernels::reference

@@ -52,7 +52,7 @@ void expect_counts(const genome::Genome& genome, std::int64_t width) {
 }
 
 TEST(Counts, AreThoseOfTheFormulasForTheBaselines) {
-  for (const auto* const name : {"transformer++", "striped-mamba"}) {
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"}) {
     for (const std::int64_t width : {16, 32, 64, 256}) expect_counts(genome::baseline(catalogue, name, 6), width);
   }
 }

@@ -53,7 +53,7 @@ TEST(Generation, IsTheParallelFormForEveryClassAndSharingStrategy) {
 }
 
 TEST(Generation, IsTheParallelFormForBaselinesAndRandomGenomes) {
-  for (const auto* const name : {"transformer++", "striped-mamba"})
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"})
     expect_steps_are_rows(genome::baseline(catalogue, name, 6), at::kDouble, 1e-9);
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     expect_steps_are_rows(random_genome(4 + seed % 7, seed), at::kDouble, 1e-9);

@@ -14,16 +14,13 @@ namespace starling::model {
 namespace {
 
 constexpr std::int16_t sa1 = 1;
-constexpr std::int16_t sa3 = 3;
-constexpr std::int16_t rec1 = 4;
 constexpr std::int16_t gconv1 = 6;
 
-/// What feature strategies 2, 3, 4 of a class read, as SYSTEM says it.
-std::vector<std::string> groups_read(std::int16_t liv_class, std::int16_t strategy) {
-  const bool attention = liv_class == sa1 || liv_class == sa3;
-  const bool memoryless = !attention && liv_class != rec1 && liv_class != gconv1;
+/// What feature strategies 2, 3, 4 of a class read, from the definition.
+std::vector<std::string> groups_read(genome::Family family, std::int16_t strategy) {
   if (strategy < 2) return {};
-  if (memoryless) return {"gate"};
+  if (family == genome::Family::memoryless) return {"gate"};
+  const bool attention = family == genome::Family::attention;
   const std::vector<std::string> both = attention ? std::vector<std::string>{"k", "v"} : std::vector<std::string>{"B", "C"};
   if (strategy == 2) return both;
   return {both[static_cast<std::size_t>(strategy - 3)]};
@@ -103,23 +100,21 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     reference::Weights weights;
     for (const auto& candidate : model.parameters()) {
       if (candidate.name.starts_with(bank)) weights[candidate.name.substr(bank.size())] = reference::to_matrix(candidate.value);
+      const bool is_own = candidate.name.starts_with(own) && !candidate.name.starts_with(own + "bank.");
+      if (is_own) weights[candidate.name.substr(own.size())] = reference::to_matrix(candidate.value);
     }
-    if (liv.liv_class == rec1) weights["D"] = weight(own + "D");
+    const auto& liv_class = genome::Catalogue::liquid().at(liv.liv_class);
     const auto owner = first_member(genome, i, false);
     if (owner != i) {
-      for (const auto& group : groups_read(liv.liv_class, liv.feature_strategy)) features[i][group] = features[owner].at(group);
+      for (const auto& group : groups_read(liv_class.family, liv.feature_strategy)) {
+        features[i][group] = features[owner].at(group);
+        const auto second = features[owner].find(group + "2");
+        if (second != features[owner].end()) features[i][second->first] = second->second;
+      }
     }
-    const auto normalised = reference::rms_norm(x, weight(own + "norm"));
-    Matrix mixed;
-    if (liv.liv_class == sa1 || liv.liv_class == sa3) {
-      mixed = reference::softmax_attention(normalised, weights, features[i], heads, liv.liv_class == sa3 ? 4 : 1);
-    } else if (liv.liv_class == rec1) {
-      mixed = reference::selective_state_space(normalised, weights, features[i]);
-    } else if (liv.liv_class == gconv1) {
-      mixed = reference::gated_convolution(normalised, weights, features[i]);
-    } else {
-      mixed = reference::swiglu(normalised, weights, features[i]);
-    }
+    const auto normalised = reference::rms_norm(x, weights.at("norm"));
+    const auto mixed =
+        reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
     const auto branch = reference::times_transposed(mixed, weight(own + "out"));
     for (std::size_t j = 0; j < x.values.size(); ++j) x.values[j] += branch.values[j];
   }

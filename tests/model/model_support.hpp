@@ -18,7 +18,7 @@ namespace starling::model {
 genome::Genome random_genome(std::size_t depth, std::uint64_t seed);
 
 /// One genome per class and feature-sharing strategy: owner, reader, another LIV of the class that shares weights with
-/// both; 16 LIV triples.
+/// both.
 struct NamedGenome {
   std::string name;
   genome::Genome genome;

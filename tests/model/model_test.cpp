@@ -56,7 +56,8 @@ void expect_reference(const genome::Genome& genome, std::size_t heads, genome::D
 }
 
 TEST(Model, IsItsEquationsForTheBaselines) {
-  for (const auto* const name : {"transformer++", "striped-mamba"}) expect_reference(genome::baseline(catalogue, name, 6), 4, tiny);
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"})
+    expect_reference(genome::baseline(catalogue, name, 6), 4, tiny);
 }
 
 TEST(Model, IsItsEquationsForEveryClassAndSharingStrategy) {
@@ -231,7 +232,7 @@ TEST(Model, RefusesAWidthWithoutALegalHeadSize) {
 }
 
 TEST(Model, TrainsToFitASmallBatchWithPlainGradientSteps) {
-  for (const auto* const name : {"transformer++", "striped-mamba"}) {
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"}) {
     const auto model = make(genome::baseline(catalogue, name, 4), at::kFloat);
     const auto tokens = token_tensor(2, 8, 11, 1);
     const auto targets = token_tensor(2, 8, 11, 2);

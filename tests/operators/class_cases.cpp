@@ -9,20 +9,38 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
 }
 
 reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
-  switch (config.token_mixing) {
-    case TokenMixing::low_rank: {
-      const auto repeat = config.groups[static_cast<std::size_t>(config.group("k"))].repeat;
-      return reference::softmax_attention(x, weights, features, static_cast<std::size_t>(config.heads), static_cast<std::size_t>(repeat));
-    }
-    case TokenMixing::semi_separable:
-      return reference::selective_state_space(x, weights, features);
-    case TokenMixing::toeplitz:
-      return reference::gated_convolution(x, weights, features);
-    case TokenMixing::diagonal:
-      break;
-  }
-  return reference::swiglu(x, weights, features);
+  return reference::mixed(config.name, x, weights, features,
+                          {.heads = static_cast<std::size_t>(config.heads),
+                           .position = static_cast<std::size_t>(config.position),
+                           .length = static_cast<std::size_t>(config.length)});
 }
+
+namespace {
+
+/// The differential of softmax attention splits heads: the groups are those of the base.
+ClassCase split(ClassCase base) {
+  base.config.name += "-Diff";
+  base.config.differential = true;
+  base.config.position = 3;
+  return base;
+}
+
+/// The others have everything but v and z twice.
+ClassCase doubled(ClassCase base) {
+  auto& groups = base.config.groups;
+  for (std::size_t i = 0, count = groups.size(); i < count; ++i) {
+    if (groups[i].name == "v" || groups[i].name == "z") continue;
+    auto second = groups[i];
+    second.name += "2";
+    groups.push_back(std::move(second));
+  }
+  for (auto& read : base.shared) {
+    for (std::size_t i = 0, count = read.size(); i < count; ++i) read.push_back(read[i] + "2");
+  }
+  return split(std::move(base));
+}
+
+}  // namespace
 
 std::vector<ClassCase> class_cases(std::int64_t width) {
   const std::vector<std::vector<std::string>> keys_values = {{"k", "v"}, {"k"}, {"v"}};
@@ -35,11 +53,26 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                        .heads = 4,
                        .groups = {{.name = "q", .channels = width}, {.name = "k", .channels = width}, {.name = "v", .channels = width}}},
                       keys_values};
+  auto linear = attention;
+  linear.config.name = "SA-2";
+  linear.config.nonlinearity = Nonlinearity::none;
   auto grouped = attention;
   grouped.config.name = "SA-3";
   for (const auto group : {1u, 2u}) {
     grouped.config.groups[group].channels = width / 4;
     grouped.config.groups[group].repeat = 4;
+  }
+  auto halved = attention;
+  halved.config.name = "SA-4";
+  for (const auto group : {1u, 2u}) {
+    halved.config.groups[group].channels = width / 2;
+    halved.config.groups[group].repeat = 2;
+  }
+  auto convolved = attention;
+  convolved.config.name = "SA-5";
+  for (auto& group : convolved.config.groups) {
+    group.token_mixing = TokenMixing::toeplitz;
+    group.taps = 3;
   }
   ClassCase recurrence{
       {.name = "Rec-1",
@@ -52,6 +85,15 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                   {.name = "v", .channels = width, .token_mixing = TokenMixing::toeplitz, .taps = 4, .nonlinearity = Nonlinearity::silu},
                   {.name = "z", .channels = width}}},
       modulators};
+  ClassCase gated{{.name = "Rec-2",
+                   .token_mixing = TokenMixing::semi_separable,
+                   .channel_mixing = ChannelMixing::diagonal,
+                   .width = width,
+                   .groups = {{.name = "B", .channels = 2},
+                              {.name = "C", .channels = 2},
+                              {.name = "A", .channels = 2 * width, .parametrisation = Parametrisation::decay},
+                              {.name = "v", .channels = width}}},
+                  modulators};
   ClassCase convolution{{.name = "GConv-1",
                          .token_mixing = TokenMixing::toeplitz,
                          .channel_mixing = ChannelMixing::diagonal,
@@ -66,6 +108,11 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                      .taps = 3,
                                      .channel_mixing = ChannelMixing::diagonal}}},
                         modulators};
+  auto implicit = convolution;
+  implicit.config.name = "GConv-2";
+  implicit.config.length = 5;  // shorter than the sequences of the tests
+  implicit.config.groups[3].parametrisation = Parametrisation::implicit;
+  implicit.config.groups[3].taps = 0;
   ClassCase memoryless{{.name = "GMemless",
                         .token_mixing = TokenMixing::diagonal,
                         .nonlinearity = Nonlinearity::silu,
@@ -73,7 +120,31 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                         .width = width,
                         .groups = {{.name = "gate", .channels = 3 * width / 2}, {.name = "value", .channels = 3 * width / 2}}},
                        {{"gate"}}};
-  return {attention, grouped, recurrence, convolution, memoryless};
+  auto gelu = memoryless;
+  gelu.config.name = "GMemless-2";
+  gelu.config.nonlinearity = Nonlinearity::gelu;
+  auto relu = memoryless;
+  relu.config.name = "GMemless-3";
+  relu.config.nonlinearity = Nonlinearity::relu;
+  return {attention,
+          linear,
+          grouped,
+          halved,
+          convolved,
+          recurrence,
+          gated,
+          convolution,
+          implicit,
+          memoryless,
+          gelu,
+          relu,
+          split(attention),
+          split(grouped),
+          split(halved),
+          split(convolved),
+          doubled(recurrence),
+          doubled(gated),
+          doubled(convolution)};
 }
 
 }  // namespace starling::operators

@@ -19,7 +19,7 @@ struct ClassCase {
   reference::Matrix reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const;
 };
 
-/// SA-1, SA-3, Rec-1, GConv-1, GMemless at a width that is a multiple of 16.
+/// The classes that operators realise, under their names in the catalogue, at a width that is a multiple of 16.
 std::vector<ClassCase> class_cases(std::int64_t width);
 
 }  // namespace starling::operators

@@ -54,11 +54,21 @@ struct Subject {
     return forward(x, features);
   }
 
+  /// Of what an owner has, that which a reader gets.
+  Tensors taken_from(const Tensors& owned) const {
+    Tensors taken(owned.size());
+    for (std::size_t entry = 0; reads != 0 && entry < owned.size(); ++entry) {
+      if (entry >= which.config.groups.size() || contains(reads, entry)) taken[entry] = owned[entry];
+    }
+    return taken;
+  }
+  Tensors no_features() const { return Tensors(which.config.groups.size() + op->exports()); }
+
   State begin(std::int64_t sequences, std::int64_t capacity) const {
     State state;
     for (const auto& spec : op->state(computes)) {
       std::vector<std::int64_t> shape{sequences};
-      if (spec.per_token) shape.push_back(capacity);
+      if (spec.per_token) shape.push_back(spec.entries(capacity));
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       state.tensors.push_back(at::zeros(shape, x.options().requires_grad(false)));
     }
@@ -230,21 +240,25 @@ TEST_P(EveryClass, TreatsTheSequencesOfABatchApart) {
 TEST_P(EveryClass, ContinuesASequenceInPiecesOfAnySize) {
   const auto subject = make();
   const c10::NoGradGuard no_gradient;
-  const auto whole = subject.forward();
+  // What it reads comes from another LIV of the class, which goes piece by piece as well.
+  const Subject owner(subject.which, 0, 2);
+  auto owned = owner.no_features();
+  owner.forward(owner.x, owned);
+  auto read = subject.taken_from(owned);
+  const auto whole = subject.forward(subject.x, read);
   const std::vector<std::vector<std::int64_t>> splits = {{1, 1, 1, 1, 1, 1, 1}, {7}, {3, 4}, {1, 5, 1}};
   for (const auto& split : splits) {
     auto state = subject.begin(batch, length);
+    auto owner_state = owner.begin(batch, length);
     for (const auto count : split) {
       const auto first = state.position;
-      auto features = subject.read;
-      const bool keeps_history = subject.which.config.token_mixing == TokenMixing::low_rank;
-      for (auto& feature : features) {
-        // A reader of keys and values sees its owner's history; a reader of per-token features those of the new tokens.
-        if (feature.defined()) feature = keeps_history ? feature.narrow(1, 0, first + count) : feature.narrow(1, first, count);
-      }
+      auto owner_features = owner.no_features();
+      owner.forward(owner.x.narrow(1, first, count), owner_features, &owner_state);
+      auto features = subject.taken_from(owner_features);
       const auto part = subject.forward(subject.x.narrow(1, first, count), features, &state);
       EXPECT_LT(largest_difference(part, whole.narrow(1, first, count)), 1e-11);
       state.position += count;
+      owner_state.position += count;
     }
   }
 }

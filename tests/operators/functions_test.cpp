@@ -7,12 +7,15 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <array>
+#include <cmath>
 #include <stdexcept>
 
 #include <starling/operators/functions/cross_entropy.hpp>
+#include <starling/operators/functions/differential.hpp>
 #include <starling/operators/functions/gated_unit.hpp>
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
@@ -122,6 +125,33 @@ TEST(GatedUnit, HasTheGradientOfCentralDifferencesForEveryActivation) {
   for (const auto activation : {kernels::Gate::silu, kernels::Gate::gelu, kernels::Gate::relu}) {
     EXPECT_LT(check_gradients([&] { return (gated_unit(gate, value, activation) * factor).sum(); }, {gate, value}).largest, 1e-7);
   }
+}
+
+TEST(Lambda, StartsAtTheValueOfItsPosition) {
+  EXPECT_NEAR(initial_lambda(1), 0.2, 1e-15);
+  EXPECT_NEAR(initial_lambda(2), 0.8 - 0.6 * std::exp(-0.3), 1e-15);
+  EXPECT_NEAR(initial_lambda(100), 0.8, 1e-12);
+  EXPECT_EQ(lambda_of(at::zeros({4, 16}), initial_lambda(1)).item<float>(), 0.2f);
+}
+
+TEST(Lambda, HasTheGradientOfCentralDifferences) {
+  Stream stream(12, Purpose::test);
+  const auto vectors = random_tensor({4, 16}, stream, 0.3).requires_grad_(true);
+  EXPECT_LT(check_gradients([&] { return lambda_of(vectors, 0.4) * 1.7; }, {vectors}).largest, 1e-8);
+}
+
+TEST(Difference, HasTheGradientOfCentralDifferencesApartAndInGroups) {
+  Stream stream(13, Purpose::test);
+  const auto lambda = random_tensor({}, stream).requires_grad_(true);
+  const auto first = leaf({2, 3, 4}, stream);
+  const auto second = leaf({2, 3, 4}, stream);
+  const auto factor = random_tensor({2, 3, 4}, stream);
+  EXPECT_LT(check_gradients([&] { return (difference(first, second, lambda) * factor).sum(); }, {first, second, lambda}).largest, 1e-8);
+  const auto maps = leaf({2, 3, 8}, stream);
+  EXPECT_LT(check_gradients([&] { return (difference_in_groups(maps, lambda, 2) * factor).sum(); }, {maps, lambda}).largest, 1e-8);
+  const auto parts = maps.view({2, 3, 2, 2, 2});
+  const auto expected = (parts.select(3, 0) - lambda * parts.select(3, 1)).flatten(2);
+  EXPECT_LT(largest_difference(difference_in_groups(maps, lambda, 2), expected), 1e-15);
 }
 
 at::Tensor indices(const std::vector<std::int64_t>& values) {

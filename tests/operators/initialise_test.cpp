@@ -60,6 +60,14 @@ TEST(Initialise, StartsTheStepsLogUniformlyBetweenAThousandthAndATenth) {
   EXPECT_NEAR(steps.log().mean().item<double>(), std::log(0.01), 0.1);
 }
 
+TEST(Initialise, StartsGatedDecaysWithMemoriesFromTwoToAThousandTokens) {
+  const auto values = filled({.name = "A.bias", .shape = {4000}, .fill = Fill::decay_bias}, Rule::glorot, 6, at::kDouble);
+  const auto leaks = values.neg().sigmoid();
+  EXPECT_GT(leaks.min().item<double>(), 0.000999);
+  EXPECT_LT(leaks.max().item<double>(), 0.500001);
+  EXPECT_NEAR(leaks.log().mean().item<double>(), 0.5 * (std::log(0.001) + std::log(0.5)), 0.12);
+}
+
 TEST(Initialise, KeepsUniformValuesWithinTheirScale) {
   const auto values = filled({.name = "taps", .shape = {500, 4}, .fill = Fill::uniform, .scale = 0.5});
   EXPECT_LE(values.abs().max().item<double>(), 0.5);

@@ -14,11 +14,28 @@ namespace starling::reference {
 using Weights = std::map<std::string, Matrix>;
 using Features = std::map<std::string, Matrix>;
 
-/// Mixed channels before the output projection, of one sequence x (tokens, width).
+/// What a LIV is besides its weights.
+struct Setting {
+  std::size_t heads = 1;
+  std::size_t position = 1;  ///< in depth, from 1
+  std::size_t length = 0;    ///< tokens that an implicit kernel is made for
+};
+
+/// λ of a LIV: exp(q1 · k1) − exp(q2 · k2) + λ₀ with λ₀ = 0.8 − 0.6 exp(−0.3 (position − 1)).
+double differential_lambda(const Weights& weights, std::size_t position);
+
+/// A class of the catalogue by name: mixed channels before the output projection, of one sequence x (tokens, width).
+/// Throws std::invalid_argument for a class that has no reference.
+Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting);
+
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
+Matrix linear_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads);
+Matrix differential_attention(const Matrix& x, const Weights& weights, Features& features, const Setting& setting, std::size_t repeat);
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
+Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
-Matrix swiglu(const Matrix& x, const Weights& weights, Features& features);
+Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length);
+Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 
 Matrix rms_norm(const Matrix& x, const Matrix& weight);
 

@@ -335,7 +335,7 @@ class Describe(Case):
         size = {"width": 96, "length": 256}
         self.refuse("31111-7x111", "LIV 2", **size)
         self.refuse("1111-81111", "LIV 1", **size)
-        self.refuse("11111-91111", "LIV 2", "9", **size)
+        self.refuse("11111-99.1.1.1.1", "LIV 2", "99", **size)
         self.refuse("11131-81111", "LIV 1", **size)
         self.refuse("11111-81113", "LIV 2", **size)
         self.refuse("transfomer++", "did you mean 'transformer++'?", **size)
@@ -349,13 +349,21 @@ class Classes(Case):
     def test_the_catalogue_is_listed_with_its_numbers(self):
         data = self.json("classes", "--width", "768", "--length", "4096")
         classes = {c["name"]: c for c in data["classes"]}
-        self.assertEqual(set(classes), {"SA-1", "SA-3", "Rec-1", "GConv-1", "GMemless"})
+        self.assertEqual(set(classes), {
+            "SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3",
+            "SA-1-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
         self.assertEqual(classes["SA-1"]["parameters"]["matrices"], 4 * d * d)
         self.assertEqual(classes["SA-1"]["cache"]["elements"], 4096 * 2 * d)
         self.assertEqual(classes["SA-3"]["parameters"]["matrices"], 5 * d * d // 2)
+        self.assertEqual(classes["SA-5"]["cache"]["elements"], 4096 * 2 * d + 6 * d)
         self.assertEqual(classes["Rec-1"]["cache"]["elements"], 19 * d)
+        self.assertEqual(classes["Rec-2"]["cache"]["elements"], 2 * d)
+        self.assertEqual([g["parametrisation"] for g in classes["Rec-2"]["feature_groups"]], ["input", "input", "decay", "input"])
+        self.assertEqual({name for name, c in classes.items() if c["differential"]}, {name for name in classes if name.endswith("-Diff")})
+        self.assertEqual(classes["SA-1-Diff"]["operator_genome"], classes["SA-1"]["operator_genome"])
+        self.assertEqual(classes["Rec-1-Diff"]["cache"]["elements"], 35 * d)
         self.assertEqual(classes["GConv-1"]["cache"]["elements"], 2 * d)
         self.assertEqual([g["name"] for g in classes["GMemless"]["feature_groups"]], ["gate", "value"])
         text = self.output("classes")

@@ -35,6 +35,10 @@ const char* parametrisation(genome::Parametrisation p) {
       return "direct";
     case genome::Parametrisation::selective:
       return "selective";
+    case genome::Parametrisation::decay:
+      return "decay";
+    case genome::Parametrisation::implicit:
+      return "implicit";
   }
   return "?";
 }
@@ -61,6 +65,7 @@ Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_
   object["name"] = liv_class.name;
   object["family"] = family_name(liv_class.family);
   object["operator_genome"] = integers(liv_class.op);
+  object["differential"] = liv_class.differential;
   object["definition"] = liv_class.definition;
   object["feature_sharing_strategies"] = strategies(catalogue, liv_class);
   auto& groups = object["feature_groups"] = Json::array();
@@ -76,7 +81,7 @@ Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_
                       {"repeat", group.repeat}});
   }
   object["parameters"] = {{"matrices", numbers.parameters.matrices}, {"vectors", numbers.parameters.vectors}};
-  object["cache"] = {{"elements_per_token", numbers.cache.dynamic_per_token},
+  object["cache"] = {{"elements_per_token", numbers.cache.per_token()},
                      {"elements_fixed", numbers.cache.fixed},
                      {"elements", numbers.cache.elements(arguments.length)},
                      {"bytes", numbers.cache.bytes(arguments.length)}};

@@ -59,7 +59,7 @@ class Description {
                grouped(p.vectors), grouped(p.embedding));
     fmt::print("             {} without embedding\n", grouped(p.without_embedding()));
     fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n", grouped(account_.cache.elements(arguments_.length)),
-               grouped(arguments_.length), grouped(account_.cache.dynamic_per_token), grouped(account_.cache.fixed));
+               grouped(arguments_.length), grouped(account_.cache.per_token()), grouped(account_.cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
     fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
   }
@@ -106,7 +106,7 @@ class Description {
   }
 
   Json cache_json(const genome::Cache& cache) const {
-    return {{"elements_per_token", cache.dynamic_per_token},
+    return {{"elements_per_token", cache.per_token()},
             {"elements_fixed", cache.fixed},
             {"elements", cache.elements(arguments_.length)},
             {"bytes", cache.bytes(arguments_.length)}};
@@ -124,7 +124,7 @@ class Description {
                                          : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
                                                        part.feature_owner + 1);
       table.add({fmt::format("{}", i + 1), part.liv_class->name, weights, reads, grouped(liv.parameters.without_embedding()),
-                 grouped(liv.cache.dynamic_per_token), grouped(liv.cache.fixed), grouped(liv.forward_flops)});
+                 grouped(liv.cache.per_token()), grouped(liv.cache.fixed), grouped(liv.forward_flops)});
     }
     return table;
   }

@@ -1,0 +1,212 @@
+#include <algorithm>
+
+#include "support.hpp"
+
+namespace starling::kernels {
+namespace {
+
+class MatrixRecurrence : public AtEachLevel {};
+
+struct Shape {
+  std::int64_t batch;
+  std::int64_t length;
+  std::int64_t heads;
+  std::int64_t key_width;
+  std::int64_t value_width;
+  MatrixDecay decay = MatrixDecay::none;
+
+  std::int64_t tokens() const { return batch * length * heads; }
+  std::int64_t decay_width() const { return decay == MatrixDecay::per_channel ? key_width : 1; }
+  std::int64_t states() const { return batch * heads * key_width * value_width; }
+};
+
+/// Rows with a gap between heads, as in a slice of a joint projection.
+constexpr std::int64_t gap = 3;
+HeadStrides gapped(const Shape& s, std::int64_t width) { return contiguous_heads(s.length, s.heads, width + gap); }
+
+template <class T, class Engine>
+Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
+  const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), initial = as<T>(in.at("initial")),
+             log_decay = as<T>(in.at("log_decay")), dy = as<T>(in.at("dy"));
+  std::vector<T> y(dy.size(), T(0)), final(initial.size()), dq(q.size(), T(0)), dk(k.size(), T(0)), dv(v.size(), T(0)),
+      dlog_decay(log_decay.size(), T(0));
+  const HeadStrides of_key = gapped(s, s.key_width), of_value = gapped(s, s.value_width), of_decay = gapped(s, s.decay_width());
+  const bool decays = s.decay != MatrixDecay::none;
+  engine(MatrixRecurrenceForward<T>{.q = q.data(),
+                                    .k = k.data(),
+                                    .v = v.data(),
+                                    .log_decay = decays ? log_decay.data() : nullptr,
+                                    .initial = initial.empty() ? nullptr : initial.data(),
+                                    .y = y.data(),
+                                    .final = initial.empty() ? nullptr : final.data(),
+                                    .q_strides = of_key,
+                                    .k_strides = of_key,
+                                    .v_strides = of_value,
+                                    .log_decay_strides = of_decay,
+                                    .y_strides = of_value,
+                                    .batch = s.batch,
+                                    .length = s.length,
+                                    .heads = s.heads,
+                                    .key_width = s.key_width,
+                                    .value_width = s.value_width,
+                                    .decay = s.decay});
+  engine(MatrixRecurrenceBackward<T>{.q = q.data(),
+                                     .k = k.data(),
+                                     .v = v.data(),
+                                     .log_decay = decays ? log_decay.data() : nullptr,
+                                     .initial = initial.empty() ? nullptr : initial.data(),
+                                     .dy = dy.data(),
+                                     .dq = dq.data(),
+                                     .dk = dk.data(),
+                                     .dv = dv.data(),
+                                     .dlog_decay = decays ? dlog_decay.data() : nullptr,
+                                     .q_strides = of_key,
+                                     .k_strides = of_key,
+                                     .v_strides = of_value,
+                                     .log_decay_strides = of_decay,
+                                     .dy_strides = of_value,
+                                     .dq_strides = of_key,
+                                     .dk_strides = of_key,
+                                     .dv_strides = of_value,
+                                     .dlog_decay_strides = of_decay,
+                                     .batch = s.batch,
+                                     .length = s.length,
+                                     .heads = s.heads,
+                                     .key_width = s.key_width,
+                                     .value_width = s.value_width,
+                                     .decay = s.decay});
+  return {{"y", numbers_of(y)},   {"final", numbers_of(final)}, {"dq", numbers_of(dq)},
+          {"dk", numbers_of(dk)}, {"dv", numbers_of(dv)},       {"dlog_decay", numbers_of(dlog_decay)}};
+}
+
+/// Decays of about e^−strength per token.
+Arrays inputs(const Shape& s, bool with_initial = true, double strength = 0.3) {
+  Stream stream = test_stream(static_cast<std::uint64_t>(s.length * 1000 + s.key_width * 10 + s.value_width));
+  Arrays in{{"q", normal_numbers(stream, s.tokens() * (s.key_width + gap))},
+            {"k", normal_numbers(stream, s.tokens() * (s.key_width + gap))},
+            {"v", normal_numbers(stream, s.tokens() * (s.value_width + gap))},
+            {"dy", normal_numbers(stream, s.tokens() * (s.value_width + gap))},
+            {"log_decay", normal_numbers(stream, s.tokens() * (s.decay_width() + gap), strength)},
+            {"initial", normal_numbers(stream, with_initial ? s.states() : 0)}};
+  for (double& g : in.at("log_decay")) g = -std::abs(g);
+  return in;
+}
+
+constexpr MatrixDecay every_decay[] = {MatrixDecay::none, MatrixDecay::per_head, MatrixDecay::per_channel};
+
+TEST_P(MatrixRecurrence, AgreesWithTheReferenceOnAnyShape) {
+  for (const auto decay : every_decay)
+    for (Shape s : {Shape{1, 1, 1, 1, 1}, Shape{2, 5, 2, 4, 4}, Shape{1, 33, 2, 24, 20}, Shape{1, 70, 1, 17, 33}, Shape{2, 32, 1, 13, 64},
+                    Shape{1, 40, 3, 36, 7}}) {
+      s.decay = decay;
+      SCOPED_TRACE(s.length * 1000 + static_cast<int>(decay));
+      for (const bool with_initial : {false, true}) {
+        const Arrays in = inputs(s, with_initial);
+        const Arrays expected = run_case<double>(s, in, naive);
+        expect_close(run_case<float>(s, in, kernel), expected, 1e-4);
+        expect_close(run_case<double>(s, in, kernel), expected, 1e-12);
+      }
+    }
+}
+
+TEST_P(MatrixRecurrence, GradientsAreCentralDifferences) {
+  for (const auto decay : every_decay) {
+    const Shape s{2, 5, 2, 3, 4, decay};
+    expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs(s), "y", "dy");
+  }
+}
+
+TEST_P(MatrixRecurrence, StepsThatCarryTheStateGiveTheWholeSequence) {
+  for (const auto decay : every_decay) {
+    const Shape whole{2, 75, 2, 12, 20, decay};
+    const Arrays in = inputs(whole);
+    const Arrays expected = run_case<double>(whole, in, naive);
+    const std::vector<float> q = as<float>(in.at("q")), k = as<float>(in.at("k")), v = as<float>(in.at("v")),
+                             log_decay = as<float>(in.at("log_decay"));
+    for (const std::int64_t piece : {1, 40}) {
+      std::vector<float> y(v.size(), 0.0f), state = as<float>(in.at("initial"));
+      for (std::int64_t t = 0; t < whole.length; t += piece) {
+        const auto token = [&](std::int64_t width) { return t * whole.heads * (width + gap); };
+        matrix_recurrence_forward(MatrixRecurrenceForward<float>{
+            .q = q.data() + token(12),
+            .k = k.data() + token(12),
+            .v = v.data() + token(20),
+            .log_decay = decay == MatrixDecay::none ? nullptr : log_decay.data() + token(whole.decay_width()),
+            .initial = state.data(),
+            .y = y.data() + token(20),
+            .final = state.data(),
+            .q_strides = gapped(whole, 12),
+            .k_strides = gapped(whole, 12),
+            .v_strides = gapped(whole, 20),
+            .log_decay_strides = gapped(whole, whole.decay_width()),
+            .y_strides = gapped(whole, 20),
+            .batch = whole.batch,
+            .length = std::min(piece, whole.length - t),
+            .heads = whole.heads,
+            .key_width = 12,
+            .value_width = 20,
+            .decay = decay});
+      }
+      expect_close(numbers_of(y), expected.at("y"), 1e-4, "y");
+      expect_close(numbers_of(state), expected.at("final"), 1e-4, "state");
+    }
+  }
+}
+
+TEST_P(MatrixRecurrence, ALaterTokenMovesNoEarlierOutputEvenByNaN) {
+  for (const auto decay : every_decay) {
+    const Shape s{1, 80, 1, 16, 16, decay};
+    Arrays in = inputs(s);
+    const Numbers before = run_case<float>(s, in, kernel).at("y");
+    constexpr std::int64_t changed = 41;
+    constexpr std::int64_t row = 16 + gap;
+    for (const double value : {1000.0, not_a_number}) {
+      for (std::int64_t i = changed * row; i < (changed + 1) * row; ++i) in.at("k")[i] = in.at("v")[i] = value;
+      const Numbers after = run_case<float>(s, in, kernel).at("y");
+      for (std::int64_t i = 0; i < changed * row; ++i) ASSERT_EQ(before[i], after[i]) << i;
+      for (std::int64_t t = changed; t < s.length; ++t) ASSERT_NE(before[t * row], after[t * row]) << t;
+    }
+  }
+}
+
+TEST_P(MatrixRecurrence, DecaysOfAnyStrengthStayFinite) {
+  for (const auto decay : {MatrixDecay::per_head, MatrixDecay::per_channel}) {
+    const Shape s{1, 100, 1, 16, 16, decay};
+    for (const double strength : {5.0, 100.0}) {
+      const Arrays in = inputs(s, true, strength);
+      const Arrays expected = run_case<double>(s, in, naive);
+      expect_close(run_case<float>(s, in, kernel), expected, 1e-4);
+    }
+  }
+}
+
+TEST_P(MatrixRecurrence, ADecayToNothingForgetsTheState) {
+  for (const auto decay : {MatrixDecay::per_head, MatrixDecay::per_channel}) {
+    const Shape s{1, 20, 1, 8, 8, decay};
+    Arrays in = inputs(s);
+    const std::int64_t row = s.decay_width() + gap;
+    std::fill_n(in.at("log_decay").begin() + 9 * row, row, -infinity);
+    const Arrays with = run_case<float>(s, in, kernel);
+    for (std::int64_t i = 0; i < 9 * (8 + gap); ++i) in.at("k")[i] = 50;
+    const Numbers without = run_case<float>(s, in, kernel).at("y");
+    for (std::int64_t i = 9 * (8 + gap); i < 20 * (8 + gap); ++i) ASSERT_EQ(with.at("y")[i], without[i]) << i;
+    for (const auto& [name, numbers] : with)
+      for (double x : numbers) ASSERT_TRUE(std::isfinite(x)) << name;
+  }
+}
+
+TEST_P(MatrixRecurrence, ANaNInAQueryShowsInItsTokenAlone) {
+  const Shape s{1, 40, 1, 16, 16};
+  Arrays in = inputs(s);
+  in.at("q")[20 * (16 + gap) + 3] = not_a_number;
+  const Arrays out = run_case<float>(s, in, kernel);
+  for (std::int64_t t = 0; t < 40; ++t) {
+    EXPECT_EQ(std::isnan(out.at("y")[t * (16 + gap)]), t == 20) << t;
+    EXPECT_EQ(std::isnan(out.at("dk")[t * (16 + gap) + 3]), t <= 20) << t;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, MatrixRecurrence, ::testing::ValuesIn(supported_levels()), level_label);
+
+}  // namespace
+}  // namespace starling::kernels
