@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <limits>
 
 namespace starling::operators {
 namespace {
@@ -18,11 +19,18 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
+/// LibTorch refuses a scalar that a float tensor cannot hold. It takes an infinity, which ends the training as diverged and not as an error.
+double held_by(at::ScalarType type, double value) {
+  if (type != at::kFloat || !(std::abs(value) > std::numeric_limits<float>::max())) return value;
+  return std::copysign(std::numeric_limits<double>::infinity(), value);
+}
+
 struct Lambda : Function<Lambda> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& vectors, double initial) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({vectors});
-    return at::full({}, exponential(vectors, 0) - exponential(vectors, 2) + initial, vectors.options().requires_grad(false));
+    const double lambda = exponential(vectors, 0) - exponential(vectors, 2) + initial;
+    return at::full({}, held_by(vectors.scalar_type(), lambda), vectors.options().requires_grad(false));
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -31,7 +39,7 @@ struct Lambda : Function<Lambda> {
     const auto flow = gradients[0].item<double>();
     const auto result = at::empty_like(vectors);
     for (const int pair : {0, 2}) {
-      const double factor = (pair == 0 ? flow : -flow) * exponential(vectors, pair);
+      const double factor = held_by(vectors.scalar_type(), (pair == 0 ? flow : -flow) * exponential(vectors, pair));
       result.select(0, pair).copy_(vectors.select(0, pair + 1)).mul_(factor);
       result.select(0, pair + 1).copy_(vectors.select(0, pair)).mul_(factor);
     }

@@ -232,6 +232,17 @@ TEST(Functions, RefuseAnElementTypeThatTheKernelsDoNotHave) {
   EXPECT_THROW(rms_norm(x, weight), std::invalid_argument);
 }
 
+TEST(Lambda, BeyondTheRangeOfFloatIsInfiniteAndNoError) {
+  auto vectors = at::full({4, 16}, 0.1);
+  vectors.select(0, 0).fill_(5.0);
+  vectors.select(0, 1).fill_(5.0);  // exp(16 · 25) is a double and no float
+  vectors.set_requires_grad(true);
+  const auto lambda = lambda_of(vectors, 0.2);
+  EXPECT_TRUE(std::isinf(lambda.item<double>()));
+  EXPECT_NO_THROW(lambda.backward());
+  EXPECT_TRUE(std::isinf(vectors.grad()[0][0].item<double>()));
+}
+
 TEST(AsRows, CopiesOnlyWhatHasNoEvenRows) {
   const auto buffer = at::empty({2, 3, 8});
   const auto slice = buffer.narrow(2, 2, 4);
