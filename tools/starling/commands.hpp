@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <starling/base/byte_tokens.hpp>
+
 namespace starling::tools {
 
 /// Exit codes of every command.
@@ -40,7 +42,7 @@ struct DescribeArguments {
   std::int64_t width = 0;
   std::optional<std::int64_t> depth;
   std::int64_t length = 0;
-  std::int64_t vocabulary = 257;
+  std::int64_t vocabulary = byte_vocabulary;
   bool json = false;
 };
 int describe(const DescribeArguments& arguments);

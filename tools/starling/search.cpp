@@ -23,6 +23,7 @@
 
 #include "commands.hpp"
 #include "front_table.hpp"
+#include "git_commit.hpp"
 #include "records_json.hpp"
 #include "run.hpp"
 #include "screen.hpp"
