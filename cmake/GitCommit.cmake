@@ -1,5 +1,5 @@
-# At every build: OUTPUT, a header with the commit that is checked out, touched only where that has changed.
-#   cmake -DSOURCE=<repository> -DOUTPUT=<header> -P GitCommit.cmake
+# At every build: OUTPUT, a source that defines starling::tools::git_commit, touched only where that has changed.
+#   cmake -DSOURCE=<repository> -DOUTPUT=<source> -P GitCommit.cmake
 cmake_minimum_required(VERSION 3.25)
 find_package(Git QUIET)
 set(commit "")
@@ -10,4 +10,4 @@ endif()
 if(NOT commit)
   set(commit unknown)
 endif()
-file(CONFIGURE OUTPUT ${OUTPUT} CONTENT "#pragma once\n#define STARLING_GIT_COMMIT \"@commit@\"\n" @ONLY)
+file(CONFIGURE OUTPUT ${OUTPUT} CONTENT "namespace starling::tools {\nextern const char* const git_commit;\nconst char* const git_commit = \"@commit@\";\n}\n" @ONLY)

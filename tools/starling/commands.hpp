@@ -60,6 +60,20 @@ struct FrontArguments {
 };
 int front(const FrontArguments& arguments);
 
+struct GenerateArguments {
+  std::filesystem::path checkpoint;
+  std::string prompt;
+  std::string prompt_file;  ///< in place of prompt; "-" for standard input
+  std::int64_t tokens = 256;
+  std::int64_t samples = 1;
+  double temperature = 1;
+  std::int64_t top_k = 0;
+  double top_p = 1;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+int generate(const GenerateArguments& arguments);
+
 struct DoctorArguments {
   bool json = false;
 };
