@@ -172,6 +172,7 @@ class ClassAccount {
 
 Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions) {
   heads_at(dimensions.width);
+  require_sequential(genome);
   Account account;
   account.livs.reserve(genome.depth());
   account.parameters.embedding = dimensions.vocabulary * dimensions.width;

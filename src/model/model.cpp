@@ -117,6 +117,7 @@ struct Model::Parts {
 Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
              Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
+  genome::require_sequential(genome);
   const auto plan = genome::make_plan(catalogue, genome);
   auto& blocks = parts_->blocks;
   blocks.resize(plan.livs.size());
