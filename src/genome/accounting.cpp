@@ -172,7 +172,7 @@ class ClassAccount {
 
 Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions) {
   heads_at(dimensions.width);
-  require_sequential(genome);
+  require_unrouted(genome);
   Account account;
   account.livs.reserve(genome.depth());
   account.parameters.embedding = dimensions.vocabulary * dimensions.width;
@@ -185,6 +185,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     liv.parameters = numbers.own();
     liv.parameters.matrices += bank.matrices;
     liv.parameters.vectors += bank.vectors;
+    if (part.path_size > 1) ++liv.parameters.vectors;  // its weight in the path group
     liv.cache = numbers.cache(part.computes);
     liv.forward_flops = numbers.forward_flops(part.computes, dimensions.length);
 

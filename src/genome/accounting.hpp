@@ -61,7 +61,7 @@ struct Cache {
 /// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that
 /// computes them).
 struct LivAccount {
-  Parameters parameters;  ///< includes the LIV's RMSNorm
+  Parameters parameters;  ///< includes the LIV's RMSNorm and its weight in a path group
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
 };

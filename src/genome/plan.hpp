@@ -36,6 +36,6 @@ struct Plan {
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 
 /// Throws UserError for what no model realises yet.
-void require_sequential(const Genome& genome);
+void require_unrouted(const Genome& genome);
 
 }  // namespace starling::genome

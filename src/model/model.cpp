@@ -4,10 +4,13 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
 #include <stdexcept>
 #include <utility>
 
@@ -40,9 +43,11 @@ struct Block {
   std::size_t groups = 0;
   std::size_t features = 0;  ///< groups and exports
   bool is_read = false;      ///< a later LIV reads features of this one
+  std::size_t path_size = 1;
   at::Tensor norm;
   Tensors bank;  ///< handles of the bank owner's tensors
   Tensors own;
+  at::Tensor path_weight;  ///< log w in a path group, so that w stays positive
 };
 
 /// Declares every weight in order, then makes all of them slices of one allocation, so that projections declared side
@@ -93,31 +98,41 @@ struct Model::Parts {
   at::Tensor hidden(const at::Tensor& tokens, Generation* state) const {
     auto x = at::embedding(embedding, tokens);
     std::vector<Tensors> features(blocks.size());
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const auto& block = blocks[i];
-      Tensors local(block.features);
-      for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
-        const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
-        if (is_read) local[entry] = features[block.feature_owner][entry];
+    for (std::size_t first = 0; first < blocks.size(); first += blocks[first].path_size) {
+      auto sum = x;
+      for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
+        auto mixed = mix(i, operators::rms_norm(x, blocks[i].norm), features, state);
+        if (blocks[i].path_weight.defined()) mixed = at::mul(mixed, at::exp(blocks[i].path_weight));
+        sum = operators::add_projection(sum, mixed, blocks[i].own[0]);
       }
-      const auto normalised = operators::rms_norm(x, block.norm);
-      const auto mixed = block.op->forward({.x = normalised,
-                                            .bank = block.bank,
-                                            .own = block.own,
-                                            .computes = block.computes,
-                                            .features = local,
-                                            .state = state ? &state->livs[i] : nullptr});
-      x = operators::add_projection(x, mixed, block.own[0]);
-      if (block.is_read) features[i] = std::move(local);
+      x = sum;
     }
     return operators::rms_norm(x, norm);
+  }
+
+  // What LIV i makes of its normalised input, before its output projection; reads and leaves features.
+  at::Tensor mix(std::size_t i, const at::Tensor& normalised, std::vector<Tensors>& features, Generation* state) const {
+    const auto& block = blocks[i];
+    Tensors local(block.features);
+    for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
+      const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
+      if (is_read) local[entry] = features[block.feature_owner][entry];
+    }
+    auto mixed = block.op->forward({.x = normalised,
+                                    .bank = block.bank,
+                                    .own = block.own,
+                                    .computes = block.computes,
+                                    .features = local,
+                                    .state = state ? &state->livs[i] : nullptr});
+    if (block.is_read) features[i] = std::move(local);
+    return mixed;
   }
 };
 
 Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
              Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
-  genome::require_sequential(genome);
+  genome::require_unrouted(genome);
   const auto plan = genome::make_plan(catalogue, genome);
   auto& blocks = parts_->blocks;
   blocks.resize(plan.livs.size());
@@ -136,6 +151,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;
     block.computes = liv.computes;
+    block.path_size = liv.path_size;
     block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
     block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
@@ -155,6 +171,14 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     }
   }
   weights.declare("norm", norm, &parts_->norm);
+  // Single numbers last, so that matrices begin where their rows are aligned.
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    auto& block = blocks[i];
+    if (block.path_size < 2) continue;
+    const double start = -0.5 * std::log(static_cast<double>(block.path_size));
+    weights.declare("livs." + std::to_string(i) + ".path.weight",
+                    {.name = "path.weight", .shape = {1}, .fill = Fill::constant, .scale = start}, &block.path_weight);
+  }
 
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
   parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding);

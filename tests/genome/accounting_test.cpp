@@ -63,6 +63,17 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
 }
 
+TEST(Parameters, OfAPathGroupAreOneWeightMorePerMember) {
+  const auto livs = account_of("1111110-8111110-11111", paper).livs;
+  const auto plain = account_of("11111-81111-11111", paper).livs;
+  for (const std::size_t i : {0u, 1u, 2u}) {
+    EXPECT_EQ(livs[i].parameters.vectors, plain[i].parameters.vectors + (i < 2));
+    EXPECT_EQ(livs[i].parameters.matrices, plain[i].parameters.matrices);
+    EXPECT_EQ(livs[i].cache.elements(4096), plain[i].cache.elements(4096));
+    EXPECT_EQ(livs[i].forward_flops, plain[i].forward_flops);
+  }
+}
+
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
   const auto attention = account_of("11211-81111-11211", paper).livs;
   EXPECT_EQ(attention[0].parameters.matrices, 4 * d * d);
