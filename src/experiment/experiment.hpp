@@ -51,6 +51,7 @@ struct Search {
   double mutation = 0.1;
   bool require_mixer_and_map = true;
   bool paths = false;
+  bool routes = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
 
   bool operator==(const Search&) const = default;

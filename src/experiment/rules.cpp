@@ -96,8 +96,8 @@ class Rules {
           {"search.tournament", "search.population"},
           fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
-    if (readable({"search.crossover_points", "model.depth", "search.paths"})) {
-      const genome::Space space{.paths = e_.search.paths};
+    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes"})) {
+      const genome::Space space{.paths = e_.search.paths, .routes = e_.search.routes};
       const auto genes = static_cast<std::int64_t>(genome::searched_genes(space).size()) * e_.model.depth;
       if (e_.search.crossover_points < 1 || e_.search.crossover_points >= genes) {
         complain({"search.crossover_points", "model.depth"},

@@ -2,8 +2,6 @@
 
 #include <cassert>
 
-#include <starling/base/error.hpp>
-
 namespace starling::genome {
 namespace {
 
@@ -23,7 +21,10 @@ void group_paths(const Genome& genome, Plan& plan) {
   for (std::size_t first = 0, end = 0; first < livs.size(); first = end) {
     end = first + 1;
     while (livs[first].path != 0 && end < livs.size() && livs[end].path == livs[first].path) ++end;
+    bool routed = false;
+    for (std::size_t i = first; i < end; ++i) routed = routed || livs[i].route != 0;
     for (std::size_t i = first; i < end; ++i) {
+      plan.livs[i].path_routed = routed;
       plan.livs[i].path_first = first;
       plan.livs[i].path_size = end - first;
     }
@@ -50,12 +51,6 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
   }
   group_paths(genome, plan);
   return plan;
-}
-
-void require_unrouted(const Genome& genome) {
-  for (const auto& liv : genome.livs) {
-    if (liv.route != 0) throw UserError("routes are not realised in this version: genome " + to_text(genome));
-  }
 }
 
 }  // namespace starling::genome

@@ -19,6 +19,7 @@ struct LivPlan {
   std::size_t path_first = 0;     ///< first LIV of its path group; itself where it is sequential
   std::size_t path_size = 1;      ///< LIVs of its path group, which follow each other
   bool routed = false;
+  bool path_routed = false;  ///< it, or another LIV of its path group
 
   bool operator==(const LivPlan&) const = default;
 };
@@ -34,8 +35,5 @@ struct Plan {
 /// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order says who
 /// owns. `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
-
-/// Throws UserError for what no model realises yet.
-void require_unrouted(const Genome& genome);
 
 }  // namespace starling::genome

@@ -4,17 +4,16 @@
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/exp.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
-#include <cmath>
 #include <stdexcept>
 #include <utility>
 
 #include <starling/genome/plan.hpp>
+#include <starling/model/composition.hpp>
 #include <starling/model/generation.hpp>
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
@@ -47,7 +46,7 @@ struct Block {
   at::Tensor norm;
   Tensors bank;  ///< handles of the bank owner's tensors
   Tensors own;
-  at::Tensor path_weight;  ///< log w in a path group, so that w stays positive
+  Composition composition;
 };
 
 /// Declares every weight in order, then makes all of them slices of one allocation, so that projections declared side
@@ -99,13 +98,18 @@ struct Model::Parts {
     auto x = at::embedding(embedding, tokens);
     std::vector<Tensors> features(blocks.size());
     for (std::size_t first = 0; first < blocks.size(); first += blocks[first].path_size) {
-      auto sum = x;
+      std::vector<const Composition*> members;
+      Tensors normalised;
       for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
-        auto mixed = mix(i, operators::rms_norm(x, blocks[i].norm), features, state);
-        if (blocks[i].path_weight.defined()) mixed = at::mul(mixed, at::exp(blocks[i].path_weight));
-        sum = operators::add_projection(sum, mixed, blocks[i].own[0]);
+        members.push_back(&blocks[i].composition);
+        normalised.push_back(operators::rms_norm(x, blocks[i].norm));
       }
-      x = sum;
+      const auto weights = contribution_weights(members, normalised, state ? &state->gates[first] : nullptr);
+      for (std::size_t k = 0; k < members.size(); ++k) {
+        auto mixed = mix(first + k, normalised[k], features, state);
+        if (weights[k].defined()) mixed = at::mul(mixed, weights[k]);
+        x = operators::add_projection(x, mixed, blocks[first + k].own[0]);
+      }
     }
     return operators::rms_norm(x, norm);
   }
@@ -132,7 +136,6 @@ struct Model::Parts {
 Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
              Initialization initialization, at::ScalarType dtype)
     : parts_(std::make_unique<Parts>()) {
-  genome::require_unrouted(genome);
   const auto plan = genome::make_plan(catalogue, genome);
   auto& blocks = parts_->blocks;
   blocks.resize(plan.livs.size());
@@ -171,13 +174,11 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     }
   }
   weights.declare("norm", norm, &parts_->norm);
-  // Single numbers last, so that matrices begin where their rows are aligned.
+  // What composes LIVs comes last: single numbers in between would let matrices begin at odd addresses.
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    auto& block = blocks[i];
-    if (block.path_size < 2) continue;
-    const double start = -0.5 * std::log(static_cast<double>(block.path_size));
-    weights.declare("livs." + std::to_string(i) + ".path.weight",
-                    {.name = "path.weight", .shape = {1}, .fill = Fill::constant, .scale = start}, &block.path_weight);
+    for (const auto& [spec, target] : declare_composition(plan.livs[i], plan.livs[i].path_first == i, dimensions.width)) {
+      weights.declare("livs." + std::to_string(i) + "." + spec.name, spec, &(blocks[i].composition.*target));
+    }
   }
 
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
@@ -220,6 +221,8 @@ std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capaci
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
     }
+    auto& gate = state->gates.emplace_back();
+    if (block.composition.is_routed()) gate = at::zeros({batch, 1}, parts_->embedding.options().requires_grad(false));
   }
   return state;
 }
@@ -247,6 +250,7 @@ std::int64_t Generation::elements_per_sequence() const {
   for (const auto& liv : livs) {
     for (const auto& tensor : liv.tensors) elements += tensor.numel();
   }
+  for (const auto& gate : gates) elements += gate.defined() ? gate.numel() : 0;
   return batch > 0 ? elements / batch : 0;
 }
 

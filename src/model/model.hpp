@@ -1,5 +1,5 @@
-// A genome as a model: embedding, LIVs in pre-norm residual blocks, final norm, tied output. The LIVs of a path group see the
-// same x, each through its own norm: x ← x + Σ_k w_k LIV_k(RMSNorm_k(x)), w_k = 1/√K at the start, learned as log w_k.
+// A genome as a model: embedding, LIVs in pre-norm residual blocks (composition.hpp says how, where they run in parallel or are
+// routed), final norm, tied output.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -52,7 +52,7 @@ class Model {
   at::Tensor extend(const at::Tensor& tokens, Generation& state) const;
 
   /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names: "embedding", then by
-  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm", then what composes LIVs: "livs.3.path.weight" (log w). All
+  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm", then what composes LIVs: "livs.3.route.weight", "livs.3.path.weight" (log w), …. All
   /// are slices of one allocation: update
   /// them in place.
   const std::vector<operators::Parameter>& parameters() const;

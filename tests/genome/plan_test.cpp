@@ -78,6 +78,7 @@ TEST(Plan, AMemberOfAPathGroupMayReadAnEarlierOne) {
   EXPECT_EQ(plan.livs[1].reads, mask("SA-1", {"k", "v"}));
   EXPECT_TRUE(plan.livs[0].routed);
   EXPECT_FALSE(plan.livs[1].routed);
+  EXPECT_TRUE(plan.livs[1].path_routed);
 }
 
 TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
