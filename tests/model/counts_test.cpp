@@ -47,6 +47,7 @@ void expect_counts(const genome::Genome& genome, std::int64_t width) {
     EXPECT_EQ(elements, account.livs[i].parameters.without_embedding()) << genome::to_text(genome) << " LIV " << i + 1;
     std::int64_t kept = 0;
     for (const auto& tensor : state->livs[i].tensors) kept += tensor.numel();
+    if (state->gates[i].defined()) kept += state->gates[i].numel();
     EXPECT_EQ(kept, account.livs[i].cache.elements(8)) << genome::to_text(genome) << " LIV " << i + 1;
   }
 }
@@ -67,6 +68,13 @@ TEST(Counts, AreThoseOfTheFormulasForEveryClassAndSharingStrategy) {
 
 TEST(Counts, AreThoseOfTheFormulasForRandomGenomes) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) expect_counts(random_genome(3 + seed % 10, seed), seed % 3 == 0 ? 48 : 16);
+}
+
+TEST(Counts, AreThoseOfTheFormulasForPathGroups) {
+  for (const auto& [name, genome] : path_genomes()) {
+    SCOPED_TRACE(name);
+    expect_counts(genome, 16);
+  }
 }
 
 TEST(Counts, OfTheTransformerAreTheKnownOnes) {
