@@ -25,10 +25,11 @@ class LinearAttention final : public Operator {
 
   std::size_t exports() const override { return 2; }
 
-  std::vector<StateSpec> state(GroupMask computes) const override {
+  std::vector<StateSpec> state(GroupMask computes) const override { return state_given(computes, 0); }
+  std::vector<StateSpec> state_given(GroupMask computes, GroupMask given) const override {
     std::vector<StateSpec> specs;
     const auto head_width = width_ / heads_;
-    if (contains(computes, k_) || contains(computes, v_)) specs.push_back({.name = "S", .shape = {heads_, head_width, head_width}});
+    if (contains(computes, k_) || contains(computes | given, v_)) specs.push_back({.name = "S", .shape = {heads_, head_width, head_width}});
     if (contains(computes, k_)) specs.push_back({.name = "z", .shape = {width_}});
     return specs;
   }
@@ -38,9 +39,10 @@ class LinearAttention final : public Operator {
     auto& features = call.features;
     if (!call.state) return linear_attention(features[q_], features[k_], features[v_], heads_);
     const bool computes_k = contains(call.computes, k_);
-    const bool keeps_state = computes_k || contains(call.computes, v_);
+    const bool has_values = contains(call.computes | call.given, v_);
+    const bool keeps_state = computes_k || has_values;
     const auto& kept = call.state->tensors;
-    if (computes_k && contains(call.computes, v_)) {
+    if (computes_k && has_values) {
       features[state_export_] = kept[0].clone();
       features[key_sum_export_] = kept[1].clone();
     }

@@ -49,8 +49,8 @@ class ClassAccount {
     if (is_linear()) {
       const bool computes_keys = computes >> index("k") & 1u;
       const bool computes_values = computes >> index("v") & 1u;
-      if (computes_keys || computes_values) cache.fixed += width_ * head_width();
-      if (computes_keys) cache.fixed += width_;
+      if (computes_keys || computes_values) cache.fixed += maps() * width_ * head_width();
+      if (computes_keys) cache.fixed += maps() * width_;
     }
     if (class_.family == Family::recurrence) cache.fixed += maps() * width_ * state_size();
     if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += maps() * (named("K").kernel - 1) * width_;
@@ -149,7 +149,7 @@ class ClassAccount {
   std::int64_t mixing_flops(std::int64_t length) const {
     switch (class_.family) {
       case Family::attention:
-        if (is_linear()) return 4 * width_ * head_width() + 3 * width_;
+        if (is_linear()) return maps() * (4 * width_ * head_width() + 3 * width_);
         // q kᵀ and T v: 2 d per pair each, (L + 1) / 2 pairs per token; the maps of a differential share the channels of q kᵀ.
         return (1 + maps()) * width_ * (length + 1);
       case Family::recurrence:

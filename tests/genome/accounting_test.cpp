@@ -54,6 +54,7 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
   constexpr std::int64_t lambda = 64;
   EXPECT_EQ(liv("14.1.1.1.1").without_embedding(), 4 * d * d + lambda + d);
+  EXPECT_EQ(liv("15.1.1.1.1").without_embedding(), 6 * d * d + lambda + d);
   EXPECT_EQ(liv("16.1.1.1.1").without_embedding(), 5 * d * d / 2 + lambda + d);
   EXPECT_EQ(liv("24.1.1.1.1").without_embedding(), 3 * d * d + lambda + d);
   EXPECT_EQ(liv("25.1.1.1.1").without_embedding(), 4 * d * d + 9 * d + lambda + d);
@@ -61,6 +62,8 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("17.1.1.1.1").vectors, (4 + 1 + 2 * 17) * d + lambda + d);  // taps of v, D; twice A_log and the bias of Δ
   EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
+  EXPECT_EQ(liv("20.1.1.1.1").matrices, 6 * d * d);
+  EXPECT_EQ(liv("20.1.1.1.1").vectors, 2 * (8960 + 64 * d) + lambda + d);
 }
 
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
@@ -127,6 +130,12 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
   expect(cache("18.1.1.1.1", 0), 0, 4 * d);
   expect(cache("19.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("15.1.1.1.1", 0), 0, 2 * (d * 64 + d));
+  expect(cache("15.1.1.1.2-15.1.1.1.2", 1), 0, 0);
+  expect(cache("15.1.1.1.2-15.1.1.1.3", 1), 0, 2 * d * 64);
+  expect(cache("15.1.1.1.2-15.1.1.1.4", 1), 0, 2 * (d * 64 + d));
+  EXPECT_EQ(cache("20.1.1.1.1", 0).elements(1000), 2 * 1000 * d);
+  EXPECT_EQ(cache("20.1.1.1.1", 0).elements(5000), 2 * 4096 * d);
   expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
   EXPECT_EQ((Cache{10, 3}.bytes(7)), 2 * (10 * 7 + 3));
 }
@@ -145,6 +154,8 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
+  EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
+  EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
   EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
   EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);

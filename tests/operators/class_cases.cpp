@@ -35,7 +35,9 @@ ClassCase doubled(ClassCase base) {
     groups.push_back(std::move(second));
   }
   for (auto& read : base.shared) {
-    for (std::size_t i = 0, count = read.size(); i < count; ++i) read.push_back(read[i] + "2");
+    for (std::size_t i = 0, count = read.size(); i < count; ++i) {
+      if (base.config.group(read[i] + "2") >= 0) read.push_back(read[i] + "2");
+    }
   }
   return split(std::move(base));
 }
@@ -142,9 +144,11 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
           split(grouped),
           split(halved),
           split(convolved),
+          doubled(linear),
           doubled(recurrence),
           doubled(gated),
-          doubled(convolution)};
+          doubled(convolution),
+          doubled(implicit)};
 }
 
 }  // namespace starling::operators

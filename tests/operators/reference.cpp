@@ -74,15 +74,21 @@ Matrix differential(const Weights& weights, Features& features, std::size_t posi
     }
     return renamed;
   };
+  // What belongs to no map (v) is the same in both.
+  const auto modulates = [&](const std::string& name) {
+    return features.contains(name + "2") || std::any_of(weights.begin(), weights.end(), [&](const auto& weight) {
+             return weight.first == name + "2" || weight.first.starts_with(name + "2.");
+           });
+  };
   auto others = features;
   for (const auto& [name, value] : features) {
-    if (name_in_first_map(name).empty()) others.erase(name);
+    if (modulates(name)) others.erase(name);
   }
   others = second(others);
   auto y = base(weights, features);
   const auto subtracted = base(second(weights), others);
   for (const auto& [name, value] : others) {
-    if (name_in_first_map(name).empty()) features[name + "2"] = value;
+    if (modulates(name)) features[name + "2"] = value;
   }
   const double lambda = differential_lambda(weights, position);
   for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] -= lambda * subtracted.values[i];
