@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/genome/legality.hpp>
 #include <starling/genome/plan.hpp>
 
 namespace starling::genome {
@@ -178,6 +179,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
   for (const auto& part : make_plan(catalogue, genome).livs) {
+    require_fit(catalogue, *part.liv_class, dimensions.width);
     const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;

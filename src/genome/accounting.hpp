@@ -73,7 +73,7 @@ struct Account {
   std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
 };
 
-/// `genome` must be valid. Throws UserError where the width has no legal head size.
+/// `genome` must be valid. Throws UserError where the width has no legal head size or a class does not fit it.
 Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions);
 
 }  // namespace starling::genome

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <starling/base/error.hpp>
+#include <starling/genome/legality.hpp>
 
 namespace starling::genome {
 namespace {
@@ -191,7 +192,6 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     const std::string label = "class " + std::to_string(liv_class.id) + " '" + liv_class.name + "'";
     if (liv_class.id < 1 || liv_class.id > INT16_MAX) refuse(name_, label + ": ids run from 1 to 32767");
     if (!names.insert(liv_class.name).second) refuse(name_, label + ": the name is there twice");
-    liv_class.family = family_of(liv_class.op);
     const auto id = static_cast<std::size_t>(liv_class.id);
     if (id >= row_of_id_.size()) row_of_id_.resize(id + 1, -1);
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
@@ -200,9 +200,12 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     const auto found =
         std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
     if (found == featurizers.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    if (const auto reason = objection(liv_class.op, found->groups, liv_class.differential); !reason.empty()) {
+      refuse(name_, label + ": " + reason);
+    }
+    liv_class.family = family_of(liv_class.op);
     auto& featurizer = featurizers_.emplace_back(*found);
     const bool doubles = liv_class.differential && liv_class.op.nonlinearity != Nonlinearity::softmax;
-    if (liv_class.differential && liv_class.family == Family::memoryless) refuse(name_, label + ": only a token mixer can be differential");
     if (doubles) add_second_map(featurizer);
 
     auto& sharing = sharing_.emplace_back();
@@ -210,10 +213,7 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
       ++sharing.strategies;
       for (const auto* group : groups) {
         const int index = group_index(featurizer, group);
-        if (index < 0) {
-          refuse(name_, label + ": featurizer " + std::to_string(featurizer.id) + " has no group '" + group +
-                            "', which its sharing strategy " + std::to_string(sharing.strategies) + " reads");
-        }
+        assert(index >= 0 && "legal genomes have all groups that their family shares");
         auto& mask = sharing.groups[static_cast<std::size_t>(sharing.strategies)];
         mask |= GroupMask{1} << index;
         const int second = group_index(featurizer, second_of(group));

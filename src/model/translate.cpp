@@ -1,5 +1,7 @@
 #include <starling/model/translate.hpp>
 
+#include <starling/genome/legality.hpp>
+
 namespace starling::model {
 namespace {
 
@@ -20,6 +22,7 @@ To same_number(From value) {
 operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
                             std::int64_t position) {
   const auto width = dimensions.width;
+  genome::require_fit(catalogue, liv_class, width);
   operators::Config config;
   config.name = liv_class.name;
   config.token_mixing = same_number<operators::TokenMixing>(liv_class.op.token_mixing);

@@ -139,7 +139,7 @@ TEST(Catalogue, RefusesRowsThatContradictEachOther) {
   const OperatorGenome memoryless{2, TokenMixing::diagonal, Sparsity::none, Nonlinearity::silu, ChannelMixing::dense};
   EXPECT_THAT(make({{1, "a", memoryless, "", {}, true}}, {{2, {group("gate"), group("value")}}}), HasSubstr("only a token mixer"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {{1, {group("q"), group("v")}}}),
-              HasSubstr("no group 'k', which its sharing strategy 2 reads"));
+              HasSubstr("class 1 'a': the feature group 'k' is missing"));
 }
 
 TEST(Heads, AreFourPer256ChannelsAndHaveAMultipleOfFourChannels) {
