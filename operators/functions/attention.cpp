@@ -21,12 +21,12 @@ using torch::autograd::variable_list;
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>
 void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
-              const at::Tensor& log_sum_exp, const Heads& heads) {
+              const at::Tensor& normaliser, const Heads& heads) {
   arguments.q = q.data_ptr<T>();
   arguments.k = k.data_ptr<T>();
   arguments.v = v.data_ptr<T>();
   arguments.out = out.data_ptr<T>();
-  arguments.log_sum_exp = data<T>(log_sum_exp);
+  arguments.normaliser = data<T>(normaliser);
   arguments.q_strides = head_strides(q, heads.query);
   arguments.k_strides = head_strides(k, heads.key);
   arguments.v_strides = head_strides(v, heads.value);
@@ -42,11 +42,11 @@ void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, co
   arguments.scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
 }
 
-at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const at::Tensor& log_sum_exp) {
+at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const at::Tensor& normaliser) {
   const auto out = at::empty({q.size(0), q.size(1), heads.query * (v.size(2) / heads.value)}, q.options());
   with_type(q, [&]<class T>(T) {
     kernels::AttentionForward<T> arguments;
-    describe<T>(arguments, q, k, v, out, log_sum_exp, heads);
+    describe<T>(arguments, q, k, v, out, normaliser, heads);
     kernels::attention_forward(arguments);
   });
   return out;
@@ -66,9 +66,9 @@ struct Attention : Function<Attention> {
     const auto& k = rotate_k ? rotated[1] : k_raw;
     rotate(q_raw, q, heads.query, 0);
     if (rotate_k) rotate(k_raw, k, heads.key, 0);
-    const auto log_sum_exp = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
-    const auto y = run_forward(q, k, v, heads, log_sum_exp);
-    context->save_for_backward({q, k, v, y, log_sum_exp});
+    const auto normaliser = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
+    const auto y = run_forward(q, k, v, heads, normaliser);
+    context->save_for_backward({q, k, v, y, normaliser});
     context->saved_data["query_heads"] = query_heads;
     context->saved_data["key_heads"] = key_heads;
     context->saved_data["value_heads"] = value_heads;
