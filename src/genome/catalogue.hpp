@@ -53,7 +53,7 @@ struct FeatureGroup {
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
-  Expansion expansion;
+  Expansion expansion{};
   int repeat = 1;
 };
 

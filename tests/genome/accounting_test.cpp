@@ -163,6 +163,55 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
 }
 
+/// One LIV of a class that is made of another one of the default catalogue.
+template <class Change>
+LivAccount changed(const char* name, Change change, Dimensions dimensions = paper) {
+  const auto& liquid = Catalogue::liquid();
+  auto liv_class = liquid.at(name);
+  auto featurizer = liquid.featurizer_of(liv_class);
+  change(liv_class.op, featurizer.groups);
+  const Catalogue catalogue("test", {liv_class}, {featurizer});
+  return account(catalogue, {{{.liv_class = static_cast<std::int16_t>(liv_class.id)}}}, dimensions).livs.at(0);
+}
+
+TEST(Cache, OfABandOrABlockEndsAtItsLength) {
+  for (const auto sparsity : {Sparsity::banded, Sparsity::block_diagonal}) {
+    const auto sparse = [&](OperatorGenome& op, auto&) { op.sparsity = sparsity; };
+    const auto attention = changed("SA-1", sparse).cache;
+    EXPECT_EQ(attention.per_token(), 2 * d);
+    EXPECT_EQ(attention.elements(100), 100 * 2 * d);
+    EXPECT_EQ(attention.elements(4096), 256 * 2 * d);
+    EXPECT_EQ(changed("SA-3", sparse).cache.elements(4096), 256 * d / 2);
+    EXPECT_EQ(changed("SA-2", sparse).cache.elements(4096), 256 * 2 * d) << "a few tokens, no sums";
+    EXPECT_EQ(changed("GConv-2", sparse).cache.elements(4096), 256 * d);
+    EXPECT_EQ(changed("GConv-2", sparse, {d, 100, 16}).cache.elements(100), 100 * d);
+    EXPECT_EQ(changed("GConv-1", sparse).cache.elements(4096), 2 * d);
+    EXPECT_EQ(changed("GConv-1", sparse, {d, 100, 16, 2}).cache.elements(4096), d) << "K has two lags left";
+  }
+}
+
+TEST(Flops, OfABandOrABlockCountThePairsThatSeeEachOther) {
+  const auto flops = [](Sparsity sparsity) {
+    return changed("SA-1", [&](OperatorGenome& op, auto&) { op.sparsity = sparsity; }, {d, 10, 16, 4}).forward_flops;
+  };
+  // Tokens see 1, 2, 3, 4, 4, 4, 4, 4, 4, 4 of a band of four, and 1, 2, 3, 4, 1, 2, 3, 4, 1, 2 of a block.
+  EXPECT_EQ(flops(Sparsity::banded), 8 * d * d + 4 * d * 34 / 10);
+  EXPECT_EQ(flops(Sparsity::block_diagonal), 8 * d * d + 4 * d * 23 / 10);
+  EXPECT_EQ(flops(Sparsity::none), 8 * d * d + 4 * d * 55 / 10);
+}
+
+TEST(Parameters, OfAGroupFollowItsChannelMixing) {
+  const auto of = [](ChannelMixing mixing) {
+    return changed("SA-1", [&](auto&, std::vector<FeatureGroup>& groups) { groups[1].channel_mixing = mixing; }).parameters;
+  };
+  EXPECT_EQ(of(ChannelMixing::dense).matrices, 4 * d * d);
+  EXPECT_EQ(of(ChannelMixing::grouped).matrices, 3 * d * d + d * d / 12);
+  EXPECT_EQ(of(ChannelMixing::diagonal).matrices, 3 * d * d);
+  EXPECT_EQ(of(ChannelMixing::diagonal).vectors, d + d);
+  const auto one_head = changed("SA-2", [](OperatorGenome& op, auto&) { op.channel_mixing = ChannelMixing::dense; });
+  EXPECT_EQ(one_head.cache.fixed, d * d + d);
+}
+
 TEST(Account, TotalsAreTheSumsOfTheLivs) {
   Stream stream(3, Purpose::test);
   Space space;
