@@ -62,17 +62,17 @@ typename Inspector::result_type inspect(Inspector& f, WorkerHello& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Job& x) {
-  std::vector<std::int16_t> genes;
-  if constexpr (Inspector::reads_state) genes = genome::to_genes(x.genome);
+  std::string text;
+  if constexpr (Inspector::reads_state) text = genome::to_text(x.genome);
   const auto load = [&]() -> caf::error {
     try {
-      x.genome = genome::from_genes(genes);
+      x.genome = genome::parse_genome(text);
     } catch (const std::exception&) {
       return caf::sec::invalid_argument;
     }
     return caf::none;
   };
-  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, genes, caf::meta::load_callback(load));
+  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, text, caf::meta::load_callback(load));
 }
 
 template <class Inspector>

@@ -75,6 +75,8 @@ double value_of(const TensorSpec& spec, double sigma, std::int64_t column, Strea
       return spec.scale * (2.0 * stream.uniform() - 1.0);
     case Fill::one:
       return 1.0;
+    case Fill::constant:
+      return spec.scale;
     case Fill::state_decay:
       return exact_log(static_cast<double>(column + 1));
     case Fill::step_bias: {

@@ -15,6 +15,7 @@ enum class Fill {
   normal,      ///< normal, σ = scale
   uniform,     ///< uniform in ±scale
   one,
+  constant,     ///< scale
   state_decay,  ///< row-wise log(1), log(2), …: A = −exp of it is the S4D-Real start
   step_bias,    ///< inverse softplus of a log-uniform step size in [10⁻³, 10⁻¹]
   decay_bias,   ///< logit of 1 − s, s log-uniform in [10⁻³, ½]: decays that remember from two to a thousand tokens

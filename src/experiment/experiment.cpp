@@ -91,6 +91,8 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.space.catalogue = &genome::Catalogue::named(experiment.model.catalogue);
   breeding.space.depth = static_cast<std::size_t>(experiment.model.depth);
   breeding.space.require_mixer_and_map = experiment.search.require_mixer_and_map;
+  breeding.space.paths = experiment.search.paths;
+  breeding.space.routes = experiment.search.routes;
   settings.objectives = experiment.search.objectives.size();
   settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
   settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);

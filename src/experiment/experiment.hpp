@@ -50,6 +50,8 @@ struct Search {
   std::int64_t crossover_points = 2;
   double mutation = 0.1;
   bool require_mixer_and_map = true;
+  bool paths = false;
+  bool routes = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
 
   bool operator==(const Search&) const = default;

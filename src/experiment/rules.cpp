@@ -7,7 +7,7 @@
 #include <starling/base/error.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/genome/catalogue.hpp>
-#include <starling/genome/genome.hpp>
+#include <starling/genome/variation.hpp>
 
 namespace starling::experiment {
 namespace {
@@ -96,8 +96,9 @@ class Rules {
           {"search.tournament", "search.population"},
           fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
-    if (readable({"search.crossover_points", "model.depth"})) {
-      const auto genes = static_cast<std::int64_t>(genome::genes_per_liv) * e_.model.depth;
+    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes"})) {
+      const genome::Space space{.paths = e_.search.paths, .routes = e_.search.routes};
+      const auto genes = static_cast<std::int64_t>(genome::searched_genes(space).size()) * e_.model.depth;
       if (e_.search.crossover_points < 1 || e_.search.crossover_points >= genes) {
         complain({"search.crossover_points", "model.depth"},
                  fmt::format("'search.crossover_points' is {}, but a genome of {} LIVs has {} places between its genes",

@@ -201,6 +201,18 @@ class ClassAccount {
   std::int64_t band_;
 };
 
+/// What path and route add to LIV i.
+void add_composition(const LivPlan& part, std::size_t i, std::int64_t width, LivAccount& liv) {
+  const bool parallel = part.path_size > 1;
+  if (parallel) liv.parameters.vectors += 1;                                              // w
+  if (parallel && part.path_routed && part.path_first == i) liv.parameters.vectors += 1;  // s
+  if (!part.routed) return;
+  liv.parameters.matrices += width;                  // the projection of its gate
+  liv.parameters.vectors += 3 + (parallel ? 0 : 2);  // bias, τ, Δ; alone β and ω
+  liv.cache.fixed += 1;                              // g
+  liv.forward_flops += 2 * width;
+}
+
 }  // namespace
 
 Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions) {
@@ -220,6 +232,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     liv.parameters.vectors += bank.vectors;
     liv.cache = numbers.cache(part.computes);
     liv.forward_flops = numbers.forward_flops(part.computes, dimensions.length);
+    add_composition(part, account.livs.size(), dimensions.width, liv);
 
     account.parameters.matrices += liv.parameters.matrices;
     account.parameters.vectors += liv.parameters.vectors;

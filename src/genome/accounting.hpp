@@ -14,6 +14,7 @@
 //                      and where it is selective 2 d for D v
 //   gated convolution  2 per tap of K and channel
 //   implicit K         2 · d · pairs / L: the pairs, multiplied one by one; K itself, made once per batch, is left out
+//   route              2 · d for the projection of the gate
 //   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
@@ -66,7 +67,7 @@ struct Cache {
 /// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that
 /// computes them).
 struct LivAccount {
-  Parameters parameters;  ///< includes the LIV's RMSNorm
+  Parameters parameters;  ///< includes the LIV's RMSNorm, its weight in a path group and its gate
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
 };

@@ -1,15 +1,18 @@
 #include <starling/genome/genome.hpp>
 
 #include <algorithm>
-#include <array>
 #include <limits>
+#include <span>
 
 #include <starling/base/error.hpp>
 
 namespace starling::genome {
 namespace {
 
-constexpr const char* liv_form = "a LIV is five integers, '21211', or with dots where one exceeds 9, '12.1.2.1.1'";
+constexpr const char* liv_form =
+    "a LIV is five integers, '21211', or seven with path and route, with dots where one exceeds 9, '12.1.2.1.1'";
+
+bool is_extended(const Liv& liv) { return liv.path != 0 || liv.route != 0; }
 
 /// A character as it may stand in a message, whatever byte it is.
 std::string quoted(char c) {
@@ -31,39 +34,37 @@ class LivParser {
     for (std::size_t i = 0; i < text_.size(); ++i) {
       if (!is_digit(text_[i]) && text_[i] != '.') fail(i, quoted(text_[i]) + " found, a digit, '.' or '-' expected; " + liv_form);
     }
-    const auto genes = text_.find('.') == std::string_view::npos ? compact() : dotted();
-    return {genes[0], genes[1], genes[2], genes[3], genes[4]};
+    return text_.find('.') == std::string_view::npos ? compact() : dotted();
   }
 
  private:
-  using Genes = std::array<std::int16_t, genes_per_liv>;
-
   [[noreturn]] void fail(std::size_t at, const std::string& what) const {
     throw UserError("genome, LIV " + std::to_string(liv_) + ", character " + std::to_string(first_ + at) + ": " + what);
   }
 
-  [[noreturn]] void fail_count(std::size_t found, const char* unit) const {
-    fail(0, std::to_string(found) + ' ' + unit + (found == 1 ? "" : "s") + " found, 5 expected; " + liv_form);
+  void require_count(std::size_t found, const char* unit) const {
+    if (found == genes_per_liv || found == liv_genes.size()) return;
+    fail(0, std::to_string(found) + ' ' + unit + (found == 1 ? "" : "s") + " found, 5 or 7 expected; " + liv_form);
   }
 
-  Genes compact() const {
-    if (text_.size() != genes_per_liv) fail_count(text_.size(), "digit");
-    Genes genes{};
-    std::transform(text_.begin(), text_.end(), genes.begin(), [](char c) { return static_cast<std::int16_t>(c - '0'); });
-    return genes;
+  Liv compact() const {
+    require_count(text_.size(), "digit");
+    Liv liv;
+    for (std::size_t i = 0; i < text_.size(); ++i) liv.*liv_genes[i] = static_cast<std::int16_t>(text_[i] - '0');
+    return liv;
   }
 
-  Genes dotted() const {
+  Liv dotted() const {
     const auto count = static_cast<std::size_t>(std::count(text_.begin(), text_.end(), '.')) + 1;
-    if (count != genes_per_liv) fail_count(count, "integer");
-    Genes genes{};
+    require_count(count, "integer");
+    Liv liv;
     std::size_t at = 0;
-    for (auto& gene : genes) {
+    for (std::size_t i = 0; i < count; ++i) {
       const auto end = std::min(text_.find('.', at), text_.size());
-      gene = integer(at, end);
+      liv.*liv_genes[i] = integer(at, end);
       at = end + 1;
     }
-    return genes;
+    return liv;
   }
 
   std::int16_t integer(std::size_t begin, std::size_t end) const {
@@ -84,39 +85,38 @@ class LivParser {
 
 }  // namespace
 
-std::vector<std::int16_t> to_genes(const Genome& genome) {
+std::size_t genes_needed(const Genome& genome) {
+  return std::any_of(genome.livs.begin(), genome.livs.end(), is_extended) ? liv_genes.size() : genes_per_liv;
+}
+
+std::vector<std::int16_t> to_genes(const Genome& genome, std::size_t per_liv) {
   std::vector<std::int16_t> genes;
-  genes.reserve(genome.depth() * genes_per_liv);
+  genes.reserve(genome.depth() * per_liv);
   for (const auto& liv : genome.livs) {
-    genes.insert(genes.end(), {liv.liv_class, liv.featurizer_group, liv.featurizer_strategy, liv.feature_group, liv.feature_strategy});
+    for (std::size_t gene = 0; gene < per_liv; ++gene) genes.push_back(liv.*liv_genes[gene]);
   }
   return genes;
 }
 
-Genome from_genes(const std::vector<std::int16_t>& genes) {
-  if (genes.size() % genes_per_liv != 0) {
-    throw UserError("a genome has 5 integers per LIV, found " + std::to_string(genes.size()) + " in all");
+Genome from_genes(const std::vector<std::int16_t>& genes, std::size_t per_liv) {
+  if (genes.size() % per_liv != 0) {
+    throw UserError("a genome has " + std::to_string(per_liv) + " integers per LIV, found " + std::to_string(genes.size()) + " in all");
   }
   Genome genome;
-  genome.livs.reserve(genes.size() / genes_per_liv);
-  for (std::size_t i = 0; i < genes.size(); i += genes_per_liv) {
-    genome.livs.push_back({genes[i], genes[i + 1], genes[i + 2], genes[i + 3], genes[i + 4]});
-  }
+  genome.livs.resize(genes.size() / per_liv);
+  for (std::size_t i = 0; i < genes.size(); ++i) genome.livs[i / per_liv].*liv_genes[i % per_liv] = genes[i];
   return genome;
 }
 
 std::string to_text(const Genome& genome) {
-  const auto genes = to_genes(genome);
   std::string text;
-  text.reserve(genes.size() + genome.depth());
-  for (std::size_t first = 0; first < genes.size(); first += genes_per_liv) {
-    const auto begin = genes.begin() + static_cast<std::ptrdiff_t>(first);
-    const auto end = begin + genes_per_liv;
-    const bool dots = std::any_of(begin, end, [](std::int16_t gene) { return gene > 9; });
-    if (first > 0) text += '-';
-    for (auto gene = begin; gene != end; ++gene) {
-      if (dots && gene != begin) text += '.';
-      text += std::to_string(*gene);
+  for (const auto& liv : genome.livs) {
+    if (!text.empty()) text += '-';
+    const std::span written(liv_genes.data(), is_extended(liv) ? liv_genes.size() : genes_per_liv);
+    const bool dots = std::any_of(written.begin(), written.end(), [&](Gene gene) { return liv.*gene > 9; });
+    for (std::size_t i = 0; i < written.size(); ++i) {
+      if (dots && i > 0) text += '.';
+      text += std::to_string(liv.*written[i]);
     }
   }
   return text;

@@ -1,6 +1,7 @@
-// The backbone genome: five integers per LIV, in depth order, and its text form.
+// The backbone genome: five integers per LIV, in depth order, two more where it leaves the residual chain, and its text form.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -10,17 +11,26 @@
 
 namespace starling::genome {
 
-/// The genes of one linear input-varying operator (LIV). Ids and strategies start at 1; strategy 1 shares nothing.
+/// The genes of one linear input-varying operator (LIV). Ids and strategies of sharing start at 1; strategy 1 shares nothing.
 struct Liv {
   std::int16_t liv_class = 1;            ///< id of a row of the class catalogue
   std::int16_t featurizer_group = 1;     ///< featurizer-sharing group (shares weights)
   std::int16_t featurizer_strategy = 1;  ///< 1 own weights, 2 the group shares all featurizer weights
   std::int16_t feature_group = 1;        ///< feature-group-sharing group (shares activations)
   std::int16_t feature_strategy = 1;     ///< which feature groups are read from the group's first member
+  std::int16_t path = 0;                 ///< 0 sequential; consecutive LIVs with the same other path run in parallel
+  std::int16_t route = 0;                ///< 1: its contribution depends on the token, by a gate with a time constant
 
   auto operator<=>(const Liv&) const = default;
 };
 
+using Gene = std::int16_t Liv::*;
+
+/// In the order of the text form. A LIV whose path and route are 0 is written without them.
+inline constexpr std::array<Gene, 7> liv_genes{&Liv::liv_class,     &Liv::featurizer_group, &Liv::featurizer_strategy,
+                                               &Liv::feature_group, &Liv::feature_strategy, &Liv::path,
+                                               &Liv::route};
+/// Without path and route.
 inline constexpr std::size_t genes_per_liv = 5;
 /// Featurizer-sharing strategies, the same in every class.
 inline constexpr int featurizer_strategies = 2;
@@ -32,11 +42,16 @@ struct Genome {
   auto operator<=>(const Genome&) const = default;
 };
 
-/// The genes in order (5 · depth integers), and back. Throws UserError where the count is no multiple of 5.
-std::vector<std::int16_t> to_genes(const Genome& genome);
-Genome from_genes(const std::vector<std::int16_t>& genes);
+/// Genes per LIV that say all of the genome: 5 where no LIV has a path or a route, else 7.
+std::size_t genes_needed(const Genome& genome);
 
-/// "21211-31112"; a LIV with an integer above 9 is written with dots: "12.1.2.1.1". The genes must not be negative.
+/// The first `per_liv` genes of every LIV (per_liv · depth integers), and back; the others are 0. Throws UserError where the
+/// count is no multiple of per_liv.
+std::vector<std::int16_t> to_genes(const Genome& genome, std::size_t per_liv = genes_per_liv);
+Genome from_genes(const std::vector<std::int16_t>& genes, std::size_t per_liv = genes_per_liv);
+
+/// "21211-3111210": five digits per LIV, seven where it has a path or a route; a LIV with an integer above 9 is written with
+/// dots: "12.1.2.1.1". The genes must not be negative.
 std::string to_text(const Genome& genome);
 
 /// Reads the text form; throws UserError that says at which LIV and character it is not one. Validity against a

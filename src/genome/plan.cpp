@@ -5,8 +5,6 @@
 namespace starling::genome {
 namespace {
 
-using Gene = std::int16_t Liv::*;
-
 /// The first LIV in depth order of the group that LIV `i` is a member of; itself where it is none.
 std::size_t owner_of(const Genome& genome, std::size_t i, Gene group, Gene strategy) {
   const auto& liv = genome.livs[i];
@@ -16,6 +14,21 @@ std::size_t owner_of(const Genome& genome, std::size_t i, Gene group, Gene strat
     if (other.liv_class == liv.liv_class && other.*strategy >= 2 && other.*group == liv.*group) return j;
   }
   return i;
+}
+
+void group_paths(const Genome& genome, Plan& plan) {
+  const auto& livs = genome.livs;
+  for (std::size_t first = 0, end = 0; first < livs.size(); first = end) {
+    end = first + 1;
+    while (livs[first].path != 0 && end < livs.size() && livs[end].path == livs[first].path) ++end;
+    bool routed = false;
+    for (std::size_t i = first; i < end; ++i) routed = routed || livs[i].route != 0;
+    for (std::size_t i = first; i < end; ++i) {
+      plan.livs[i].path_routed = routed;
+      plan.livs[i].path_first = first;
+      plan.livs[i].path_size = end - first;
+    }
+  }
 }
 
 }  // namespace
@@ -34,7 +47,9 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
     assert(groups < 32);
     part.computes = ((GroupMask{1} << groups) - 1) & ~part.reads;
     plan.livs[part.weight_owner].bank |= part.computes;
+    part.routed = liv.route != 0;
   }
+  group_paths(genome, plan);
   return plan;
 }
 

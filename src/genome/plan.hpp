@@ -16,6 +16,10 @@ struct LivPlan {
   GroupMask reads = 0;            ///< groups read from feature_owner
   GroupMask computes = 0;         ///< all the other groups of its featurizer
   GroupMask bank = 0;             ///< groups its own bank holds: those that any who use it compute; 0 where it has none
+  std::size_t path_first = 0;     ///< first LIV of its path group; itself where it is sequential
+  std::size_t path_size = 1;      ///< LIVs of its path group, which follow each other
+  bool routed = false;
+  bool path_routed = false;  ///< it, or another LIV of its path group
 
   bool operator==(const LivPlan&) const = default;
 };
@@ -28,7 +32,8 @@ struct Plan {
 };
 
 /// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns,
-/// later ones read or share. The owner's own strategy reads nothing. `genome` must be valid for the catalogue.
+/// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order says who
+/// owns. `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

@@ -20,8 +20,8 @@ constexpr Kind features{&Liv::feature_group, &Liv::feature_strategy, &LivPlan::f
 
 std::string liv_name(std::size_t i) { return "LIV " + std::to_string(i + 1) + ": "; }
 
-std::string out_of_range(std::size_t i, const char* gene, int found, int limit) {
-  return liv_name(i) + gene + ' ' + std::to_string(found) + " is not in 1 … " + std::to_string(limit);
+std::string out_of_range(std::size_t i, const char* gene, int found, int lowest, int highest) {
+  return liv_name(i) + gene + ' ' + std::to_string(found) + " is not in " + std::to_string(lowest) + " … " + std::to_string(highest);
 }
 
 /// Strategy of a reader: the first that reads these groups.
@@ -62,6 +62,16 @@ void number_groups(const Plan& plan, Kind kind, Genome& genome) {
   }
 }
 
+void number_paths(const Plan& plan, Genome& genome) {
+  std::int16_t groups = 0;
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    const auto& part = plan.livs[i];
+    if (part.path_size < 2) continue;
+    if (part.path_first == i) ++groups;
+    genome.livs[i].path = groups;
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> findings(const Catalogue& catalogue, const Genome& genome) {
@@ -75,17 +85,19 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
       classes.push_back(liv_name(i) + "class " + std::to_string(liv.liv_class) + " is not in the catalogue '" + catalogue.name() + "' (" +
                         list_of_classes(catalogue) + ")");
     }
-    const auto check = [&](const char* gene, int found, int highest) {
-      if (found < 1 || found > highest) integers.push_back(out_of_range(i, gene, found, highest));
+    const auto check = [&](const char* gene, int found, int highest, int lowest = 1) {
+      if (found < lowest || found > highest) integers.push_back(out_of_range(i, gene, found, lowest, highest));
     };
     check("featurizer-sharing group", liv.featurizer_group, limit);
     check("featurizer-sharing strategy", liv.featurizer_strategy, featurizer_strategies);
     check("feature-group-sharing group", liv.feature_group, limit);
     check("feature-group-sharing strategy", liv.feature_strategy, max_feature_strategies);
+    check("path", liv.path, limit, 0);
+    check("route", liv.route, 1, 0);
     if (!known || liv.feature_strategy > max_feature_strategies) continue;
     const int count = catalogue.feature_strategies(liv.liv_class);
     if (liv.feature_strategy > count) {
-      strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, count) + ", all that " +
+      strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, 1, count) + ", all that " +
                            catalogue.at(liv.liv_class).name + " has");
     }
   }
@@ -114,12 +126,18 @@ Genome canonical(const Catalogue& catalogue, const Genome& genome) {
     write_strategies(catalogue, plan, kind, result);
     number_groups(plan, kind, result);
   }
+  number_paths(plan, result);
+  for (std::size_t i = 0; i < genome.depth(); ++i) result.livs[i].route = plan.livs[i].routed ? 1 : 0;
   return result;
 }
 
 std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome) {
+  const auto form = canonical(catalogue, genome);
+  const auto per_liv = genes_needed(form);
+  auto genes = to_genes(form, per_liv);
+  if (per_liv != genes_per_liv) genes.insert(genes.begin(), static_cast<std::int16_t>(per_liv));
   std::uint64_t hash = 0xcbf29ce484222325ull;
-  for (const auto gene : to_genes(canonical(catalogue, genome))) {
+  for (const auto gene : genes) {
     const auto bits = static_cast<std::uint16_t>(gene);
     for (const unsigned byte : {bits & 0xffu, bits >> 8 & 0xffu}) hash = (hash ^ byte) * 0x100000001b3ull;
   }

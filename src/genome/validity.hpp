@@ -23,10 +23,13 @@ bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome);
 
 /// Equal phenotype ⇒ equal canonical genome: inactive ids are 1, active ids numbered by first use per class and kind, a
 /// sharing group with one member has strategy 1, the first member of a feature group (its own strategy reads nothing)
-/// has strategy 2. Idempotent; the plan stays the same. `genome` must be valid.
+/// has strategy 2; path groups are numbered from 1 in depth order, one of a single LIV is path 0. The order of the LIVs in
+/// a path group is part of the phenotype: it says who owns what is shared. Idempotent; the plan stays the same. `genome`
+/// must be valid.
 Genome canonical(const Catalogue& catalogue, const Genome& genome);
 
-/// FNV-1a (64 bits) over the genes of the canonical form, low byte first.
+/// FNV-1a (64 bits) over the genes of the canonical form, low byte first: five per LIV, or where any has a path or a route
+/// the number seven and then seven per LIV.
 std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

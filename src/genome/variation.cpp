@@ -39,6 +39,32 @@ std::int16_t draw_other_class(const Catalogue& catalogue, std::int16_t current, 
   return static_cast<std::int16_t>(classes[row].id);
 }
 
+/// The values of a LIV's path that differ in what they mean.
+std::vector<std::int16_t> meaningful_paths(const Genome& genome, std::size_t liv) {
+  const auto limit = group_limit(genome.depth());
+  std::vector<std::int16_t> paths{0};
+  const auto add = [&](std::int16_t path) {
+    const bool is_new = path > 0 && path <= limit && std::find(paths.begin(), paths.end(), path) == paths.end();
+    if (is_new) paths.push_back(path);
+    return is_new;
+  };
+  if (liv > 0) add(genome.livs[liv - 1].path);
+  if (liv + 1 < genome.depth()) add(genome.livs[liv + 1].path);
+  for (std::int16_t fresh = 1; fresh <= limit && !add(fresh);) ++fresh;
+  return paths;
+}
+
+std::int16_t draw_path(const Genome& genome, std::size_t liv, Stream& stream) {
+  const auto paths = meaningful_paths(genome, liv);
+  return paths[stream.below(paths.size())];
+}
+
+std::int16_t draw_other_path(const Genome& genome, std::size_t liv, Stream& stream) {
+  auto paths = meaningful_paths(genome, liv);
+  std::erase(paths, genome.livs[liv].path);
+  return paths[stream.below(paths.size())];
+}
+
 void repair_classes(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
   for (auto& liv : genome.livs) {
     if (catalogue.contains(liv.liv_class)) continue;
@@ -47,7 +73,26 @@ void repair_classes(const Catalogue& catalogue, Genome& genome, Stream& stream, 
   }
 }
 
-void repair_integers(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+std::int16_t draw_route(Stream& stream) { return static_cast<std::int16_t>(stream.below(2)); }
+
+void repair_paths_and_routes(const Space& space, Genome& genome, Stream& stream, Repairs& repairs) {
+  const int highest_path = space.paths ? group_limit(genome.depth()) : 0;
+  const int highest_route = space.routes ? 1 : 0;
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    auto& liv = genome.livs[i];
+    if (liv.path < 0 || liv.path > highest_path) {
+      liv.path = space.paths ? draw_path(genome, i, stream) : std::int16_t{0};
+      ++repairs.illegal_integer;
+    }
+    if (liv.route < 0 || liv.route > highest_route) {
+      liv.route = space.routes ? draw_route(stream) : std::int16_t{0};
+      ++repairs.illegal_integer;
+    }
+  }
+}
+
+void repair_integers(const Space& space, Genome& genome, Stream& stream, Repairs& repairs) {
+  const auto& catalogue = *space.catalogue;
   const int limit = group_limit(genome.depth());
   const auto mend = [&](std::int16_t& gene, int legal, int drawn_from) {
     if (in_range(gene, legal)) return;
@@ -60,6 +105,7 @@ void repair_integers(const Catalogue& catalogue, Genome& genome, Stream& stream,
     mend(liv.feature_group, limit, limit);
     mend(liv.feature_strategy, max_feature_strategies, catalogue.feature_strategies(liv.liv_class));
   }
+  repair_paths_and_routes(space, genome, stream, repairs);
 }
 
 void repair_strategies(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
@@ -81,6 +127,18 @@ void repair_lonely(Genome& genome, std::int16_t Liv::*group, std::int16_t Liv::*
     if (members > 1) continue;
     liv.*strategy = 1;
     ++repairs.lonely_group;
+  }
+}
+
+/// A LIV alone on its path leaves it, which parts no others.
+void repair_lonely_paths(Genome& genome, Repairs& repairs) {
+  auto& livs = genome.livs;
+  for (std::size_t i = 0; i < livs.size(); ++i) {
+    if (livs[i].path == 0) continue;
+    const bool joins = (i > 0 && livs[i - 1].path == livs[i].path) || (i + 1 < livs.size() && livs[i + 1].path == livs[i].path);
+    if (joins) continue;
+    livs[i].path = 0;
+    ++repairs.lonely_path;
   }
 }
 
@@ -120,37 +178,49 @@ void require_searchable(const Space& space) {
   }
 }
 
+std::vector<Gene> searched_genes(const Space& space) {
+  std::vector<Gene> genes(liv_genes.begin(), liv_genes.begin() + genes_per_liv);
+  if (space.paths) genes.push_back(&Liv::path);
+  if (space.routes) genes.push_back(&Liv::route);
+  return genes;
+}
+
 Genome sample(const Space& space, Stream& stream, Repairs* repairs) {
   const int limit = group_limit(space.depth);
   Genome genome;
   genome.livs.resize(space.depth);
-  for (auto& liv : genome.livs) {
+  for (std::size_t i = 0; i < space.depth; ++i) {
+    auto& liv = genome.livs[i];
     liv.liv_class = draw_class(*space.catalogue, stream);
     liv.featurizer_group = draw_integer(limit, stream);
     liv.featurizer_strategy = draw_integer(featurizer_strategies, stream);
     liv.feature_group = draw_integer(limit, stream);
     liv.feature_strategy = draw_integer(space.catalogue->feature_strategies(liv.liv_class), stream);
+    if (space.paths) liv.path = draw_path(genome, i, stream);
+    if (space.routes) liv.route = draw_route(stream);
   }
   return repair(space, std::move(genome), stream, repairs);
 }
 
-Genome crossover(const Genome& a, const Genome& b, int points, Stream& stream) {
+Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream) {
   assert(a.depth() == b.depth());
-  auto genes = to_genes(a);
-  const auto other = to_genes(b);
-  assert(points >= 0 && static_cast<std::size_t>(points) < genes.size());
+  const auto genes = searched_genes(space);
+  const auto count = genes.size() * a.depth();
+  assert(points >= 0 && static_cast<std::size_t>(points) < count);
+  Genome child = a;
   // Selection sampling (Knuth, algorithm S) of `points` of the positions between genes: one pass, the cuts come in
   // order.
   auto wanted = static_cast<std::uint64_t>(points);
   bool from_b = false;
-  for (std::size_t i = 1; i < genes.size(); ++i) {
-    if (wanted > 0 && stream.below(genes.size() - i) < wanted) {
+  for (std::size_t i = 1; i < count; ++i) {
+    if (wanted > 0 && stream.below(count - i) < wanted) {
       from_b = !from_b;
       --wanted;
     }
-    if (from_b) genes[i] = other[i];
+    const auto gene = genes[i % genes.size()];
+    if (from_b) child.livs[i / genes.size()].*gene = b.livs[i / genes.size()].*gene;
   }
-  return from_genes(genes);
+  return child;
 }
 
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed) {
@@ -160,12 +230,15 @@ Genome mutate(const Space& space, const Genome& genome, double probability, Stre
   const auto change = [&](std::int16_t& gene, int highest) {
     if (stream.chance(probability)) gene = draw_other_integer(highest, gene, stream);
   };
-  for (auto& liv : mutant.livs) {
+  for (std::size_t i = 0; i < mutant.depth(); ++i) {
+    auto& liv = mutant.livs[i];
     if (stream.chance(probability)) liv.liv_class = draw_other_class(catalogue, liv.liv_class, stream);
     change(liv.featurizer_group, limit);
     change(liv.featurizer_strategy, featurizer_strategies);
     change(liv.feature_group, limit);
     change(liv.feature_strategy, catalogue.feature_strategies(liv.liv_class));
+    if (space.paths && stream.chance(probability)) liv.path = draw_other_path(mutant, i, stream);
+    if (space.routes && stream.chance(probability)) liv.route = liv.route == 0 ? 1 : 0;
   }
   if (changed != nullptr) *changed = distance(genome, mutant);
   return mutant;
@@ -177,22 +250,23 @@ Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repair
   auto& counts = repairs != nullptr ? *repairs : ignored;
   const auto& catalogue = *space.catalogue;
   repair_classes(catalogue, genome, stream, counts);
-  repair_integers(catalogue, genome, stream, counts);
+  repair_integers(space, genome, stream, counts);
   repair_sharing(catalogue, genome, stream, counts);
   if (space.require_mixer_and_map && !mixes_and_maps(catalogue, genome)) {
     repair_composition(catalogue, genome, stream, counts);
     // The LIV left the groups of its old class and may have a strategy its new one lacks.
     repair_sharing(catalogue, genome, stream, counts);
   }
+  repair_lonely_paths(genome, counts);
   return genome;
 }
 
 int distance(const Genome& a, const Genome& b) {
   assert(a.depth() == b.depth());
-  const auto genes = to_genes(a);
-  const auto other = to_genes(b);
   int differing = 0;
-  for (std::size_t i = 0; i < genes.size(); ++i) differing += genes[i] != other[i];
+  for (std::size_t i = 0; i < a.depth(); ++i) {
+    for (const auto gene : liv_genes) differing += a.livs[i].*gene != b.livs[i].*gene;
+  }
   return differing;
 }
 

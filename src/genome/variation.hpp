@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include <starling/base/random.hpp>
 #include <starling/genome/catalogue.hpp>
@@ -18,7 +19,9 @@ struct Repairs {
   std::uint32_t lonely_group = 0;  ///< sharing group with one member: its strategy becomes 1
   std::uint32_t composition = 0;   ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
 
-  std::uint32_t total() const { return class_out_of_range + illegal_integer + illegal_strategy + lonely_group + composition; }
+  std::uint32_t lonely_path = 0;  ///< path group with one member: its path becomes 0
+
+  std::uint32_t total() const { return class_out_of_range + illegal_integer + illegal_strategy + lonely_group + composition + lonely_path; }
   auto operator<=>(const Repairs&) const = default;
 };
 
@@ -27,25 +30,32 @@ struct Space {
   const Catalogue* catalogue = &Catalogue::liquid();
   std::size_t depth = 6;
   bool require_mixer_and_map = true;
+  bool paths = false;   ///< LIVs may run in parallel; else every path is 0
+  bool routes = false;  ///< LIVs may be routed; else every route is 0
 };
+
+/// The genes of a LIV that vary in the space.
+std::vector<Gene> searched_genes(const Space& space);
 
 /// Throws UserError where no genome of the space can meet its constraint (depth, catalogue). The functions below rely
 /// on it.
 void require_searchable(const Space& space);
 
-/// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null).
+/// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null). Of the
+/// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has.
 Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 
-/// k-point crossover at LIV-gene granularity: cut points are k distinct positions between genes; child takes a, b, a, …
-/// between them. Parents have equal depth, points < 5 · depth. May be invalid; pass the result through repair().
-Genome crossover(const Genome& a, const Genome& b, int points, Stream& stream);
+/// k-point crossover at LIV-gene granularity: cut points are k distinct positions between the genes that vary in the space;
+/// child takes a, b, a, … between them. Parents have equal depth, points < genes of a LIV · depth. May be invalid; pass the
+/// result through repair().
+Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream);
 
-/// Each gene is re-sampled with `probability` among its other legal values. May be invalid; pass the result through
+/// Each gene is re-sampled with `probability` among its other legal values (paths as in sample()). May be invalid; pass the result through
 /// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` must be valid.
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed = nullptr);
 
 /// Re-samples offending genes in the fixed order: class out of range → integer illegal for its position → strategy
-/// illegal for its class → sharing group with one member → (where the space asks) composition. The result is valid; the
+/// illegal for its class → sharing group with one member → (where the space asks) composition → path group with one member. The result is valid; the
 /// input may be any integers. Adds to `repairs` (may be null).
 Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repairs = nullptr);
 

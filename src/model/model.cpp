@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -12,6 +13,7 @@
 #include <utility>
 
 #include <starling/genome/plan.hpp>
+#include <starling/model/composition.hpp>
 #include <starling/model/generation.hpp>
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
@@ -40,9 +42,11 @@ struct Block {
   std::size_t groups = 0;
   std::size_t features = 0;  ///< groups and exports
   bool is_read = false;      ///< a later LIV reads features of this one
+  std::size_t path_size = 1;
   at::Tensor norm;
   Tensors bank;  ///< handles of the bank owner's tensors
   Tensors own;
+  Composition composition;
 };
 
 /// Declares every weight in order, then makes all of them slices of one allocation, so that projections declared side
@@ -93,24 +97,39 @@ struct Model::Parts {
   at::Tensor hidden(const at::Tensor& tokens, Generation* state) const {
     auto x = at::embedding(embedding, tokens);
     std::vector<Tensors> features(blocks.size());
-    for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const auto& block = blocks[i];
-      Tensors local(block.features);
-      for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
-        const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
-        if (is_read) local[entry] = features[block.feature_owner][entry];
+    for (std::size_t first = 0; first < blocks.size(); first += blocks[first].path_size) {
+      std::vector<const Composition*> members;
+      Tensors normalised;
+      for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
+        members.push_back(&blocks[i].composition);
+        normalised.push_back(operators::rms_norm(x, blocks[i].norm));
       }
-      const auto normalised = operators::rms_norm(x, block.norm);
-      const auto mixed = block.op->forward({.x = normalised,
-                                            .bank = block.bank,
-                                            .own = block.own,
-                                            .computes = block.computes,
-                                            .features = local,
-                                            .state = state ? &state->livs[i] : nullptr});
-      x = operators::add_projection(x, mixed, block.own[0]);
-      if (block.is_read) features[i] = std::move(local);
+      const auto weights = contribution_weights(members, normalised, state ? &state->gates[first] : nullptr);
+      for (std::size_t k = 0; k < members.size(); ++k) {
+        auto mixed = mix(first + k, normalised[k], features, state);
+        if (weights[k].defined()) mixed = at::mul(mixed, weights[k]);
+        x = operators::add_projection(x, mixed, blocks[first + k].own[0]);
+      }
     }
     return operators::rms_norm(x, norm);
+  }
+
+  // What LIV i makes of its normalised input, before its output projection; reads and leaves features.
+  at::Tensor mix(std::size_t i, const at::Tensor& normalised, std::vector<Tensors>& features, Generation* state) const {
+    const auto& block = blocks[i];
+    Tensors local(block.features);
+    for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
+      const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
+      if (is_read) local[entry] = features[block.feature_owner][entry];
+    }
+    auto mixed = block.op->forward({.x = normalised,
+                                    .bank = block.bank,
+                                    .own = block.own,
+                                    .computes = block.computes,
+                                    .features = local,
+                                    .state = state ? &state->livs[i] : nullptr});
+    if (block.is_read) features[i] = std::move(local);
+    return mixed;
   }
 };
 
@@ -135,6 +154,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;
     block.computes = liv.computes;
+    block.path_size = liv.path_size;
     block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
     block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
@@ -154,6 +174,12 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     }
   }
   weights.declare("norm", norm, &parts_->norm);
+  // What composes LIVs comes last: single numbers in between would let matrices begin at odd addresses.
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (const auto& [spec, target] : declare_composition(plan.livs[i], plan.livs[i].path_first == i, dimensions.width)) {
+      weights.declare("livs." + std::to_string(i) + "." + spec.name, spec, &(blocks[i].composition.*target));
+    }
+  }
 
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
   parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding);
@@ -195,6 +221,8 @@ std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capaci
       shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
       liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
     }
+    auto& gate = state->gates.emplace_back();
+    if (block.composition.is_routed()) gate = at::zeros({batch, 1}, parts_->embedding.options().requires_grad(false));
   }
   return state;
 }
@@ -222,6 +250,7 @@ std::int64_t Generation::elements_per_sequence() const {
   for (const auto& liv : livs) {
     for (const auto& tensor : liv.tensors) elements += tensor.numel();
   }
+  for (const auto& gate : gates) elements += gate.defined() ? gate.numel() : 0;
   return batch > 0 ? elements / batch : 0;
 }
 

@@ -1,4 +1,5 @@
-// A genome as a model: embedding, LIVs in pre-norm residual blocks, final norm, tied output.
+// A genome as a model: embedding, LIVs in pre-norm residual blocks (composition.hpp says how, where they run in parallel or are
+// routed), final norm, tied output.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -51,7 +52,8 @@ class Model {
   at::Tensor extend(const at::Tensor& tokens, Generation& state) const;
 
   /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names: "embedding", then by
-  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm". All are slices of one allocation: update
+  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm", then what composes LIVs: "livs.3.route.weight", "livs.3.path.weight" (log w), …. All
+  /// are slices of one allocation: update
   /// them in place.
   const std::vector<operators::Parameter>& parameters() const;
 

@@ -15,6 +15,9 @@ namespace starling::run {
 template <class R, class T>
 concept Maybe = std::same_as<std::remove_const_t<R>, T>;
 
+/// Third argument for a field that journals written before it was invented lack: it keeps its initial value.
+struct AddedLater {};
+
 // The name in the journal of each kind of record; never change one that was released.
 inline constexpr std::string_view kind_of(const RunStarted&) { return "run_started"; }
 inline constexpr std::string_view kind_of(const CandidateAccepted&) { return "candidate_accepted"; }
@@ -26,7 +29,7 @@ inline constexpr std::string_view kind_of(const CheckpointDropped&) { return "ch
 inline constexpr std::string_view kind_of(const ReferenceLoss&) { return "reference_loss"; }
 inline constexpr std::string_view kind_of(const RunEnded&) { return "run_ended"; }
 
-/// Calls f(name, member) for every field, in order.
+/// Calls f(name, member) or f(name, member, AddedLater{}) for every field, in order.
 template <class F, Maybe<ObjectiveInfo> R>
 void each_field(R& r, F&& f) {
   f("name", r.name);
@@ -42,6 +45,7 @@ void each_field(R& r, F&& f) {
   f("illegal_strategy", r.illegal_strategy);
   f("lonely_group", r.lonely_group);
   f("composition", r.composition);
+  f("lonely_path", r.lonely_path, AddedLater{});
 }
 
 template <class F, Maybe<search::Candidate> R>

@@ -33,11 +33,8 @@ void append(const Handle& dataset, hid_t type, std::size_t first, std::size_t co
   write_block(dataset, type, {&size, 1}, {&start, 1}, {&length, 1}, from);
 }
 
-std::string gene_name(std::size_t gene) {
-  static constexpr std::array names{"class", "featurizer_group", "featurizer_strategy", "feature_group", "feature_strategy"};
-  static_assert(names.size() == genome::genes_per_liv);
-  return std::to_string(gene / names.size() + 1) + "." + names[gene % names.size()];
-}
+constexpr std::array gene_names{"class", "featurizer_group", "featurizer_strategy", "feature_group", "feature_strategy", "path", "route"};
+static_assert(gene_names.size() == genome::liv_genes.size());
 
 std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   std::vector<const char*> result;
@@ -58,16 +55,28 @@ Handle create_growing(hid_t group, const char* name, hid_t type, std::span<const
 
 void GenomeMatrix::add(std::int64_t candidate_id, const genome::Genome& genome) {
   ids_.push_back(candidate_id);
-  genes_.push_back(genome::to_genes(genome));
+  genomes_.push_back(genome);
   texts_.push_back(genome::to_text(genome));
-  width_ = std::max(width_, genes_.back().size());
+  livs_.resize(gene_names.size());
+  widen_to(genome.depth(), 0, genome::genes_per_liv);
+  widen_to(genome.depth(), genome::genes_per_liv, genome::genes_needed(genome));
+}
+
+void GenomeMatrix::widen_to(std::size_t livs, std::size_t first_gene, std::size_t last_gene) {
+  for (std::size_t liv = 0; liv < livs; ++liv) {
+    for (auto gene = first_gene; gene < last_gene; ++gene) {
+      if (livs_[gene] > liv) continue;
+      columns_.push_back({liv, gene});
+      livs_[gene] = liv + 1;
+    }
+  }
 }
 
 void GenomeMatrix::create(hid_t file) {
   const auto group = h5::create_group(file, "genomes");
   const auto text_type = h5::text_type();
   const hsize_t rows = rows_per_chunk;
-  const std::array<hsize_t, 2> block{256, std::max<hsize_t>(width_, genome::genes_per_liv)};
+  const std::array<hsize_t, 2> block{256, std::max<hsize_t>(columns_.size(), genome::genes_per_liv)};
   candidate_ids_ = create_growing(group.get(), "candidate_id", H5T_STD_I64LE, {&rows, 1});
   gene_names_ = create_growing(group.get(), "gene", text_type.get(), {&rows, 1});
   text_ = create_growing(group.get(), "text", text_type.get(), {&rows, 1});
@@ -80,30 +89,35 @@ void GenomeMatrix::create(hid_t file) {
   check(H5DSset_label(values_.get(), 1, "gene"), "label a dimension");
 }
 
-void GenomeMatrix::widen() {
-  if (named_ == width_) return;
+void GenomeMatrix::write_names() {
+  if (named_ == columns_.size()) return;
   std::vector<std::string> names;
-  for (auto gene = named_; gene < width_; ++gene) names.push_back(gene_name(gene));
+  for (auto i = named_; i < columns_.size(); ++i) names.push_back(std::to_string(columns_[i].liv + 1) + "." + gene_names[columns_[i].gene]);
   append(gene_names_, h5::text_type().get(), named_, names.size(), pointers(names).data());
-  named_ = width_;
+  named_ = columns_.size();
 }
 
 void GenomeMatrix::write(hid_t file) {
   if (!values_) create(file);
   if (ids_.empty()) return;
-  widen();
+  write_names();
   const auto count = ids_.size();
-  std::vector<std::int16_t> block(count * width_, 0);
-  for (std::size_t i = 0; i < count; ++i) std::copy(genes_[i].begin(), genes_[i].end(), block.begin() + i * width_);
-  const std::array<hsize_t, 2> size{written_ + count, width_};
+  const auto width = columns_.size();
+  std::vector<std::int16_t> block;
+  block.reserve(count * width);
+  for (const auto& genome : genomes_) {
+    for (const auto& [liv, gene] : columns_)
+      block.push_back(liv < genome.depth() ? genome.livs[liv].*genome::liv_genes[gene] : std::int16_t{0});
+  }
+  const std::array<hsize_t, 2> size{written_ + count, width};
   const std::array<hsize_t, 2> start{written_, 0};
-  const std::array<hsize_t, 2> length{count, width_};
+  const std::array<hsize_t, 2> length{count, width};
   write_block(values_, H5T_STD_I16LE, size, start, length, block.data());
   append(candidate_ids_, H5T_STD_I64LE, written_, count, ids_.data());
   append(text_, h5::text_type().get(), written_, count, pointers(texts_).data());
   written_ += count;
   ids_.clear();
-  genes_.clear();
+  genomes_.clear();
   texts_.clear();
 }
 

@@ -1,4 +1,5 @@
 // /genomes of run.h5: values int16 [candidate, gene] with dimension scales candidate_id and gene, and text, the genomes as a person writes them.
+// The columns are five genes per LIV; paths and routes follow as soon as a genome has any. A gene that a genome does not have is 0.
 // Private to this floor.
 #pragma once
 
@@ -18,15 +19,23 @@ class GenomeMatrix {
   void write(hid_t file);
 
  private:
+  struct Column {
+    std::size_t liv;
+    std::size_t gene;
+  };
+
   void create(hid_t file);
-  void widen();
+  void write_names();
+  /// So that LIVs from 0 have columns for genes first_gene ≤ gene < last_gene.
+  void widen_to(std::size_t livs, std::size_t first_gene, std::size_t last_gene);
 
   std::vector<std::int64_t> ids_;
-  std::vector<std::vector<std::int16_t>> genes_;
+  std::vector<genome::Genome> genomes_;
   std::vector<std::string> texts_;
-  std::size_t written_ = 0;  ///< rows in the file; the vectors hold those behind
-  std::size_t width_ = 0;    ///< genes of the longest genome; shorter ones end in 0
-  std::size_t named_ = 0;    ///< genes whose name is in the file
+  std::size_t written_ = 0;        ///< rows in the file; the vectors hold those behind
+  std::vector<Column> columns_;    ///< in the order they came
+  std::vector<std::size_t> livs_;  ///< by gene: LIVs that have a column for it
+  std::size_t named_ = 0;          ///< columns whose name is in the file
   h5::Handle values_, candidate_ids_, gene_names_, text_;
 };
 

@@ -42,7 +42,11 @@ json pack(const T& value) {
 json pack(double value);
 json pack(search::Origin value) { return search::to_string(value); }
 json pack(search::Status value) { return search::to_string(value); }
-json pack(const genome::Genome& value) { return genome::to_genes(value); }
+/// A list of five integers per LIV where they say all of it, else the text.
+json pack(const genome::Genome& value) {
+  if (genome::genes_needed(value) == genome::genes_per_liv) return genome::to_genes(value);
+  return genome::to_text(value);
+}
 json pack(const std::vector<CurvePoint>& curve);
 template <Fields T>
 json pack(const T& value);
@@ -79,7 +83,7 @@ json pack(const std::vector<T>& values) {
 template <Fields T>
 json pack(const T& value) {
   json object = json::object();
-  each_field(value, [&](const char* name, const auto& member) { object[name] = pack(member); });
+  each_field(value, [&](const char* name, const auto& member, auto...) { object[name] = pack(member); });
   return object;
 }
 
@@ -146,6 +150,14 @@ void unpack(const json& value, std::string_view name, search::Origin& out) { fro
 void unpack(const json& value, std::string_view name, search::Status& out) { from_name(value, name, statuses, out); }
 
 void unpack(const json& value, std::string_view name, genome::Genome& out) {
+  if (value.is_string()) {
+    try {
+      out = genome::parse_genome(value.get_ref<const std::string&>());
+    } catch (const UserError& error) {
+      throw Failure(fmt::format("field '{}': {}", name, error.what()));
+    }
+    return;
+  }
   std::vector<std::int16_t> genes;
   unpack(value, name, genes);
   if (genes.size() % genome::genes_per_liv != 0) {
@@ -157,8 +169,9 @@ void unpack(const json& value, std::string_view name, genome::Genome& out) {
 template <Fields T>
 void unpack(const json& value, std::string_view name, T& out) {
   if (!value.is_object()) refuse(name, "a map", value);
-  each_field(out, [&](const char* field, auto& member) {
+  each_field(out, [&]<class... When>(const char* field, auto& member, When...) {
     const auto found = value.find(field);
+    if (found == value.end() && std::same_as<std::tuple<When...>, std::tuple<AddedLater>>) return;
     if (found == value.end()) throw Failure(fmt::format("field '{}' is missing in '{}'", field, name));
     unpack(*found, field, member);
   });

@@ -38,7 +38,7 @@ genome::Genome varied(const Breeding& breeding, const std::vector<Member>& paren
   auto genes = parents[0].genome();
   if (crossed) {
     Stream stream(breeding.seed, Purpose::crossover, index, attempt);
-    genes = genome::crossover(genes, parents[1].genome(), breeding.crossover_points, stream);
+    genes = genome::crossover(breeding.space, genes, parents[1].genome(), breeding.crossover_points, stream);
   }
   Stream stream(breeding.seed, Purpose::mutation, index, attempt);
   return genome::mutate(breeding.space, genes, breeding.mutation, stream);
@@ -53,7 +53,7 @@ void require_breedable(const Breeding& breeding) {
   if (!(breeding.mutation >= 0 && breeding.mutation <= 1)) {
     throw UserError("the mutation probability " + std::to_string(breeding.mutation) + " is not in 0 … 1");
   }
-  const auto genes = static_cast<std::int64_t>(genome::genes_per_liv * breeding.space.depth);
+  const auto genes = static_cast<std::int64_t>(genome::searched_genes(breeding.space).size() * breeding.space.depth);
   if (breeding.crossover_points < 0 || breeding.crossover_points >= genes) {
     throw UserError("crossover at " + std::to_string(breeding.crossover_points) + " points: " + std::to_string(breeding.space.depth) +
                     " LIVs have " + std::to_string(genes) + " genes, so that there are 0 … " + std::to_string(genes - 1));

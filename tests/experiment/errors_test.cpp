@@ -147,6 +147,8 @@ TEST(Rules, RefuseASearchThatCannotWork) {
             "x.toml:10: a tournament of 17 needs more members than search.population = 16 has");
   EXPECT_EQ(complaint_about("[search]\ncrossover_points = 30"),
             "x.toml:10: 'search.crossover_points' is 30, but a genome of 6 LIVs has 29 places between its genes");
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=30", "search.paths=true"}));
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
 }

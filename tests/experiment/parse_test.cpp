@@ -59,6 +59,8 @@ tournament = 2
 crossover_points = 1
 mutation = 1
 require_mixer_and_map = false
+paths = true
+routes = true
 baselines = []
 [training]
 tokens = 640
@@ -89,7 +91,7 @@ deadline_minutes = 0.5
   expected.task.validation_tokens = 7;
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
-  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, {}};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, {}};
   expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
   expected.worker_options = {5, 0.5};
   EXPECT_EQ(e, expected);
@@ -105,9 +107,10 @@ TEST(Parse, ReadsEveryKeyOfAMadTask) {
 }
 
 TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
-  const auto e = parse(language, "x.toml",
-                       {"seed=7", "search.algorithm=random", "search.objectives=[\"quality\"]", "model.depth=8",
-                        "search.require_mixer_and_map=false", "evaluation.attempts=2", "search.population=5"});
+  const auto e =
+      parse(language, "x.toml",
+            {"seed=7", "search.algorithm=random", "search.objectives=[\"quality\"]", "model.depth=8", "search.require_mixer_and_map=false",
+             "evaluation.attempts=2", "search.population=5", "search.paths=true", "search.routes=true"});
   const auto settings = search_settings(e);
   EXPECT_EQ(settings.breeding.algorithm, search::Algorithm::random);
   EXPECT_EQ(settings.breeding.seed, 7u);
@@ -117,6 +120,9 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_EQ(settings.breeding.mutation, 0.1);
   EXPECT_EQ(settings.breeding.space.depth, 8u);
   EXPECT_FALSE(settings.breeding.space.require_mixer_and_map);
+  EXPECT_TRUE(settings.breeding.space.paths);
+  EXPECT_TRUE(settings.breeding.space.routes);
+  EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
   EXPECT_EQ(settings.objectives, 1u);
   EXPECT_EQ(settings.evaluations, 48u);
@@ -257,6 +263,8 @@ Experiment random_experiment(Stream& stream) {
   e.search.crossover_points = integer(1, 5 * e.model.depth - 1);
   e.search.mutation = stream.uniform();
   e.search.require_mixer_and_map = stream.chance(0.5);
+  e.search.paths = stream.chance(0.5);
+  e.search.routes = stream.chance(0.5);
   e.search.objectives.clear();
   for (const auto& name : objective_names()) {
     if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);

@@ -66,6 +66,31 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("20.1.1.1.1").vectors, 2 * (8960 + 64 * d) + lambda + d);
 }
 
+TEST(Parameters, OfAPathGroupAreOneWeightMorePerMember) {
+  const auto livs = account_of("1111110-8111110-11111", paper).livs;
+  const auto plain = account_of("11111-81111-11111", paper).livs;
+  for (const std::size_t i : {0u, 1u, 2u}) {
+    EXPECT_EQ(livs[i].parameters.vectors, plain[i].parameters.vectors + (i < 2));
+    EXPECT_EQ(livs[i].parameters.matrices, plain[i].parameters.matrices);
+    EXPECT_EQ(livs[i].cache.elements(4096), plain[i].cache.elements(4096));
+    EXPECT_EQ(livs[i].forward_flops, plain[i].forward_flops);
+  }
+}
+
+TEST(Account, OfARouteIsItsGate) {
+  const auto plain = account_of("11111-81111-61111", paper).livs;
+  const auto routed = account_of("1111101-8111111-6111110", paper).livs;
+  const auto expect = [&](std::size_t i, std::int64_t matrices, std::int64_t vectors, std::int64_t cache) {
+    EXPECT_EQ(routed[i].parameters.matrices, plain[i].parameters.matrices + matrices);
+    EXPECT_EQ(routed[i].parameters.vectors, plain[i].parameters.vectors + vectors);
+    EXPECT_EQ(routed[i].cache.fixed, plain[i].cache.fixed + cache);
+    EXPECT_EQ(routed[i].forward_flops, plain[i].forward_flops + 2 * matrices);
+  };
+  expect(0, d, 5, 1);      // bias, τ, Δ, β, ω
+  expect(1, d, 3 + 2, 1);  // bias, τ, Δ; its weight in the path group, and the group's s
+  expect(2, 0, 1, 0);
+}
+
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
   const auto attention = account_of("11211-81111-11211", paper).livs;
   EXPECT_EQ(attention[0].parameters.matrices, 4 * d * d);

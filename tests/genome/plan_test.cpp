@@ -63,6 +63,24 @@ TEST(Plan, ABankHoldsWhatAnyMemberComputes) {
   EXPECT_EQ(plan.livs[2].bank, 0u);
 }
 
+TEST(Plan, PathGroupsAreNeighboursOfOnePath) {
+  const auto plan = plan_of("1111110-8111110-8111120-81111-8111110-6111120-6111120-6111120-6111110");
+  const std::vector<std::size_t> first{0, 0, 2, 3, 4, 5, 5, 5, 8}, size{2, 2, 1, 1, 1, 3, 3, 3, 1};
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    EXPECT_EQ(plan.livs[i].path_first, first[i]) << i;
+    EXPECT_EQ(plan.livs[i].path_size, size[i]) << i;
+  }
+}
+
+TEST(Plan, AMemberOfAPathGroupMayReadAnEarlierOne) {
+  const auto plan = plan_of("1111211-1111210");
+  EXPECT_EQ(plan.livs[1].feature_owner, 0u);
+  EXPECT_EQ(plan.livs[1].reads, mask("SA-1", {"k", "v"}));
+  EXPECT_TRUE(plan.livs[0].routed);
+  EXPECT_FALSE(plan.livs[1].routed);
+  EXPECT_TRUE(plan.livs[1].path_routed);
+}
+
 TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
 
 }  // namespace

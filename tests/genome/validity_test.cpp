@@ -40,6 +40,12 @@ TEST(Findings, NameWhatIsWrongInTheOrderOfRepair) {
   EXPECT_THAT(findings(liquid, {}), ElementsAre(HasSubstr("empty")));
 }
 
+TEST(Findings, OfPathsAndRoutes) {
+  EXPECT_THAT(findings(liquid, parse_genome("1111120-8111121-1111101-81111-8111130-8111130")), IsEmpty());
+  EXPECT_THAT(findings(liquid, parse_genome("1111130-81111-1111102")),
+              ElementsAre(HasSubstr("LIV 1: path 3 is not in 0 … 2"), HasSubstr("LIV 3: route 2 is not in 0 … 1")));
+}
+
 TEST(Findings, AcceptAGroupOfOne) { EXPECT_THAT(findings(liquid, parse_genome("11212-81111")), IsEmpty()); }
 
 TEST(RequireValid, ThrowsTheFirstFinding) {
@@ -74,6 +80,14 @@ TEST(Canonical, TheOwnersOwnStrategyIsTwo) {
   EXPECT_NE(canonical_text("11112-11113"), canonical_text("11112-11112"));
 }
 
+TEST(Canonical, NumbersPathGroupsInDepthOrder) {
+  EXPECT_EQ(canonical_text("1111120-81111"), "11111-81111") << "a path group of one";
+  EXPECT_EQ(canonical_text("1111120-8111120"), "1111110-8111110");
+  EXPECT_EQ(canonical_text("1111110-8111110-81111-8111110-8111110"), "1111110-8111110-81111-8111120-8111120");
+  EXPECT_EQ(canonical_text("1111120-8111120-8111110-8111110-11111"), "1111110-8111110-8111120-8111120-11111");
+  EXPECT_EQ(canonical_text("1111121-8111111"), "1111101-8111101") << "routes stay";
+}
+
 /// What a genome means, from the definition and without the plan: for every LIV and feature group the LIV whose
 /// activations are used and the first LIV that computes this group with the same weights.
 std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
@@ -104,20 +118,27 @@ std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
       while (!same_weights(i, j) || reads(j, group)) ++j;
       text += " w" + std::to_string(j);
     }
-    text += '\n';
+    const bool joins_next = i + 1 < livs.size() && livs[i].path != 0 && livs[i].path == livs[i + 1].path;
+    if (livs[i].route != 0) text += " routed";
+    text += joins_next ? " |" : "\n";
   }
   return text;
 }
 
-/// Every valid genome of a depth over some classes of the default catalogue.
-void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classes, const std::function<void(const Genome&)>& visit) {
+/// Every valid genome of a depth over some classes of the default catalogue, with paths and routes up to these.
+void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classes, std::int16_t paths, std::int16_t routes,
+                      const std::function<void(const Genome&)>& visit) {
   std::vector<Liv> livs;
   const auto limit = group_limit(depth);
   for (const auto liv_class : classes) {
     for (std::int16_t a = 1; a <= limit; ++a) {
       for (std::int16_t b = 1; b <= 2; ++b) {
         for (std::int16_t c = 1; c <= limit; ++c) {
-          for (std::int16_t e = 1; e <= liquid.feature_strategies(liv_class); ++e) livs.push_back({liv_class, a, b, c, e});
+          for (std::int16_t e = 1; e <= liquid.feature_strategies(liv_class); ++e) {
+            for (std::int16_t path = 0; path <= paths; ++path) {
+              for (std::int16_t route = 0; route <= routes; ++route) livs.push_back({liv_class, a, b, c, e, path, route});
+            }
+          }
         }
       }
     }
@@ -138,6 +159,8 @@ struct Enumerated {
   std::size_t depth;
   std::vector<std::int16_t> classes;
   std::size_t genomes;
+  std::int16_t paths = 0;
+  std::int16_t routes = 0;
 };
 
 class WholeSpace : public testing::TestWithParam<Enumerated> {};
@@ -147,7 +170,7 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
   std::map<Genome, std::string> by_form;
   std::set<std::uint64_t> hashes;
   std::size_t genomes = 0;
-  for_every_genome(GetParam().depth, GetParam().classes, [&](const Genome& genome) {
+  for_every_genome(GetParam().depth, GetParam().classes, GetParam().paths, GetParam().routes, [&](const Genome& genome) {
     ++genomes;
     const auto form = canonical(liquid, genome);
     const auto meaning = phenotype(liquid, genome);
@@ -162,9 +185,11 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
 
 INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                          testing::Values(Enumerated{1, {1, 3, 4, 6, 8}, 144}, Enumerated{2, {1, 3, 4, 6, 8}, 20736},
-                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{4, {8}, 65536}),
+                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{4, {8}, 65536},
+                                         Enumerated{2, {3, 8}, 82944, 2, 1}, Enumerated{3, {8}, 110592, 2, 0}),
                          [](const auto& space) {
-                           return "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes);
+                           return "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) +
+                                  (space.param.paths > 0 ? "WithPaths" : "");
                          });
 
 TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {
@@ -179,6 +204,9 @@ TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {
       const auto gene = [&](std::uint64_t highest) { return static_cast<std::int16_t>(1 + stream.below(highest)); };
       genome.livs.push_back({static_cast<std::int16_t>(id), gene(limit), gene(2), gene(limit),
                              gene(static_cast<std::uint64_t>(liquid.feature_strategies(id)))});
+      if (i % 2 == 0) continue;
+      genome.livs.back().path = static_cast<std::int16_t>(stream.below(limit + 1));
+      genome.livs.back().route = static_cast<std::int16_t>(stream.below(2));
     }
     const auto form = canonical(liquid, genome);
     ASSERT_TRUE(findings(liquid, form).empty()) << to_text(genome);
@@ -195,6 +223,9 @@ TEST(PhenotypeHash, IsFnvOverTheGenesAndNeverChanges) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
   for (const unsigned byte : {1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u}) hash = (hash ^ byte) * 0x100000001b3ull;
   EXPECT_EQ(phenotype_hash(liquid, parse_genome("11111")), hash);
+  hash = 0xcbf29ce484222325ull;
+  for (const unsigned byte : {7u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 0u, 0u, 1u, 0u}) hash = (hash ^ byte) * 0x100000001b3ull;
+  EXPECT_EQ(phenotype_hash(liquid, parse_genome("1111101")), hash) << "with a route or a path, seven and the seven genes of every LIV";
 }
 
 }  // namespace

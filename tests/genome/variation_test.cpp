@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -33,19 +34,33 @@ bool has_lonely_group(const Genome& genome) {
   return std::any_of(members.begin(), members.end(), [](const auto& entry) { return entry.second == 1; });
 }
 
-/// Valid, no group of one, both kinds of LIV where they are asked for.
+bool has_lonely_path(const Genome& genome) {
+  const auto& livs = genome.livs;
+  for (std::size_t i = 0; i < livs.size(); ++i) {
+    const bool joins = (i > 0 && livs[i - 1].path == livs[i].path) || (i + 1 < livs.size() && livs[i + 1].path == livs[i].path);
+    if (livs[i].path != 0 && !joins) return true;
+  }
+  return false;
+}
+
+/// Valid, no group of one, nothing the space does not have, both kinds of LIV where they are asked for.
 void expect_whole(const Space& space, const Genome& genome) {
   ASSERT_EQ(genome.depth(), space.depth);
   ASSERT_TRUE(findings(*space.catalogue, genome).empty()) << to_text(genome);
   ASSERT_FALSE(has_lonely_group(genome)) << to_text(genome);
+  ASSERT_FALSE(has_lonely_path(genome)) << to_text(genome);
+  for (const auto& liv : genome.livs) {
+    ASSERT_TRUE(space.paths || liv.path == 0) << to_text(genome);
+    ASSERT_TRUE(space.routes || liv.route == 0) << to_text(genome);
+  }
   ASSERT_TRUE(!space.require_mixer_and_map || mixes_and_maps(*space.catalogue, genome)) << to_text(genome);
 }
 
 Genome garbage(std::size_t depth, Stream& stream) {
-  std::vector<std::int16_t> genes(genes_per_liv * depth);
+  std::vector<std::int16_t> genes(liv_genes.size() * depth);
   const bool wild = stream.chance(0.1);
   for (auto& gene : genes) gene = static_cast<std::int16_t>(wild ? stream() : stream.below(12));
-  return from_genes(genes);
+  return from_genes(genes, liv_genes.size());
 }
 
 TEST(Variation, WhateverIsSampledCrossedMutatedAndRepairedIsValid) {
@@ -54,12 +69,14 @@ TEST(Variation, WhateverIsSampledCrossedMutatedAndRepairedIsValid) {
     Space space;
     space.require_mixer_and_map = stream.chance(0.7);
     space.depth = (space.require_mixer_and_map ? 2 : 1) + stream.below(8);
+    space.paths = stream.chance(0.5);
+    space.routes = stream.chance(0.5);
     const auto a = sample(space, stream);
     expect_whole(space, a);
     const auto b = repair(space, garbage(space.depth, stream), stream);
     expect_whole(space, b);
-    const auto points = static_cast<int>(stream.below(genes_per_liv * space.depth));
-    const auto child = repair(space, mutate(space, crossover(a, b, points, stream), stream.uniform(), stream), stream);
+    const auto points = static_cast<int>(stream.below(searched_genes(space).size() * space.depth));
+    const auto child = repair(space, mutate(space, crossover(space, a, b, points, stream), stream.uniform(), stream), stream);
     expect_whole(space, child);
     if (HasFatalFailure()) return;
   }
@@ -77,6 +94,32 @@ TEST(Sample, DrawsClassesEvenly) {
   ASSERT_EQ(counts.size(), liquid.classes().size());
   const double share = 1.0 / static_cast<double>(liquid.classes().size());
   for (const auto& [id, count] : counts) EXPECT_NEAR(count / (6.0 * draws), share, 0.006) << id;
+}
+
+TEST(Sample, OfASpaceWithPathsAndRoutesHasThem) {
+  Stream stream(11, Purpose::test);
+  Space space;
+  space.depth = 24;
+  space.paths = space.routes = true;
+  std::map<std::size_t, int> sizes;
+  int routed = 0;
+  constexpr int draws = 2000;
+  for (int i = 0; i < draws; ++i) {
+    const auto genome = sample(space, stream);
+    routed += static_cast<int>(std::count_if(genome.livs.begin(), genome.livs.end(), [](const Liv& liv) { return liv.route == 1; }));
+    for (std::size_t first = 0, end = 0; first < space.depth; first = end) {
+      for (end = first + 1; end < space.depth && genome.livs[first].path != 0 && genome.livs[end].path == genome.livs[first].path;) ++end;
+      ++sizes[end - first];
+    }
+  }
+  EXPECT_NEAR(routed / (24.0 * draws), 0.5, 0.01);
+  // Groups of several sizes, however many ids there are.
+  for (const std::size_t size : {2u, 3u, 4u}) EXPECT_GT(sizes[size], draws / 10) << size;
+  space.paths = space.routes = false;
+  Stream a(3, Purpose::sample), b(3, Purpose::sample);
+  Space plain;
+  plain.depth = 24;
+  EXPECT_EQ(sample(space, a), sample(plain, b));
 }
 
 TEST(Sample, IsAFunctionOfTheStream) {
@@ -120,6 +163,24 @@ TEST(Repair, CountsEachReason) {
   EXPECT_EQ(counts("81113-81114-41111-61111").illegal_integer, 0u);
 }
 
+TEST(Repair, CountsPathsAndRoutes) {
+  const auto counts = [&](std::string_view text, bool paths, bool routes) {
+    Space space;
+    space.depth = 4;
+    space.paths = paths;
+    space.routes = routes;
+    Stream stream(1, Purpose::repair);
+    Repairs repairs;
+    expect_whole(space, repair(space, parse_genome(text), stream, &repairs));
+    return repairs;
+  };
+  EXPECT_EQ(counts("1111110-8111111-8111101-61111", true, true), Repairs{});
+  EXPECT_EQ(counts("1111110-8111110-8111120-61111", true, false), (Repairs{0, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(counts("1111110-8111110-8111101-61111", false, false), (Repairs{0, 3, 0, 0, 0, 0}));
+  EXPECT_EQ(counts("1111110-8111110-8111101-61111", true, false), (Repairs{0, 1, 0, 0, 0, 0}));
+  EXPECT_EQ(counts("1111110-8111110-8111103-6111190", true, true).illegal_integer, 2u);
+}
+
 TEST(Repair, OfCompositionMendsTheSharingItBreaks) {
   // Two LIVs share in each way; whichever changes its class leaves a lonely partner or brings an illegal strategy.
   Space space;
@@ -136,7 +197,7 @@ TEST(Crossover, TakesEveryGeneFromAParentAndSwitchesAtEachPoint) {
   const auto a = from_genes(std::vector<std::int16_t>(30, 1)), b = from_genes(std::vector<std::int16_t>(30, 2));
   for (int points = 0; points < 30; ++points) {
     for (int i = 0; i < 50; ++i) {
-      const auto genes = to_genes(crossover(a, b, points, stream));
+      const auto genes = to_genes(crossover({}, a, b, points, stream));
       EXPECT_EQ(genes[0], 1) << "the child begins with the first parent";
       int switches = 0;
       for (std::size_t g = 1; g < genes.size(); ++g) switches += genes[g] != genes[g - 1];
@@ -151,7 +212,7 @@ TEST(Crossover, ChoosesCutPointsEvenly) {
   std::map<std::set<std::size_t>, int> pairs;
   constexpr int draws = 36000;
   for (int i = 0; i < draws; ++i) {
-    const auto genes = to_genes(crossover(a, b, 2, stream));
+    const auto genes = to_genes(crossover({}, a, b, 2, stream));
     std::set<std::size_t> cuts;
     for (std::size_t g = 1; g < genes.size(); ++g) {
       if (genes[g] != genes[g - 1]) cuts.insert(g);
@@ -162,6 +223,29 @@ TEST(Crossover, ChoosesCutPointsEvenly) {
   double chi_squared = 0;
   for (const auto& [cuts, count] : pairs) chi_squared += std::pow(count - draws / 36.0, 2) / (draws / 36.0);
   EXPECT_LT(chi_squared, 66.6);  // 99.9 % point at 35 degrees of freedom
+}
+
+TEST(Crossover, CutsBetweenTheGenesOfTheSpaceOnly) {
+  Stream stream(12, Purpose::test);
+  const auto a = from_genes(std::vector<std::int16_t>(14, 0), 7), b = from_genes(std::vector<std::int16_t>(14, 1), 7);
+  for (const bool paths : {false, true}) {
+    for (const bool routes : {false, true}) {
+      Space space;
+      space.paths = paths;
+      space.routes = routes;
+      const auto genes = searched_genes(space).size();
+      EXPECT_EQ(genes, 5u + paths + routes);
+      const auto child = crossover(space, a, b, static_cast<int>(2 * genes) - 1, stream);
+      // Every second gene that varies is of the second parent; the others are the first parent's.
+      int taken = 0;
+      for (const auto gene : to_genes(child, 7)) taken += gene;
+      EXPECT_EQ(taken, static_cast<int>(genes));
+      for (const auto& liv : child.livs) {
+        EXPECT_TRUE(paths || liv.path == 0);
+        EXPECT_TRUE(routes || liv.route == 0);
+      }
+    }
+  }
 }
 
 TEST(Mutate, ChangesNothingAtZeroAndEveryGeneAtOne) {
@@ -177,6 +261,26 @@ TEST(Mutate, ChangesNothingAtZeroAndEveryGeneAtOne) {
     const auto before = to_genes(genome), after = to_genes(mutant);
     for (std::size_t g = 0; g < before.size(); ++g) EXPECT_NE(before[g], after[g]);
   }
+}
+
+TEST(Mutate, OfPathsDrawsWhatTheyCanMean) {
+  Stream stream(13, Purpose::test);
+  Space space;
+  space.paths = space.routes = true;
+  const auto genome = parse_genome("1111110-8111110-11111-8111120-8111120-11111");
+  std::array<std::map<int, int>, 6> paths;
+  std::map<int, int> routes;
+  constexpr int draws = 40000;
+  for (int i = 0; i < draws; ++i) {
+    const auto mutant = mutate(space, genome, 0.05, stream);
+    for (std::size_t liv = 0; liv < 6; ++liv) ++paths[liv][mutant.livs[liv].path];
+    ++routes[mutant.livs[3].route];
+  }
+  EXPECT_NEAR(routes[1] / double{draws}, 0.05, 0.005);
+  // LIV 3 lies between the two groups: it may join either, or begin one of its own; LIV 2 may leave, or change over.
+  for (const int path : {1, 2, 3}) EXPECT_NEAR(paths[2][path] / double{draws}, 0.05 / 3, 0.004) << path;
+  EXPECT_NEAR(paths[1][0] / double{draws}, 0.05 / 2, 0.005);
+  EXPECT_NEAR(paths[5][2] / double{draws}, 0.05 / 2, 0.005);
 }
 
 TEST(Mutate, HitsEachGeneWithItsProbabilityAndEachOtherValueAlike) {

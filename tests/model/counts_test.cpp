@@ -35,6 +35,13 @@ TEST(Counts, AreThoseOfTheFormulasForRandomGenomes) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) expect_counts(random_genome(3 + seed % 10, seed), seed % 3 == 0 ? 48 : 16);
 }
 
+TEST(Counts, AreThoseOfTheFormulasForPathGroups) {
+  for (const auto& [name, genome] : path_genomes()) {
+    SCOPED_TRACE(name);
+    expect_counts(genome, 16);
+  }
+}
+
 TEST(Counts, OfTheTransformerAreTheKnownOnes) {
   // 4 d² and 3 d · 344 in matrices, one norm per LIV and one at the end.
   const auto genome = genome::baseline(catalogue, "transformer++", 4);

@@ -44,6 +44,14 @@ TEST(Generation, IsTheParallelFormForBaselinesAndRandomGenomes) {
   }
 }
 
+TEST(Generation, IsTheParallelFormForPathGroups) {
+  for (const auto& [name, genome] : path_genomes()) {
+    SCOPED_TRACE(name);
+    expect_steps_are_rows(genome, at::kDouble, 1e-9);
+    expect_steps_are_rows(genome, at::kFloat, 1e-4);
+  }
+}
+
 TEST(Generation, TakesAPromptInOneCallAsWell) {
   for (std::uint64_t seed = 0; seed < 10; ++seed) {
     const auto model = make(random_genome(8, seed), at::kDouble);

@@ -5,6 +5,7 @@
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
 #include <stdexcept>
 
 #include <starling/base/random.hpp>
@@ -70,6 +71,30 @@ std::vector<NamedGenome> sharing_genomes(const genome::Catalogue& catalogue) {
   return genomes;
 }
 
+std::vector<NamedGenome> path_genomes() {
+  std::vector<NamedGenome> genomes;
+  const auto add = [&](const char* name, const char* text) { genomes.push_back({name, genome::parse_genome(text)}); };
+  add("two", "1111110-8111110");
+  add("three, then a group, then one", "4111110-6111110-8111110-1111120-8111120-51111");
+  add("a reader beside its owner", "1111210-1111210-8111110-11113");
+  add("readers on both sides of a border", "61112-6111210-6111310-61112");
+  add("weights shared inside and outside", "81211-8121110-8121110-81211");
+  add("differentials", "14.1.1.1.2.1.0-14.1.1.1.2.1.0-18.1.1.1.1.1.0-19.1.1.1.1");
+  add("readers of a state", "2111210-2111310-2111410-71112-7111220-8111120");
+  add("a route alone", "1111101-8111101-4111101-61111");
+  add("a choice", "1111111-8111111-61111");
+  add("a choice of which one knows nothing", "1111110-8111110-6111111-4111120-8111121");
+  add("a routed reader", "1111211-1111211-1111201-81111");
+  genome::Space space;
+  space.paths = space.routes = true;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    space.depth = 3 + seed % 6;
+    Stream stream(seed, Purpose::test, 77);
+    genomes.push_back({"random", genome::sample(space, stream)});
+  }
+  return genomes;
+}
+
 at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vocabulary, std::uint64_t seed) {
   Stream stream(seed, Purpose::test);
   auto tokens = at::empty({batch, length}, at::TensorOptions().dtype(at::kLong));
@@ -121,6 +146,7 @@ void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& gen
     EXPECT_EQ(elements, account.livs[i].parameters.without_embedding()) << genome::to_text(genome) << " LIV " << i + 1;
     std::int64_t kept = 0;
     for (const auto& tensor : state->livs[i].tensors) kept += tensor.numel();
+    if (state->gates[i].defined()) kept += state->gates[i].numel();
     EXPECT_EQ(kept, account.livs[i].cache.elements(8)) << genome::to_text(genome) << " LIV " << i + 1;
   }
 }
@@ -154,8 +180,32 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     for (std::size_t c = 0; c < x.columns; ++c) x(t, c) = embedding(static_cast<std::size_t>(tokens[t]), c);
   }
   std::vector<reference::Features> features(genome.depth());
+  const auto parameters_of = [&](std::size_t i, const std::string& name) {
+    return weight("livs." + std::to_string(i) + "." + name).values;
+  };
+  const auto gate_of = [&](std::size_t i, const Matrix& group_input) {
+    std::vector<double> gate(tokens.size());
+    if (genome.livs[i].route == 0) return gate;
+    const auto drive = reference::times_transposed(reference::rms_norm(group_input, weight("livs." + std::to_string(i) + ".norm")),
+                                                   weight("livs." + std::to_string(i) + ".route.weight"));
+    const double tau = std::exp(parameters_of(i, "route.tau")[0]);
+    const double delta = std::exp(parameters_of(i, "route.delta")[0]);
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      const double f = std::log(1 + std::exp(drive(t, 0) + parameters_of(i, "route.bias")[0]));
+      gate[t] = ((t > 0 ? gate[t - 1] : 0) + delta * f) / (1 + delta * (1 / tau + f));
+    }
+    return gate;
+  };
+  Matrix input = x;  // of the path group
+  std::size_t first = 0;
   for (std::size_t i = 0; i < genome.depth(); ++i) {
     const auto& liv = genome.livs[i];
+    const auto beside = [&](std::size_t j) { return j < genome.depth() && liv.path != 0 && genome.livs[j].path == liv.path; };
+    const bool continues = beside(i - 1);
+    if (!continues) {
+      input = x;
+      first = i;
+    }
     const auto own = "livs." + std::to_string(i) + ".";
     const auto bank = "livs." + std::to_string(first_member(genome, i, true)) + ".bank.";
     reference::Weights weights;
@@ -173,11 +223,30 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
         if (second != features[owner].end()) features[i][second->first] = second->second;
       }
     }
-    const auto normalised = reference::rms_norm(x, weights.at("norm"));
+    const auto normalised = reference::rms_norm(input, weights.at("norm"));
     const auto mixed =
         reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
     const auto branch = reference::times_transposed(mixed, weight(own + "out"));
-    for (std::size_t j = 0; j < x.values.size(); ++j) x.values[j] += branch.values[j];
+    const bool alone = !continues && !beside(i + 1);
+    bool any_routed = false;
+    std::size_t last = first;
+    while (last < genome.depth() && (last == first || beside(last))) any_routed |= genome.livs[last++].route != 0;
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      double share = 1;
+      if (alone && any_routed) {
+        share = 1 / (1 + std::exp(parameters_of(i, "route.omega")[0] * gate_of(i, input)[t] - parameters_of(i, "route.beta")[0]));
+      } else if (!alone && !any_routed) {
+        share = std::exp(parameters_of(i, "path.weight")[0]);
+      } else if (!alone) {
+        const auto score = [&](std::size_t k) {
+          return std::exp(parameters_of(k, "path.weight")[0] + parameters_of(first, "path.scale")[0] * gate_of(k, input)[t]);
+        };
+        double sum = 0;
+        for (std::size_t k = first; k < last; ++k) sum += score(k);
+        share = score(i) / sum;
+      }
+      for (std::size_t c = 0; c < x.columns; ++c) x(t, c) += share * branch(t, c);
+    }
   }
   return reference::times_transposed(reference::rms_norm(x, weight("norm")), embedding);
 }

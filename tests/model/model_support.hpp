@@ -25,6 +25,10 @@ struct NamedGenome {
 };
 std::vector<NamedGenome> sharing_genomes(const genome::Catalogue& catalogue = genome::Catalogue::liquid());
 
+/// Path groups of classes of every kind: sizes two and three, next to each other, with every kind of sharing inside a group
+/// and across its border; routed and not; then random genomes of a space with paths and routes.
+std::vector<NamedGenome> path_genomes();
+
 at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vocabulary, std::uint64_t seed);
 
 /// Logits (length, vocabulary) of one sequence, from the model's weights by name and the meaning of the genome alone.

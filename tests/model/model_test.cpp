@@ -6,7 +6,9 @@
 #include <ATen/ops/log_softmax.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <bit>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -71,6 +73,13 @@ TEST(Model, IsItsEquationsForRandomGenomes) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) expect_reference(random_genome(4 + seed % 7, seed), 4, tiny);
 }
 
+TEST(Model, IsItsEquationsForPathGroups) {
+  for (const auto& [name, genome] : path_genomes()) {
+    SCOPED_TRACE(name);
+    expect_reference(genome, 4, tiny);
+  }
+}
+
 TEST(Model, HasTheNumberOfHeadsOfItsWidth) {
   expect_reference(genome::baseline(catalogue, "transformer++", 2), 8, {.width = 512, .length = 5, .vocabulary = 3});
 }
@@ -79,6 +88,7 @@ TEST(Model, HasTheGradientOfCentralDifferencesWhateverIsShared) {
   std::vector<genome::Genome> genomes = {genome::baseline(catalogue, "striped-mamba", 4)};
   for (std::uint64_t seed = 100; seed < 106; ++seed) genomes.push_back(random_genome(8, seed));
   for (const auto& shared : sharing_genomes()) genomes.push_back(shared.genome);
+  for (const auto& parallel : path_genomes()) genomes.push_back(parallel.genome);
   const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 8);
   const auto targets = token_tensor(2, tiny.length, tiny.vocabulary, 9);
   for (const auto& genome : genomes) {
@@ -88,26 +98,33 @@ TEST(Model, HasTheGradientOfCentralDifferencesWhateverIsShared) {
     for (const auto& parameter : model.parameters()) leaves.push_back(parameter.value);
     const auto error = reference::check_gradients([&] { return model.loss(tokens, targets); }, leaves, 6);
     EXPECT_LT(error.largest, 1e-7) << genome::to_text(genome);
-    EXPECT_GE(error.compared, static_cast<std::int64_t>(6 * leaves.size()));
+    std::int64_t least = 0;
+    for (const auto& leaf : leaves) least += std::min<std::int64_t>(6, leaf.numel());
+    EXPECT_GE(error.compared, least);
+  }
+}
+
+void expect_causal(const genome::Genome& genome, std::uint64_t seed) {
+  const auto model = make(genome);
+  stir(model, seed);
+  const c10::NoGradGuard no_gradient;
+  const auto tokens = token_tensor(1, tiny.length, tiny.vocabulary, seed);
+  const auto before = model.logits(tokens);
+  for (std::int64_t t = 0; t < tiny.length; ++t) {
+    auto changed = tokens.clone();
+    changed.select(1, t).add_(1).remainder_(tiny.vocabulary);
+    const auto after = model.logits(changed);
+    EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0) << genome::to_text(genome) << " token " << t;
+    EXPECT_GT(largest_difference(after.select(1, t), before.select(1, t)), 0.0);
   }
 }
 
 TEST(Model, IsCausal) {
-  for (std::uint64_t seed = 0; seed < 10; ++seed) {
-    const auto genome = random_genome(8, seed + 200);
-    const auto model = make(genome);
-    stir(model, seed);
-    const c10::NoGradGuard no_gradient;
-    const auto tokens = token_tensor(1, tiny.length, tiny.vocabulary, seed);
-    const auto before = model.logits(tokens);
-    for (std::int64_t t = 0; t < tiny.length; ++t) {
-      auto changed = tokens.clone();
-      changed.select(1, t).add_(1).remainder_(tiny.vocabulary);
-      const auto after = model.logits(changed);
-      EXPECT_EQ(largest_difference(after.narrow(1, 0, t), before.narrow(1, 0, t)), 0.0) << genome::to_text(genome) << " token " << t;
-      EXPECT_GT(largest_difference(after.select(1, t), before.select(1, t)), 0.0);
-    }
-  }
+  for (std::uint64_t seed = 0; seed < 10; ++seed) expect_causal(random_genome(8, seed + 200), seed);
+}
+
+TEST(Model, OfPathGroupsIsCausal) {
+  for (const auto& [name, genome] : path_genomes()) expect_causal(genome, 1);
 }
 
 TEST(Model, ComputesInFloatWhatItComputesInDouble) {
@@ -116,6 +133,10 @@ TEST(Model, ComputesInFloatWhatItComputesInDouble) {
     const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, seed);
     const auto exact = make(genome).logits(tokens);
     EXPECT_LT(largest_difference(make(genome, at::kFloat).logits(tokens), exact), 1e-5);
+  }
+  for (const auto& [name, genome] : path_genomes()) {
+    const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 1);
+    EXPECT_LT(largest_difference(make(genome, at::kFloat).logits(tokens), make(genome).logits(tokens)), 1e-5) << name;
   }
 }
 
@@ -191,6 +212,37 @@ TEST(Weights, HaveStableNamesAndStandAtTheirOwner) {
                            "livs.5.bank.A.bias", "livs.5.bank.A.log", "livs.5.bank.v.taps", "livs.5.out", "livs.5.D",        //
                            "livs.6.norm", "livs.6.bank.B", "livs.6.bank.C", "livs.6.bank.v", "livs.6.bank.K", "livs.6.out",  //
                            "norm"));
+}
+
+TEST(Weights, OfAPathGroupStartAtOneOverTheRootOfItsSizeAndDoNotDecay) {
+  const auto model = make(genome::parse_genome("1111110-8111110-6111120-6111120-6111120-81111"));
+  for (const auto& [liv, size] : {std::pair{0, 2}, {1, 2}, {2, 3}, {3, 3}, {4, 3}}) {
+    const auto name = "livs." + std::to_string(liv) + ".path.weight";
+    EXPECT_NEAR(std::exp(parameter(model, name).item<double>()), 1 / std::sqrt(size), 1e-15);
+  }
+  for (const auto& candidate : model.parameters()) {
+    if (!candidate.name.ends_with("path.weight")) continue;
+    EXPECT_FALSE(candidate.decay || candidate.matrix) << candidate.name;
+  }
+  EXPECT_EQ(model.parameters().back().name, "livs.4.path.weight");
+}
+
+TEST(Weights, OfRoutesStartNearlyOpenAndDoNotDecayButForTheProjection) {
+  const auto model = make(genome::parse_genome("8111101-1111111-8111110"));
+  const std::map<std::string, double> starts = {{"livs.0.route.bias", -3}, {"livs.0.route.tau", std::log(4)}, {"livs.0.route.delta", 0},
+                                                {"livs.0.route.beta", 4},  {"livs.0.route.omega", 8},         {"livs.1.path.scale", 1}};
+  for (const auto& [name, value] : starts) EXPECT_EQ(parameter(model, name).item<double>(), value) << name;
+  std::vector<std::string> last;
+  for (const auto& candidate : model.parameters()) {
+    const bool is_composition = candidate.name.find("route.") != std::string::npos || candidate.name.find("path.") != std::string::npos;
+    if (!is_composition) continue;
+    EXPECT_EQ(candidate.decay, candidate.name.ends_with("route.weight")) << candidate.name;
+    last.push_back(candidate.name);
+  }
+  EXPECT_THAT(
+      last, testing::ElementsAre("livs.0.route.weight", "livs.0.route.bias", "livs.0.route.tau", "livs.0.route.delta", "livs.0.route.beta",
+                                 "livs.0.route.omega", "livs.1.route.weight", "livs.1.path.weight", "livs.1.path.scale",
+                                 "livs.1.route.bias", "livs.1.route.tau", "livs.1.route.delta", "livs.2.path.weight"));
 }
 
 TEST(Weights, TakePartInEveryGradientOnce) {

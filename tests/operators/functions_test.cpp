@@ -18,6 +18,7 @@
 #include <starling/operators/functions/differential.hpp>
 #include <starling/operators/functions/gated_unit.hpp>
 #include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/liquid_gate.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -124,6 +125,46 @@ TEST(GatedUnit, HasTheGradientOfCentralDifferencesForEveryActivation) {
   const auto factor = random_tensor({2, 3, 6}, stream);
   for (const auto activation : {kernels::Gate::silu, kernels::Gate::gelu, kernels::Gate::relu}) {
     EXPECT_LT(check_gradients([&] { return (gated_unit(gate, value, activation) * factor).sum(); }, {gate, value}).largest, 1e-7);
+  }
+}
+
+TEST(LiquidGate, IsItsEquationWithTheGradientOfCentralDifferences) {
+  Stream stream(21, Purpose::test);
+  const auto u = leaf({2, 7, 1}, stream);
+  const auto bias = leaf({1}, stream);
+  const auto log_tau = leaf({1}, stream);
+  const auto log_delta = leaf({1}, stream);
+  const LiquidGateInputs inputs{.u = u, .bias = bias, .log_tau = log_tau, .log_delta = log_delta};
+  const auto g = liquid_gate(inputs);
+  const double tau = std::exp(log_tau.item<double>());
+  const double delta = std::exp(log_delta.item<double>());
+  for (int sequence = 0; sequence < 2; ++sequence) {
+    double expected = 0;
+    for (int t = 0; t < 7; ++t) {
+      const double f = std::log(1 + std::exp(u[sequence][t][0].item<double>() + bias.item<double>()));
+      expected = (expected + delta * f) / (1 + delta * (1 / tau + f));
+      EXPECT_NEAR(g[sequence][t][0].item<double>(), expected, 1e-14);
+    }
+  }
+  const auto factor = random_tensor({2, 7, 1}, stream);
+  EXPECT_LT(check_gradients([&] { return (liquid_gate(inputs) * factor).sum(); }, {u, bias, log_tau, log_delta}).largest, 1e-8);
+}
+
+TEST(LiquidGate, ContinuesFromItsStateAndStaysBelowOne) {
+  Stream stream(22, Purpose::test);
+  const c10::NoGradGuard no_gradient;
+  const auto u = random_tensor({3, 9, 1}, stream, 40.0);  // far beyond what softplus bends at
+  const auto bias = at::zeros({1}, u.options());
+  const auto log_tau = at::full({1}, 8.0, u.options());
+  const auto log_delta = at::full({1}, 5.0, u.options());
+  const auto whole = liquid_gate({.u = u, .bias = bias, .log_tau = log_tau, .log_delta = log_delta});
+  EXPECT_GE(whole.min().item<double>(), 0.0);
+  EXPECT_LT(whole.max().item<double>(), 1.0);
+  const auto state = at::zeros({3, 1}, u.options());
+  for (const auto& [first, count] : {std::pair{0, 4}, {4, 1}, {5, 4}}) {
+    const auto part = u.narrow(1, first, count);
+    const auto g = liquid_gate({.u = part, .bias = bias, .log_tau = log_tau, .log_delta = log_delta}, &state);
+    EXPECT_LT(largest_difference(g, whole.narrow(1, first, count)), 1e-15);
   }
 }
 

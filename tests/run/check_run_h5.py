@@ -183,13 +183,20 @@ class RunFile(unittest.TestCase):
         genomes = self.file["genomes"]
         values = genomes["values"]
         self.assertEqual(values.dtype, np.int16)
-        self.assertEqual(values.shape, (80, 30))
+        self.assertEqual(values.shape, (80, 42))
         self.assertEqual(values.dims[0][0][:].tolist(), self.file["candidates"]["candidate_id"].tolist())
-        self.assertEqual(values.dims[1][0].asstr()[:].tolist()[:6], ["1.class", "1.featurizer_group", "1.featurizer_strategy",
-                                                                    "1.feature_group", "1.feature_strategy", "2.class"])
+        names = values.dims[1][0].asstr()[:].tolist()
+        self.assertEqual(names[:6], ["1.class", "1.featurizer_group", "1.featurizer_strategy", "1.feature_group", "1.feature_strategy",
+                                     "2.class"])
+        self.assertEqual(names[30:34], ["1.path", "1.route", "2.path", "2.route"])
+        lengths = set()
         for genes, text in zip(values[:], genomes["text"].asstr()[:]):
             livs = [liv.split(".") if "." in liv else list(liv) for liv in text.split("-")]
-            self.assertEqual([int(g) for liv in livs for g in liv], genes.tolist())
+            lengths |= {len(liv) for liv in livs}
+            livs = [[int(gene) for gene in liv] + [0] * (7 - len(liv)) for liv in livs]
+            self.assertEqual([gene for liv in livs for gene in liv[:5]], genes[:30].tolist())
+            self.assertEqual([gene for liv in livs for gene in liv[5:]], genes[30:].tolist())
+        self.assertEqual(lengths, {5, 7})
 
     def test_lineage_names_earlier_candidates(self):
         lineage = self.frame("lineage")

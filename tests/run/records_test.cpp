@@ -133,7 +133,7 @@ TEST(Records, KeepCandidatesWhole) {
   c.hash = ~std::uint64_t{0};
   c.parents = {7, 9};
   c.generation = 2.5;
-  c.repairs = {1, 2, 3, 4, 5};
+  c.repairs = {1, 2, 3, 4, 5, 6};
   c.changed_genes = -1;
   const auto back = round_trip(CandidateAccepted{c, 123, "2026-01-31T12:34:56.789Z"});
   EXPECT_EQ(back.candidate.id, c.id);
@@ -148,6 +148,29 @@ TEST(Records, KeepCandidatesWhole) {
   EXPECT_EQ(back.candidate.repairs, c.repairs);
   EXPECT_EQ(back.candidate.changed_genes, c.changed_genes);
   EXPECT_EQ(back.parameters, 123);
+}
+
+TEST(Records, KeepPathsAndRoutesOfAGenome) {
+  CandidateAccepted accepted;
+  accepted.candidate.genome = genome::parse_genome("1111110-8111111-12.1.1.1.1.0.1-81111");
+  EXPECT_EQ(round_trip(accepted).candidate.genome, accepted.candidate.genome);
+  auto object = nlohmann::json::from_cbor(encode(accepted));
+  object["candidate"]["genome"] = "11111-8111";
+  EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("field 'genome': genome, LIV 2")));
+}
+
+TEST(Records, ReadThoseWrittenBeforePathsAndRoutes) {
+  CandidateAccepted accepted;
+  accepted.candidate.genome = genome::parse_genome("11111-81112");
+  accepted.candidate.repairs = {1, 2, 3, 4, 5, 6};
+  auto object = nlohmann::json::from_cbor(encode(accepted));
+  EXPECT_EQ(object["candidate"]["genome"], (nlohmann::json{1, 1, 1, 1, 1, 8, 1, 1, 1, 2})) << "a plain genome is written as ever";
+  object["candidate"]["repairs"].erase("lonely_path");
+  const auto back = std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(object)));
+  EXPECT_EQ(back.candidate.genome, accepted.candidate.genome);
+  EXPECT_EQ(back.candidate.repairs, (genome::Repairs{1, 2, 3, 4, 5, 0}));
+  object["candidate"]["repairs"].erase("composition");
+  EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("'composition'")));
 }
 
 TEST(Records, IgnoreFieldsTheyDoNotKnow) {

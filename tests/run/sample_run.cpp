@@ -18,6 +18,7 @@ genome::Genome random_genome(Stream& stream) {
     l.feature_strategy = static_cast<std::int16_t>(1 + stream.below(2));
     genome.livs.push_back(l);
   }
+  if (stream.chance(0.3)) genome.livs[2].path = genome.livs[3].path = genome.livs[5].route = 1;
   return genome;
 }
 
