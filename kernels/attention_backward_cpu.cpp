@@ -23,7 +23,7 @@ struct Head {
   T* dk;        // (keys, key columns), summed over the heads of a group
   T* dv;        // (keys, value columns), summed over the heads of a group
   T* mean;      // (queries): D = dout · out
-  const T* log_sum_exp;
+  const T* normaliser;
 };
 
 /// scores → P and dP → dS, in place, for one row.
@@ -46,6 +46,25 @@ void softmax_gradient(T* scores, T* gradient, std::int64_t columns, T scale, T l
   }
 }
 
+/// The same for scores that pass a pointwise nonlinearity and are multiplied by `factor`.
+template <Gate activation, class T>
+void activation_gradient(T* scores, T* gradient, std::int64_t columns, T scale, T factor, T mean, bool whole, std::int64_t first,
+                         std::int64_t past) {
+  const PackBits<T> numbers = lane_numbers<T>();
+  for (std::int64_t j = 0; j < columns; j += lanes<T>) {
+    const Activated<T> weight = activate<activation, T>(load(scores + j) * scale);
+    Pack<T> p = weight.value * factor;
+    Pack<T> ds = weight.slope * (load(gradient + j) - mean) * (factor * scale);
+    if (!whole) {
+      const PackBits<T> visible = visible_lanes<T>(numbers, j, first, past);
+      p = select<T>(visible, p, Pack<T>{});
+      ds = select<T>(visible, ds, Pack<T>{});
+    }
+    store(scores + j, p);
+    store(gradient + j, ds);
+  }
+}
+
 /// Adds what the keys [k0, k0 + key_tile) and all queries that see them contribute.
 template <class T>
 void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, const Head<T>& head, std::int64_t k0, T* scores,
@@ -55,6 +74,7 @@ void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, 
   const std::int64_t k1 = smaller(k0 + key_tile, a.keys);
   const std::int64_t begin = larger(k0 - sight.offset, 0) / query_tile * query_tile;
   for (std::int64_t q0 = begin; q0 < a.queries; q0 += query_tile) {
+    if (sight.first(q0) >= k1) break;
     const std::int64_t q1 = smaller(q0 + query_tile, a.queries);
     const bool whole = k1 == k0 + key_tile && sight.all(q0, q1, k0, k1);
     const std::int64_t height = whole ? query_tile : strip;
@@ -68,9 +88,22 @@ void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, 
                                          key_tile, rows, columns, a.key_width});
       tile_product<false>(TileProduct<T>{head.dout + r0 * value_columns, value_columns, 1, head.v_turned + k0 * a.value_width, key_tile,
                                          gradient, key_tile, rows, columns, a.value_width});
-      for (std::int64_t i = r0; i < r1; ++i)
-        softmax_gradient(scores + (i - r0) * key_tile, gradient + (i - r0) * key_tile, columns, a.scale, head.log_sum_exp[i], head.mean[i],
-                         whole, sight.first(i) - k0, sight.past(i) - k0);
+      for (std::int64_t i = r0; i < r1; ++i) {
+        T* of_row = scores + (i - r0) * key_tile;
+        T* gradient_of_row = gradient + (i - r0) * key_tile;
+        const std::int64_t first = sight.first(i) - k0;
+        const std::int64_t past = sight.past(i) - k0;
+        if (a.score == AttentionScore::softmax) {
+          softmax_gradient(of_row, gradient_of_row, columns, a.scale, head.normaliser[i], head.mean[i], whole, first, past);
+          continue;
+        }
+        const bool pointwise = is_pointwise(a.score);
+        const T factor = pointwise ? T(1) / T(past - first) : head.normaliser[i];
+        const T mean = pointwise ? T(0) : head.mean[i];
+        with_activation(a.score, [&](auto f) {
+          activation_gradient<f.value>(of_row, gradient_of_row, columns, a.scale, factor, mean, whole, first, past);
+        });
+      }
       tile_product<true>(TileProduct<T>{scores, 1, key_tile, head.dout + r0 * value_columns, value_columns, head.dv + k0 * value_columns,
                                         value_columns, seen, value_columns, rows});
       tile_product<true>(TileProduct<T>{gradient, 1, key_tile, head.q + r0 * key_columns, key_columns, head.dk + k0 * key_columns,
@@ -112,7 +145,7 @@ T* of(T* base, const HeadStrides& strides, std::int64_t batch, std::int64_t head
 template <Level level, class T>
 void execute(const AttentionBackward<T>& a) {
   assert(a.keys >= a.queries && a.heads % a.key_heads == 0 && a.heads % a.value_heads == 0);
-  const Visibility sight{a.keys - a.queries, a.window};
+  const Visibility sight = Visibility::of(a);
   const std::int64_t key_columns = padded<T>(a.key_width);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t keys = rounded_up(a.keys, key_tile);
@@ -127,7 +160,7 @@ void execute(const AttentionBackward<T>& a) {
                .dk = arena.take(keys * key_columns),
                .dv = arena.take(keys * value_columns),
                .mean = arena.take(a.queries),
-               .log_sum_exp = nullptr};
+               .normaliser = nullptr};
   T* scores = arena.take(query_tile * key_tile);
   T* gradient = arena.take(query_tile * key_tile);
   const std::int64_t key_group = a.heads / a.key_heads;
@@ -149,7 +182,7 @@ void execute(const AttentionBackward<T>& a) {
       pack_rows(dout, a.dout_strides.token, a.queries, a.value_width, head.dout);
       output_means(a, of(a.out, a.out_strides, batch, h), dout, head.mean);
       clear(head.dq, a.queries * key_columns);
-      head.log_sum_exp = a.log_sum_exp + (batch * a.heads + h) * a.queries;
+      head.normaliser = a.normaliser + (batch * a.heads + h) * a.queries;
       for (std::int64_t k0 = 0; k0 < a.keys; k0 += key_tile) key_tile_gradients(a, sight, head, k0, scores, gradient);
       unpack_rows(head.dq, a.queries, a.key_width, of(a.dq, a.dq_strides, batch, h), a.dq_strides.token);
       if ((h + 1) % key_group == 0)

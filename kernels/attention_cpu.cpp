@@ -15,13 +15,13 @@ constexpr std::int64_t few_queries = 3;
 template <class T>
 constexpr T minus_infinity = T(-__builtin_inf());
 
-/// Running softmax of the queries of a tile.
+/// Running sums of the queries of a tile.
 template <class T>
 struct Running {
-  T* scores;   // (query_tile, key_tile), become 2^(score − highest); scores are in units of log 2
+  T* scores;   // (query_tile, key_tile), become weights: of softmax 2^(score − highest), scores in units of log 2
   T* out;      // (query_tile, padded value width), unnormalised
-  T* highest;  // (query_tile)
-  T* total;    // (query_tile, lanes): Σ 2^(score − highest), lane by lane
+  T* highest;  // (query_tile), of softmax
+  T* total;    // (query_tile, lanes): Σ of the weights, lane by lane
 };
 
 /// Turns one row of raw scores into weights, and scales what the row has summed so far to the new maximum.
@@ -66,6 +66,23 @@ void absorb_scores(const Running<T>& run, std::int64_t row, std::int64_t columns
   run.highest[row] = now;
 }
 
+/// The same for scores that pass a pointwise nonlinearity.
+template <Gate activation, class T>
+void activate_scores(const Running<T>& run, std::int64_t row, std::int64_t columns, T scale, bool whole, std::int64_t first,
+                     std::int64_t past) {
+  T* scores = run.scores + row * key_tile;
+  const PackBits<T> numbers = lane_numbers<T>();
+  Pack<T> sum_now{};
+  for (std::int64_t j = 0; j < columns; j += lanes<T>) {
+    Pack<T> weight = activate<activation, T>(load(scores + j) * scale).value;
+    if (!whole) weight = select<T>(visible_lanes<T>(numbers, j, first, past), weight, Pack<T>{});
+    store(scores + j, weight);
+    sum_now += weight;
+  }
+  T* total = run.total + row * lanes<T>;
+  store(total, load(total) + sum_now);
+}
+
 template <class T>
 struct PackedHead {
   T* keys;    // transposed by tiles
@@ -94,8 +111,15 @@ void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const Pa
       T* scores = run.scores + row * key_tile;
       tile_product<false>(TileProduct<T>{q + r0 * a.q_strides.token, a.q_strides.token, 1, head.keys + k0 * a.key_width, key_tile, scores,
                                          key_tile, r1 - r0, columns, a.key_width});
-      for (std::int64_t i = r0; i < r1; ++i)
-        absorb_scores(run, i - q0, columns, a.scale * T(log2_of_e), whole, sight.first(i) - k0, sight.past(i) - k0, value_columns);
+      for (std::int64_t i = r0; i < r1; ++i) {
+        const std::int64_t first = sight.first(i) - k0;
+        const std::int64_t past = sight.past(i) - k0;
+        if (a.score == AttentionScore::softmax) {
+          absorb_scores(run, i - q0, columns, a.scale * T(log2_of_e), whole, first, past, value_columns);
+        } else {
+          with_activation(a.score, [&](auto f) { activate_scores<f.value>(run, i - q0, columns, a.scale, whole, first, past); });
+        }
+      }
       tile_product<true>(TileProduct<T>{scores, key_tile, 1, head.values + k0 * value_columns, value_columns, run.out + row * value_columns,
                                         value_columns, r1 - r0, value_columns, depth});
     }
@@ -103,20 +127,24 @@ void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const Pa
 }
 
 template <class T>
-void finish_tile(const AttentionForward<T>& a, const Running<T>& run, T* out, T* log_sum_exp, std::int64_t rows) {
+void finish_tile(const AttentionForward<T>& a, const Visibility& sight, const Running<T>& run, std::int64_t q0, std::int64_t rows, T* out,
+                 T* normaliser) {
   const std::int64_t value_columns = padded<T>(a.value_width);
   for (std::int64_t i = 0; i < rows; ++i) {
     const T total = sum<T>(load(run.total + i * lanes<T>));
-    const T inverse = T(1) / total;
+    const T inverse = T(1) / (is_pointwise(a.score) ? T(sight.past(q0 + i) - sight.first(q0 + i)) : total);
     for (std::int64_t x = 0; x < a.value_width; x += lanes<T>)
       store(out + i * a.out_strides.token + x, load(run.out + i * value_columns + x) * inverse, a.value_width - x);
-    if (log_sum_exp) log_sum_exp[i] = run.highest[i] * T(ln_of_2) + static_cast<T>(__builtin_log(static_cast<double>(total)));
+    if (!normaliser) continue;
+    normaliser[i] = a.score == AttentionScore::softmax
+                        ? run.highest[i] * T(ln_of_2) + static_cast<T>(__builtin_log(static_cast<double>(total)))
+                        : inverse;
   }
 }
 
 template <class T>
 void many_queries(const AttentionForward<T>& a) {
-  const Visibility sight{a.keys - a.queries, a.window};
+  const Visibility sight = Visibility::of(a);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t keys = rounded_up(a.keys, key_tile);
   Arena<T> arena(keys * (a.key_width + value_columns) + query_tile * (key_tile + value_columns + lanes<T>)+padded<T>(query_tile));
@@ -135,19 +163,49 @@ void many_queries(const AttentionForward<T>& a) {
                   head.values);
       const T* q = a.q + batch * a.q_strides.batch + h * a.q_strides.head;
       T* out = a.out + batch * a.out_strides.batch + h * a.out_strides.head;
-      T* log_sum_exp = a.log_sum_exp ? a.log_sum_exp + (batch * a.heads + h) * a.queries : nullptr;
+      T* normaliser = a.normaliser ? a.normaliser + (batch * a.heads + h) * a.queries : nullptr;
       for (std::int64_t q0 = 0; q0 < a.queries; q0 += query_tile) {
         const std::int64_t q1 = smaller(q0 + query_tile, a.queries);
         attend_tile(a, sight, head, run, q, q0, q1);
-        finish_tile(a, run, out + q0 * a.out_strides.token, log_sum_exp ? log_sum_exp + q0 : nullptr, q1 - q0);
+        finish_tile(a, sight, run, q0, q1 - q0, out + q0 * a.out_strides.token, normaliser ? normaliser + q0 : nullptr);
       }
     }
   }
 }
 
+/// Scores of one query become exp(score − top); their sum.
+template <class T>
+T softmax_weights(T* scores, std::int64_t seen, T top) {
+  Pack<T> totals{};
+  for (std::int64_t j = 0; j < seen; j += lanes<T>) {
+    const std::int64_t n = seen - j;
+    Pack<T> weight = exponential<T>(load(scores + j, n) - top);
+    if (n < lanes<T>) weight = select<T>(visible_lanes<T>(lane_numbers<T>(), 0, 0, n), weight, Pack<T>{});
+    store(scores + j, weight, n);
+    totals += weight;
+  }
+  return sum<T>(totals);
+}
+
+/// Scores of one query pass the nonlinearity; what they are divided by. All nonlinearities leave 0, which stands behind the last
+/// score, as it is.
+template <class T>
+T activated_weights(AttentionScore score, T* scores, std::int64_t seen) {
+  Pack<T> totals{};
+  with_activation(score, [&](auto f) {
+    for (std::int64_t j = 0; j < seen; j += lanes<T>) {
+      const std::int64_t n = seen - j;
+      const Pack<T> weight = activate<f.value, T>(load(scores + j, n)).value;
+      store(scores + j, weight, n);
+      totals += weight;
+    }
+  });
+  return is_pointwise(score) ? T(seen) : sum<T>(totals);
+}
+
 /// One query: keys and values are read once, in place; packing them would cost more than the work.
 template <class T>
-void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, T* log_sum_exp, std::int64_t first,
+void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, T* normaliser, std::int64_t first,
                std::int64_t past, T* scores) {
   const std::int64_t seen = past - first;
   T top = minus_infinity<T>;
@@ -158,15 +216,7 @@ void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v,
     scores[j] = sum<T>(dot) * a.scale;
     top = scores[j] > top ? scores[j] : top;
   }
-  Pack<T> totals{};
-  for (std::int64_t j = 0; j < seen; j += lanes<T>) {
-    const std::int64_t n = seen - j;
-    Pack<T> weight = exponential<T>(load(scores + j, n) - top);
-    if (n < lanes<T>) weight = select<T>(visible_lanes<T>(lane_numbers<T>(), 0, 0, n), weight, Pack<T>{});
-    store(scores + j, weight, n);
-    totals += weight;
-  }
-  const T total = sum<T>(totals);
+  const T total = a.score == AttentionScore::softmax ? softmax_weights(scores, seen, top) : activated_weights(a.score, scores, seen);
   for (std::int64_t i = 0; i < a.value_width; i += lanes<T>) {
     const std::int64_t n = a.value_width - i;
     Pack<T> even{};
@@ -180,12 +230,13 @@ void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v,
     if (j < seen) even = load(value + j * a.v_strides.token, n) * scores[j] + even;
     store(out + i, (even + odd) / total, n);
   }
-  if (log_sum_exp) *log_sum_exp = top + static_cast<T>(__builtin_log(static_cast<double>(total)));
+  if (!normaliser) return;
+  *normaliser = a.score == AttentionScore::softmax ? top + static_cast<T>(__builtin_log(static_cast<double>(total))) : T(1) / total;
 }
 
 template <class T>
 void queries_one_by_one(const AttentionForward<T>& a) {
-  const Visibility sight{a.keys - a.queries, a.window};
+  const Visibility sight = Visibility::of(a);
   Arena<T> arena(padded<T>(a.keys));
   T* scores = arena.take(a.keys);
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
@@ -195,14 +246,14 @@ void queries_one_by_one(const AttentionForward<T>& a) {
                   a.k + batch * a.k_strides.batch + h / (a.heads / a.key_heads) * a.k_strides.head,
                   a.v + batch * a.v_strides.batch + h / (a.heads / a.value_heads) * a.v_strides.head,
                   a.out + batch * a.out_strides.batch + h * a.out_strides.head + i * a.out_strides.token,
-                  a.log_sum_exp ? a.log_sum_exp + (batch * a.heads + h) * a.queries + i : nullptr, sight.first(i), sight.past(i), scores);
+                  a.normaliser ? a.normaliser + (batch * a.heads + h) * a.queries + i : nullptr, sight.first(i), sight.past(i), scores);
 }
 
 }  // namespace
 
 template <Level level, class T>
 void execute(const AttentionForward<T>& a) {
-  assert(a.keys >= a.queries && a.heads % a.key_heads == 0 && a.heads % a.value_heads == 0);
+  assert(a.keys >= a.queries && a.heads % a.key_heads == 0 && a.heads % a.value_heads == 0 && (a.window == 0 || a.block == 0));
   if (a.queries <= few_queries) return queries_one_by_one(a);
   many_queries(a);
 }

@@ -1,6 +1,7 @@
 // What the two passes of attention share: who sees whom, and packing of heads for tile_product. Only for x_cpu.cpp.
 #pragma once
 
+#include <starling/kernels/activations.hpp>
 #include <starling/kernels/attention.hpp>
 #include <starling/kernels/elementary.hpp>
 #include <starling/kernels/scratch.hpp>
@@ -13,9 +14,18 @@ namespace {
 struct Visibility {
   std::int64_t offset = 0;  ///< keys − queries
   std::int64_t window = 0;
+  std::int64_t block = 0;
+
+  template <class Arguments>
+  static Visibility of(const Arguments& a) {
+    return {a.keys - a.queries, a.window, a.block};
+  }
 
   std::int64_t past(std::int64_t query) const { return query + offset + 1; }
-  std::int64_t first(std::int64_t query) const { return window > 0 ? larger(past(query) - window, 0) : 0; }
+  std::int64_t first(std::int64_t query) const {
+    if (block > 0) return (query + offset) / block * block;
+    return window > 0 ? larger(past(query) - window, 0) : 0;
+  }
   /// Some query of [q0, q1) sees some key of [k0, k1).
   bool any(std::int64_t q0, std::int64_t q1, std::int64_t k0, std::int64_t k1) const { return k0 < past(q1 - 1) && k1 > first(q0); }
   /// Every query of [q0, q1) sees every key of [k0, k1).
@@ -35,6 +45,24 @@ template <class T>
 [[gnu::always_inline]] inline PackBits<T> visible_lanes(PackBits<T> numbers, std::int64_t key, std::int64_t first, std::int64_t past) {
   using I = typename Integer<T>::Type;
   return (numbers < static_cast<I>(past - key)) & (numbers >= static_cast<I>(first - key));
+}
+
+/// Whether a score is a function of itself alone, divided by the number of keys.
+constexpr bool is_pointwise(AttentionScore score) { return score != AttentionScore::softmax && score != AttentionScore::linear; }
+
+/// Calls run(std::integral_constant) with the nonlinearity of a score that is not softmax.
+template <class Run>
+[[gnu::always_inline]] inline void with_activation(AttentionScore score, Run run) {
+  switch (score) {
+    case AttentionScore::relu:
+      return run(std::integral_constant<Gate, Gate::relu>{});
+    case AttentionScore::silu:
+      return run(std::integral_constant<Gate, Gate::silu>{});
+    case AttentionScore::gelu:
+      return run(std::integral_constant<Gate, Gate::gelu>{});
+    default:
+      return run(std::integral_constant<Gate, Gate::identity>{});
+  }
 }
 
 /// rows × columns of `from` to rows of whole packs at `to`, zero behind.

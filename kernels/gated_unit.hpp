@@ -1,5 +1,5 @@
 // Gated linear units (Shazeer 2020, arXiv 2002.05202): y = act(gate) ⊙ value with
-//   silu(g) = g / (1 + e^−g),  gelu(g) = g Φ(g) (the exact one, by erf),  relu(g) = max(g, 0): SwiGLU, GEGLU, ReGLU;
+//   silu(g) = g / (1 + e^−g),  gelu(g) = g Φ(g) (the exact one, by erf),  relu(g) = max(g, 0), identity(g) = g: SwiGLU, GEGLU, ReGLU, bilinear;
 //   dgate = dy ⊙ value ⊙ act'(gate),  dvalue = dy ⊙ act(gate).   relu'(0) = 0.
 // One thread per call. float and double.
 #pragma once
@@ -10,7 +10,7 @@
 
 namespace starling::kernels {
 
-enum class Gate { silu, gelu, relu };
+enum class Gate { silu, gelu, relu, identity };
 
 /// (rows, width) each; `*_stride` is the distance between rows in elements (gate and value may be the halves of one
 /// projection); elements of a row are contiguous. y may be gate or value (same stride).

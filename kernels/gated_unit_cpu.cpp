@@ -1,31 +1,9 @@
 #include <starling/kernels/gated_unit.hpp>
 
-#include <starling/kernels/elementary.hpp>
+#include <starling/kernels/activations.hpp>
 
 namespace starling::kernels {
 namespace {
-
-template <class T>
-struct Activated {
-  Pack<T> value;
-  Pack<T> slope;
-};
-
-template <Gate gate, class T>
-[[gnu::always_inline]] inline Activated<T> activate(Pack<T> x) {
-  if constexpr (gate == Gate::silu) {
-    const Pack<T> s = sigmoid<T>(x);
-    return {x * s, s * (x * (T(1) - s) + T(1))};
-  } else if constexpr (gate == Gate::gelu) {
-    constexpr T inverse_root_2pi = T(0.39894228040143267794);
-    const Pack<T> cdf = normal_cdf<T>(x);
-    return {x * cdf, x * (exponential<T>(x * x * T(-0.5)) * inverse_root_2pi) + cdf};
-  } else {
-    // x ≤ 0 and not x > 0, so that a NaN stays one.
-    const auto negative = x <= Pack<T>{};
-    return {select<T>(negative, Pack<T>{}, x), select<T>(negative, Pack<T>{}, splat(T(1)))};
-  }
-}
 
 template <Gate gate, class T>
 void forward(const GatedUnitForward<T>& a) {
@@ -70,6 +48,8 @@ void execute(const GatedUnitForward<T>& a) {
       return forward<Gate::gelu>(a);
     case Gate::relu:
       return forward<Gate::relu>(a);
+    case Gate::identity:
+      return forward<Gate::identity>(a);
   }
 }
 
@@ -82,6 +62,8 @@ void execute(const GatedUnitBackward<T>& a) {
       return backward<Gate::gelu>(a);
     case Gate::relu:
       return backward<Gate::relu>(a);
+    case Gate::identity:
+      return backward<Gate::identity>(a);
   }
 }
 

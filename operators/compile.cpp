@@ -9,7 +9,7 @@
 namespace starling::operators {
 
 std::unique_ptr<Operator> compile(const Config& config) {
-  constexpr std::array families = {differential,     softmax_attention, linear_attention,     selective_state_space,
+  constexpr std::array families = {differential,     score_attention, linear_attention,     selective_state_space,
                                    gated_recurrence, gated_convolution, implicit_convolution, gated_memoryless};
   for (const auto family : families) {
     if (auto made = family(config)) return made;

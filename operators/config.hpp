@@ -50,7 +50,9 @@ struct Config {
   std::int64_t position = 1;  ///< of the LIV in depth, from 1: λ starts there
   std::int64_t width = 0;     ///< channels d of the residual stream
   std::int64_t length = 0;    ///< tokens of the sequences that the model is made for
-  std::int64_t heads = 1;
+  std::int64_t band = 0;      ///< where sparsity is not none: tokens that a token sees at most, or of a block
+  std::int64_t heads = 1;     ///< of attention
+  std::int64_t blocks = 1;    ///< of a grouped projection
   std::vector<GroupConfig> groups;
 
   /// Index of the named group, or -1.

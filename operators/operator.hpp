@@ -27,7 +27,8 @@ struct Call {
   const at::Tensor& x;     ///< (batch, length, width), normalised
   const Tensors& bank;     ///< as declared by Operator::bank; undefined for groups that the bank does not hold
   const Tensors& own;      ///< as declared by Operator::own
-  GroupMask computes = 0;  ///< groups to compute here; the others are read
+  GroupMask computes = 0;  ///< groups to compute here; the others are read, or given
+  GroupMask given = 0;  ///< groups that this LIV has computed for another map of the same tokens: T₂ of a differential gets v from T₁
   /// By feature group, then exports. On entry those that are read, on return all: what another LIV reads is exactly what
   /// its owner used (k after rotation; with a state, k and v of the whole history).
   Tensors& features;
@@ -45,6 +46,8 @@ class Operator {
   const std::vector<TensorSpec>& own() const { return own_; }
   /// What one sequence keeps where these groups are computed here.
   virtual std::vector<StateSpec> state(GroupMask computes) const = 0;
+  /// The same where `given` groups are no other LIV's: whatever these leave behind together with others is kept here.
+  virtual std::vector<StateSpec> state_given(GroupMask computes, GroupMask) const { return state(computes); }
   /// Entries behind the feature groups that an owner fills where there is a state, and that all its readers get: what the
   /// tokens before have left in forms that the groups do not show.
   virtual std::size_t exports() const { return 0; }

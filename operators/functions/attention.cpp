@@ -1,12 +1,16 @@
 #include <starling/operators/functions/attention.hpp>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/clamp_max.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/relu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
+#include <vector>
 
-#include <starling/kernels/attention.hpp>
 #include <starling/operators/functions/head_strides.hpp>
 #include <starling/operators/functions/rotation.hpp>
 #include <starling/operators/functions/tensors.hpp>
@@ -21,12 +25,12 @@ using torch::autograd::variable_list;
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>
 void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
-              const at::Tensor& log_sum_exp, const Heads& heads) {
+              const at::Tensor& normaliser, const Heads& heads, const Scores& scores) {
   arguments.q = q.data_ptr<T>();
   arguments.k = k.data_ptr<T>();
   arguments.v = v.data_ptr<T>();
   arguments.out = out.data_ptr<T>();
-  arguments.log_sum_exp = data<T>(log_sum_exp);
+  arguments.normaliser = data<T>(normaliser);
   arguments.q_strides = head_strides(q, heads.query);
   arguments.k_strides = head_strides(k, heads.key);
   arguments.v_strides = head_strides(v, heads.value);
@@ -40,38 +44,56 @@ void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, co
   arguments.key_width = q.size(2) / heads.query;
   arguments.value_width = v.size(2) / heads.value;
   arguments.scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
+  arguments.score = scores.kind;
+  arguments.window = scores.sight.window;
+  arguments.block = scores.sight.block;
 }
 
-at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const at::Tensor& log_sum_exp) {
+at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Scores& scores,
+                       const at::Tensor& normaliser) {
   const auto out = at::empty({q.size(0), q.size(1), heads.query * (v.size(2) / heads.value)}, q.options());
   with_type(q, [&]<class T>(T) {
     kernels::AttentionForward<T> arguments;
-    describe<T>(arguments, q, k, v, out, log_sum_exp, heads);
+    describe<T>(arguments, q, k, v, out, normaliser, heads, scores);
     kernels::attention_forward(arguments);
   });
   return out;
 }
 
+// What the backward pass has to know, in numbers that it can save.
+using Numbers = std::vector<std::int64_t>;
+Numbers numbers_of(const Heads& heads, const Scores& scores) {
+  return {heads.query,         heads.key,          heads.value,          static_cast<std::int64_t>(scores.kind),
+          scores.sight.window, scores.sight.block, scores.rotary ? 1 : 0};
+}
+Heads heads_of(const Numbers& numbers) { return {numbers[0], numbers[1], numbers[2]}; }
+Scores scores_of(const Numbers& numbers) {
+  return {static_cast<kernels::AttentionScore>(numbers[3]), {numbers[4], numbers[5]}, numbers[6] != 0};
+}
+
 struct Attention : Function<Attention> {
   static variable_list forward(AutogradContext* context, const at::Tensor& q_input, const at::Tensor& k_input, const at::Tensor& v_input,
-                               std::int64_t query_heads, std::int64_t key_heads, std::int64_t value_heads, bool rotate_k) {
+                               const Numbers& numbers, bool rotate_k) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->set_materialize_grads(false);
-    const Heads heads{query_heads, key_heads, value_heads};
-    const auto q_raw = as_rows(q_input);
-    const auto k_raw = as_rows(k_input);
+    const auto heads = heads_of(numbers);
+    const auto scores = scores_of(numbers);
+    auto q = as_rows(q_input);
+    auto k = as_rows(k_input);
     const auto v = as_rows(v_input);
-    const auto rotated = side_by_side(q_raw, q_raw.size(0), q_raw.size(1), {q_raw.size(2), rotate_k ? k_raw.size(2) : 0});
-    const auto& q = rotated[0];
-    const auto& k = rotate_k ? rotated[1] : k_raw;
-    rotate(q_raw, q, heads.query, 0);
-    if (rotate_k) rotate(k_raw, k, heads.key, 0);
-    const auto log_sum_exp = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
-    const auto y = run_forward(q, k, v, heads, log_sum_exp);
-    context->save_for_backward({q, k, v, y, log_sum_exp});
-    context->saved_data["query_heads"] = query_heads;
-    context->saved_data["key_heads"] = key_heads;
-    context->saved_data["value_heads"] = value_heads;
+    if (scores.rotary) {
+      const auto rotated = side_by_side(q, q.size(0), q.size(1), {q.size(2), rotate_k ? k.size(2) : 0});
+      rotate(q, rotated[0], heads.query, 0);
+      q = rotated[0];
+      if (rotate_k) {
+        rotate(k, rotated[1], heads.key, 0);
+        k = rotated[1];
+      }
+    }
+    const auto normaliser = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
+    const auto y = run_forward(q, k, v, heads, scores, normaliser);
+    context->save_for_backward({q, k, v, y, normaliser});
+    context->saved_data["numbers"] = numbers;
     context->saved_data["rotate_k"] = rotate_k;
     if (!rotate_k) return {y};
     return {y, k};
@@ -84,15 +106,16 @@ struct Attention : Function<Attention> {
     const auto& k = saved[1];
     const auto& v = saved[2];
     const auto& y = saved[3];
-    const Heads heads{context->saved_data["query_heads"].toInt(), context->saved_data["key_heads"].toInt(),
-                      context->saved_data["value_heads"].toInt()};
+    const auto numbers = context->saved_data["numbers"].toIntVector();
+    const auto heads = heads_of(numbers);
+    const auto scores = scores_of(numbers);
     const bool rotate_k = context->saved_data["rotate_k"].toBool();
     auto slices = side_by_side(q, q.size(0), q.size(1), {q.size(2), k.size(2), v.size(2)});
     if (gradients[0].defined()) {
       const auto dy = as_rows(gradients[0]);
       with_type(q, [&]<class T>(T) {
         kernels::AttentionBackward<T> arguments;
-        describe<T>(arguments, q, k, v, y, saved[4], heads);
+        describe<T>(arguments, q, k, v, y, saved[4], heads, scores);
         arguments.dout = dy.data_ptr<T>();
         arguments.dq = slices[0].data_ptr<T>();
         arguments.dk = slices[1].data_ptr<T>();
@@ -108,21 +131,24 @@ struct Attention : Function<Attention> {
     }
     // Readers of these keys send their gradient back through the second output.
     if (rotate_k && gradients[1].defined()) slices[1].add_(gradients[1]);
-    rotate(slices[0], slices[0], heads.query, 0, true);
+    if (scores.rotary) rotate(slices[0], slices[0], heads.query, 0, true);
     if (rotate_k) rotate(slices[1], slices[1], heads.key, 0, true);
-    return {slices[0], slices[1], slices[2], {}, {}, {}, {}};
+    return {slices[0], slices[1], slices[2], {}, {}};
   }
 };
 
 }  // namespace
 
-Attended attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, bool rotate_k) {
-  auto outputs = Attention::apply(q, k, v, heads.query, heads.key, heads.value, rotate_k);
-  return {outputs[0], rotate_k ? outputs[1] : k};
+Attended attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Scores& scores, bool rotate_k) {
+  const bool returns_k = scores.rotary && rotate_k;
+  auto outputs = Attention::apply(q, k, v, numbers_of(heads, scores), returns_k);
+  return {outputs[0], returns_k ? outputs[1] : k};
 }
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads) {
-  return run_forward(q, k, v, heads, {});
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Scores& scores) {
+  return run_forward(q, k, v, heads, scores, {});
 }
+
+at::Tensor positive_features(const at::Tensor& x) { return at::exp(at::clamp_max(x, 0)) + at::relu(x); }
 
 }  // namespace starling::operators

@@ -1,6 +1,7 @@
 // T = T₁ − λ T₂ over any operator that is linear in v: the base applied twice to the same v, with two sets of the groups
-// that modulate T and a state for each. What else the base has (the gate z and the skip D of S6) is the same in both. λ
-// is one number per LIV, a function of learned vectors.
+// that modulate T and a state for each. What else the base has (the gate z and the skip D of S6) is the same in both, and
+// whatever the base does to its map (the normaliser of linear attention) it does to each. λ is one number per LIV, a function
+// of learned vectors. Exports: the base's for T₁, then those for T₂.
 #include <starling/operators/compile.hpp>
 #include <starling/operators/functions/differential.hpp>
 #include <starling/operators/livs/livs.hpp>
@@ -14,8 +15,11 @@ namespace {
 
 class Differential final : public Operator {
  public:
-  Differential(std::unique_ptr<Operator> base, std::vector<int> second_of, std::int64_t position)
-      : base_(std::move(base)), second_of_(std::move(second_of)), initial_lambda_(initial_lambda(position)) {
+  Differential(std::unique_ptr<Operator> base, std::vector<int> second_of, const Config& config)
+      : base_(std::move(base)),
+        second_of_(std::move(second_of)),
+        groups_(config.groups.size()),
+        initial_lambda_(initial_lambda(config.position)) {
     bank_ = base_->bank();
     for (std::size_t slot = 0; slot < base_->bank().size(); ++slot) {
       auto spec = base_->bank()[slot];
@@ -32,9 +36,11 @@ class Differential final : public Operator {
     own_.push_back(lambda_vectors());
   }
 
+  std::size_t exports() const override { return 2 * base_->exports(); }
+
   std::vector<StateSpec> state(GroupMask computes) const override {
     auto specs = base_->state(first_map(computes));
-    for (auto& spec : base_->state(second_map(computes))) {
+    for (auto& spec : base_->state_given(second_map(computes), in_no_map(computes))) {
       spec.name += second_map_suffix;
       specs.push_back(std::move(spec));
     }
@@ -48,28 +54,43 @@ class Differential final : public Operator {
     };
     auto bank = split(call.bank, base_->bank().size()).first;
     const auto own = split(call.own, base_->own().size()).first;
-    auto features = split(call.features, second_of_.size()).first;
+    const auto groups = second_of_.size();
+    auto features = split(call.features, groups).first;
     std::pair<State, State> states;
     if (call.state) {
       auto tensors = split(call.state->tensors, base_->state(first_map(call.computes)).size());
-      states.first.position = states.second.position = call.state->position;
-      states.first.tensors = std::move(tensors.first);
-      states.second.tensors = std::move(tensors.second);
+      auto derived = split(call.state->derived, call.state->derived.size() / 2);
+      states.first = {call.state->position, std::move(tensors.first), std::move(derived.first)};
+      states.second = {call.state->position, std::move(tensors.second), std::move(derived.second)};
+      features.resize(groups + base_->exports());
     }
-    const auto apply = [&](GroupMask computes, State& state) {
-      return base_->forward(
-          {.x = call.x, .bank = bank, .own = own, .computes = computes, .features = features, .state = call.state ? &state : nullptr});
+    // Exports stand behind the groups, and exist only in generation.
+    const auto apply = [&](GroupMask computes, GroupMask given, std::size_t exports, State& state) {
+      for (std::size_t i = groups; i < features.size(); ++i) features[i] = call.features[exports + i - groups];
+      auto mixed = base_->forward({.x = call.x,
+                                   .bank = bank,
+                                   .own = own,
+                                   .computes = computes,
+                                   .given = given,
+                                   .features = features,
+                                   .state = call.state ? &state : nullptr});
+      for (std::size_t i = groups; i < features.size(); ++i) call.features[exports + i - groups] = features[i];
+      return mixed;
     };
 
-    const auto first = apply(first_map(call.computes), states.first);
-    for (std::size_t group = 0; group < features.size(); ++group) {
+    const auto first = apply(first_map(call.computes), 0, groups_, states.first);
+    for (std::size_t group = 0; group < groups; ++group) {
       call.features[group] = features[group];
       if (second_of_[group] >= 0) features[group] = call.features[static_cast<std::size_t>(second_of_[group])];
     }
     for (const auto& [slot, second_slot] : second_slots_) bank[slot] = call.bank[second_slot];
-    const auto second = apply(second_map(call.computes), states.second);
-    for (std::size_t group = 0; group < features.size(); ++group) {
+    const auto second = apply(second_map(call.computes), in_no_map(call.computes), groups_ + base_->exports(), states.second);
+    for (std::size_t group = 0; group < groups; ++group) {
       if (second_of_[group] >= 0) call.features[static_cast<std::size_t>(second_of_[group])] = features[group];
+    }
+    if (call.state) {
+      auto& derived = call.state->derived = std::move(states.first.derived);
+      derived.insert(derived.end(), states.second.derived.begin(), states.second.derived.end());
     }
     return difference(first, second, lambda_of(call.own.back(), initial_lambda_));
   }
@@ -77,7 +98,15 @@ class Differential final : public Operator {
  private:
   /// What the base computes for T₁.
   GroupMask first_map(GroupMask computes) const { return computes & ((GroupMask{1} << second_of_.size()) - 1); }
-  /// What it computes for T₂: v and what belongs to no map come from the first.
+  /// What is computed here and belongs to no map (v, z): it is computed for T₁, and T₂ is given it.
+  GroupMask in_no_map(GroupMask computes) const {
+    GroupMask mask = 0;
+    for (std::size_t group = 0; group < second_of_.size(); ++group) {
+      if (second_of_[group] < 0 && contains(computes, group)) mask |= GroupMask{1} << group;
+    }
+    return mask;
+  }
+  /// What the base computes for T₂.
   GroupMask second_map(GroupMask computes) const {
     GroupMask mask = 0;
     for (std::size_t group = 0; group < second_of_.size(); ++group) {
@@ -88,6 +117,7 @@ class Differential final : public Operator {
 
   std::unique_ptr<Operator> base_;
   std::vector<int> second_of_;                                     ///< by group of the base: its group of T₂, −1 for none
+  std::size_t groups_;                                             ///< of T₁ and T₂ together; exports follow them
   std::vector<std::pair<std::size_t, std::size_t>> second_slots_;  ///< slots of the base's bank, and of what replaces them for T₂
   double initial_lambda_;
 };
@@ -114,9 +144,7 @@ std::unique_ptr<Operator> differential(const Config& config) {
     second_of.push_back(second);
   }
   if (groups != config.groups.size()) return nullptr;
-  auto of_one_map = compile(base);
-  if (of_one_map->exports() != 0) return nullptr;
-  return std::make_unique<Differential>(std::move(of_one_map), std::move(second_of), config.position);
+  return std::make_unique<Differential>(compile(base), std::move(second_of), config);
 }
 
 }  // namespace starling::operators

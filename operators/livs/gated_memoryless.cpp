@@ -1,4 +1,5 @@
-// y = act(gate) ⊙ value, gate = W_g x, value = W_u x: position-wise, nothing is kept between tokens.
+// y = act(gate) ⊙ value. State: the convolutions' last taps − 1 inputs; where the groups have none, nothing is kept between
+// tokens.
 #include <starling/operators/functions/gated_unit.hpp>
 #include <starling/operators/livs/livs.hpp>
 #include <starling/operators/livs/projections.hpp>
@@ -12,20 +13,26 @@ class GatedMemoryless final : public Operator {
       : gate_(static_cast<std::size_t>(config.group("gate"))),
         value_(static_cast<std::size_t>(config.group("value"))),
         activation_(activation) {
-    for (const auto group : {gate_, value_}) bank_.push_back(projection_of(config, group, config.width));
+    for (const auto group : {gate_, value_}) projected_.declare(config, group, bank_);
+    projected_.declare_taps(config, bank_);
     own_.push_back(output_projection(config.width, config.groups[value_].channels));
   }
 
-  std::vector<StateSpec> state(GroupMask) const override { return {}; }
+  std::vector<StateSpec> state(GroupMask computes) const override {
+    std::vector<StateSpec> specs;
+    projected_.declare_tails(computes, specs);
+    return specs;
+  }
 
   at::Tensor forward(const Call& call) const override {
-    project_groups(call, call.x, {{gate_, 0}, {value_, 1}});
+    projected_.compute(call, call.x, call.state ? call.state->tensors.data() : nullptr);
     return gated_unit(call.features[gate_], call.features[value_], activation_);
   }
 
  private:
   std::size_t gate_, value_;
   kernels::Gate activation_;
+  ProjectedGroups projected_;
 };
 
 }  // namespace
@@ -36,7 +43,7 @@ std::unique_ptr<Operator> gated_memoryless(const Config& config) {
     return nullptr;
   }
   for (const auto& group : config.groups) {
-    if (!is_plain_projection(group) || group.repeat != 1 || group.channels != config.groups[0].channels) return nullptr;
+    if (!is_projected(config, group) || group.repeat != 1 || group.channels != config.groups[0].channels) return nullptr;
   }
   switch (config.nonlinearity) {
     case Nonlinearity::silu:
@@ -46,6 +53,7 @@ std::unique_ptr<Operator> gated_memoryless(const Config& config) {
     case Nonlinearity::relu:
       return std::make_unique<GatedMemoryless>(config, kernels::Gate::relu);
     case Nonlinearity::none:
+      return std::make_unique<GatedMemoryless>(config, kernels::Gate::identity);
     case Nonlinearity::softmax:
       break;
   }

@@ -1,5 +1,5 @@
-// v = W_v x, B = W_B x, C = W_C x, a = σ(W_a x + bias) with `states` decays per channel; h_t = a_t h_{t−1} + (1 − a_t) B_t v_t,
-// y_t = Σ_n C_{t,n} h_{t,n}. State: h.
+// a = σ(W_a x + bias) with `states` decays per channel; h_t = a_t h_{t−1} + (1 − a_t) B_t v_t,
+// y_t = Σ_n C_{t,n} h_{t,n}. State: h, and the convolutions' last taps − 1 inputs.
 #include <starling/operators/functions/gated_scan.hpp>
 #include <starling/operators/livs/livs.hpp>
 #include <starling/operators/livs/projections.hpp>
@@ -7,7 +7,7 @@
 namespace starling::operators {
 namespace {
 
-enum Slot : std::size_t { a_slot, v_slot, b_slot, c_slot, bias_slot };
+constexpr std::size_t bias_slot = 4;
 
 class GatedRecurrence final : public Operator {
  public:
@@ -18,23 +18,30 @@ class GatedRecurrence final : public Operator {
         v_(static_cast<std::size_t>(config.group("v"))),
         width_(config.width),
         states_(config.groups[b_].channels) {
-    for (const auto group : {a_, v_, b_, c_}) bank_.push_back(projection_of(config, group, width_));
+    projected_.declare(projection_of(config, a_, width_), bank_);
+    for (const auto group : {v_, b_, c_}) projected_.declare(config, group, bank_);
     bank_.push_back({.name = "A.bias", .shape = {states_ * width_}, .fill = Fill::decay_bias, .group = static_cast<int>(a_)});
+    projected_.declare_taps(config, bank_);
     own_.push_back(output_projection(width_, width_));
   }
 
-  std::vector<StateSpec> state(GroupMask) const override { return {{.name = "h", .shape = {states_, width_}}}; }
+  std::vector<StateSpec> state(GroupMask computes) const override {
+    std::vector<StateSpec> specs = {{.name = "h", .shape = {states_, width_}}};
+    projected_.declare_tails(computes, specs);
+    return specs;
+  }
 
   at::Tensor forward(const Call& call) const override {
     auto& features = call.features;
-    project_groups(call, call.x, {{a_, a_slot}, {v_, v_slot}, {b_, b_slot}, {c_, c_slot}});
-    const auto* const h = call.state ? &call.state->tensors[0] : nullptr;
+    const auto* const h = call.state ? call.state->tensors.data() : nullptr;
+    projected_.compute(call, call.x, h ? h + 1 : nullptr);
     return gated_scan({.v = features[v_], .gate = features[a_], .bias = call.bank[bias_slot], .b = features[b_], .c = features[c_]}, h);
   }
 
  private:
   std::size_t b_, c_, a_, v_;
   std::int64_t width_, states_;
+  ProjectedGroups projected_;
 };
 
 }  // namespace
@@ -47,7 +54,7 @@ std::unique_ptr<Operator> gated_recurrence(const Config& config) {
   }
   const auto named = [&](const char* name) -> const GroupConfig& { return config.groups[static_cast<std::size_t>(config.group(name))]; };
   for (const auto* const plain : {"B", "C", "v"}) {
-    if (!is_plain_projection(named(plain))) return nullptr;
+    if (!is_projected(config, named(plain))) return nullptr;
   }
   auto decay = named("A");
   if (decay.parametrisation != Parametrisation::decay) return nullptr;

@@ -1,10 +1,12 @@
-// y = C ⊙ (K * (B ⊙ v)), B, C, v dense projections of x, K implicit (Hyena; Poli et al. 2023, arXiv 2302.10866, section 3.3:
-// h_t = Window(t) · FFN(PositionalEncoding(t))). For lag t < M, M the sequence length the model is made for, τ = t / M:
+// y = C ⊙ (K * (B ⊙ v)), K implicit (Hyena; Poli et al. 2023, arXiv 2302.10866, section 3.3:
+// h_t = Window(t) · FFN(PositionalEncoding(t))). For lag t < M, M the sequence length the model is made for, or where there is
+// one the band, τ = t / M:
 //   z = [τ, cos 2πτ, …, cos 8πτ, sin 2πτ, …, sin 8πτ],
 //   h₁ = sin(W₁ z + b₁), h₂ = sin(W₂ h₁ + b₂), h₃ = sin(W₃ h₂ + b₃) ∈ R⁶⁴,  K_t = (W₄ h₃) ⊙ exp(−α τ),
 // the decay α evenly spaced over the channels from ln(100) / 1.5 to ln(100) / 0.3; K_t = 0 for t ≥ M. The paper's
 // frequency of the sines, 10, is in the first values of W and b instead of in the formula, so that a step of AdamW turns no
-// phase by much. State: the last M values of B ⊙ v.
+// phase by much. Block-diagonal: of the tokens in the same block. State: the last M values of B ⊙ v, or those of the block, and
+// the convolutions' last taps − 1 inputs.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
@@ -36,7 +38,7 @@ constexpr double log_of_100 = 4.605170185988091368;
 constexpr double slow = log_of_100 / 1.5;
 constexpr double fast = log_of_100 / 0.3;
 
-enum Slot : std::size_t { b_slot, c_slot, v_slot, filter_slot };
+constexpr std::size_t filter_slot = 3;
 
 class ImplicitConvolution final : public Operator {
  public:
@@ -45,8 +47,10 @@ class ImplicitConvolution final : public Operator {
         c_(static_cast<std::size_t>(config.group("C"))),
         v_(static_cast<std::size_t>(config.group("v"))),
         width_(config.width),
-        lags_(config.length) {
-    for (const auto group : {b_, c_, v_}) bank_.push_back(projection_of(config, group, width_));
+        sight_(sight_of(config)),
+        lags_(sight_.limit() > 0 ? sight_.limit() : config.length) {
+    if (sight_.block == 0) sight_.window = lags_;
+    for (const auto group : {b_, c_, v_}) projected_.declare(config, group, bank_);
     const auto weight = [&](std::string name, std::vector<std::int64_t> shape, double scale) {
       bank_.push_back({.name = "K." + name, .shape = std::move(shape), .fill = Fill::uniform, .scale = scale, .group = config.group("K")});
     };
@@ -59,23 +63,39 @@ class ImplicitConvolution final : public Operator {
     }
     // Σ_t K_t² is about 1 whatever the length.
     weight("out", {width_, filter_width}, 1.0 / std::sqrt(static_cast<double>(lags_)));
+    projected_.declare_taps(config, bank_);
     own_.push_back(output_projection(width_, width_));
   }
 
-  std::vector<StateSpec> state(GroupMask) const override {
-    return {{.name = "gated", .shape = {width_}, .per_token = true, .limit = lags_}};
+  std::vector<StateSpec> state(GroupMask computes) const override {
+    std::vector<StateSpec> specs = {{.name = "gated", .shape = {width_}, .per_token = true, .limit = lags_}};
+    projected_.declare_tails(computes, specs);
+    return specs;
   }
 
   at::Tensor forward(const Call& call) const override {
-    project_groups(call, call.x, {{b_, b_slot}, {c_, c_slot}, {v_, v_slot}});
-    const auto& features = call.features;
-    if (!call.state) return gated_long_conv(features[b_], features[c_], features[v_], padded_filter(call.bank, call.x.size(1)));
+    const auto* const history = call.state ? call.state->tensors.data() : nullptr;
+    projected_.compute(call, call.x, history ? history + 1 : nullptr);
+    const auto& b = call.features[b_];
+    const auto& c = call.features[c_];
+    const auto& v = call.features[v_];
+    const auto length = call.x.size(1);
+    const auto block = sight_.block;
+    if (!call.state) {
+      if (block == 0) return gated_long_conv(b, c, v, padded_filter(call.bank, length));
+      const auto kernel = padded_filter(call.bank, std::min(length, block));
+      const auto y = gated_long_conv(blocks_of(b, block), blocks_of(c, block), blocks_of(v, block), kernel);
+      return joined_blocks(y, call.x.size(0), length);
+    }
     auto& derived = call.state->derived;
-    const auto& history = call.state->tensors[0];
-    if (derived.empty()) derived.push_back(filter(call.bank, history.size(1)).contiguous());
-    const auto count = call.x.size(1);
-    const auto inputs = continued(history, call.state->position, at::mul(features[b_], features[v_]));
-    return at::mul(features[c_], last_of_long_conv(inputs, padded(derived[0], inputs.size(1)), count));
+    if (derived.empty()) derived.push_back(filter(call.bank, history->size(1)).contiguous());
+    const auto position = call.state->position;
+    const auto gated = at::mul(b, v);
+    const auto continued = [&](std::int64_t first, std::int64_t count) {
+      const auto inputs = continue_history(*history, position + first, gated.narrow(1, first, count), sight_);
+      return last_of_long_conv(inputs, padded(derived[0], inputs.size(1)), count);
+    };
+    return at::mul(c, block == 0 ? continued(0, length) : in_blocks(position, length, block, continued));
   }
 
  private:
@@ -98,35 +118,23 @@ class ImplicitConvolution final : public Operator {
   }
   at::Tensor padded_filter(const Tensors& bank, std::int64_t length) const { return padded(filter(bank, std::min(length, lags_)), length); }
 
-  /// Adds the new inputs to the history, from which the oldest fall out; what the new outputs see, oldest first.
-  static at::Tensor continued(const at::Tensor& history, std::int64_t position, const at::Tensor& entries) {
-    const auto room = history.size(1);
-    const auto count = entries.size(1);
-    if (position + count <= room) {
-      history.narrow(1, position, count).copy_(entries);
-      return history.narrow(1, 0, position + count);
-    }
-    const auto all = at::cat({history.narrow(1, 0, std::min(position, room)), entries}, 1);
-    history.copy_(all.narrow(1, all.size(1) - room, room));
-    const auto seen = std::min(all.size(1), room - 1 + count);
-    return all.narrow(1, all.size(1) - seen, seen);
-  }
-
   std::size_t b_, c_, v_;
-  std::int64_t width_, lags_;
+  std::int64_t width_;
+  Sight sight_;
+  std::int64_t lags_;
+  ProjectedGroups projected_;
 };
 
 }  // namespace
 
 std::unique_ptr<Operator> implicit_convolution(const Config& config) {
-  if (config.differential || config.token_mixing != TokenMixing::toeplitz || config.sparsity != Sparsity::none ||
-      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
-      !has_groups(config, {"B", "C", "v", "K"}) || config.length < 1) {
+  if (config.differential || config.token_mixing != TokenMixing::toeplitz || config.nonlinearity != Nonlinearity::none ||
+      config.channel_mixing != ChannelMixing::diagonal || !has_groups(config, {"B", "C", "v", "K"}) || config.length < 1) {
     return nullptr;
   }
   for (const auto& group : config.groups) {
     if (group.channels != config.width || group.repeat != 1) return nullptr;
-    if (group.name != "K" && !is_plain_projection(group)) return nullptr;
+    if (group.name != "K" && !is_projected(config, group)) return nullptr;
   }
   if (config.groups[static_cast<std::size_t>(config.group("K"))].parametrisation != Parametrisation::implicit) return nullptr;
   return std::make_unique<ImplicitConvolution>(config);

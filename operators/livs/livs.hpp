@@ -9,22 +9,23 @@
 
 namespace starling::operators {
 
-/// T₁ − λ T₂ over any of the operators below that is linear in v (Rec-1-Diff, Rec-2-Diff, GConv-1-Diff).
+/// T₁ − λ T₂ over any of the operators below that is linear in v (SA-2-Diff, Rec-1-Diff, Rec-2-Diff, GConv-1-Diff, GConv-2-Diff).
 std::unique_ptr<Operator> differential(const Config& config);
-/// Multi-head and grouped-query softmax attention with rotary positions (SA-1, SA-3, SA-4, and with short convolutions
-/// SA-5), and their differentials: low rank, softmax, grouped; groups q, k, v.
-std::unique_ptr<Operator> softmax_attention(const Config& config);
-/// Normalised linear attention with φ = elu + 1 (SA-2): low rank, no nonlinearity, grouped; groups q, k, v.
+/// Attention over scores with rotary positions: softmax (SA-1, SA-3, SA-4, and with short convolutions SA-5, and their
+/// differentials), ReLU, SiLU and GELU over all keys, a band or a block, and linear attention over a band or a block: low rank,
+/// dense (one head) or grouped (heads); groups q, k, v.
+std::unique_ptr<Operator> score_attention(const Config& config);
+/// Normalised linear attention with φ = elu + 1 over all keys (SA-2): low rank, no nonlinearity, dense or grouped; groups q, k, v.
 std::unique_ptr<Operator> linear_attention(const Config& config);
 /// Selective state space S6 (Rec-1): semi-separable, no nonlinearity; groups B, C, A, v, z.
 std::unique_ptr<Operator> selective_state_space(const Config& config);
 /// Diagonal gated recurrence (Rec-2): semi-separable, no nonlinearity; groups B, C, A, v.
 std::unique_ptr<Operator> gated_recurrence(const Config& config);
-/// C ⊙ (K * (B ⊙ v)) with an explicit short K (GConv-1): Toeplitz, no nonlinearity; groups B, C, v, K.
+/// C ⊙ (K * (B ⊙ v)) with an explicit short K (GConv-1), cut by a band or blocks: Toeplitz, no nonlinearity; groups B, C, v, K.
 std::unique_ptr<Operator> gated_convolution(const Config& config);
-/// The same with a K as long as the sequence, a function of position (GConv-2): Toeplitz, no nonlinearity; groups B, C, v, K.
+/// The same with a K as long as the sequence, a function of position (GConv-2), or as the band: Toeplitz, no nonlinearity; groups B, C, v, K.
 std::unique_ptr<Operator> implicit_convolution(const Config& config);
-/// act(gate) ⊙ value (GMemless, GMemless-2, GMemless-3): diagonal, SiLU, GELU or ReLU; groups gate, value.
+/// act(gate) ⊙ value (GMemless, GMemless-2, GMemless-3): diagonal, SiLU, GELU, ReLU or none; groups gate, value.
 std::unique_ptr<Operator> gated_memoryless(const Config& config);
 
 }  // namespace starling::operators

@@ -1,11 +1,42 @@
 #include <starling/operators/livs/projections.hpp>
 
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/gelu.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/silu.h>
+
 #include <cmath>
 
-#include <starling/kernels/short_conv.hpp>
 #include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/short_conv.hpp>
 
 namespace starling::operators {
+namespace {
+
+/// x (batch, length, inputs) times a block-diagonal matrix (outputs, inputs / blocks).
+at::Tensor project_in_blocks(const at::Tensor& x, const at::Tensor& weight, std::int64_t blocks) {
+  const auto rows = x.reshape({-1, blocks, x.size(2) / blocks}).transpose(0, 1);
+  const auto y = at::bmm(rows, weight.view({blocks, -1, weight.size(1)}).transpose(1, 2));
+  return y.transpose(0, 1).reshape({x.size(0), x.size(1), -1}).contiguous();  // reshape views blocks of one output as they are
+}
+
+at::Tensor activated(const at::Tensor& x, Nonlinearity nonlinearity) {
+  switch (nonlinearity) {
+    case Nonlinearity::relu:
+      return at::relu(x);
+    case Nonlinearity::silu:
+      return at::silu(x);
+    case Nonlinearity::gelu:
+      return at::gelu(x);
+    case Nonlinearity::none:
+    case Nonlinearity::softmax:
+      break;
+  }
+  return x;
+}
+
+}  // namespace
 
 bool has_groups(const Config& config, std::initializer_list<std::string_view> names) {
   if (config.groups.size() != names.size()) return false;
@@ -20,10 +51,22 @@ bool is_plain_projection(const GroupConfig& group) {
          group.sparsity == Sparsity::none && group.nonlinearity == Nonlinearity::none && group.channel_mixing == ChannelMixing::dense;
 }
 
-bool is_convolved_projection(const GroupConfig& group, Nonlinearity nonlinearity) {
-  return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::toeplitz && group.taps >= 1 &&
-         group.taps <= kernels::max_short_conv_taps && group.sparsity == Sparsity::none && group.nonlinearity == nonlinearity &&
-         group.channel_mixing == ChannelMixing::dense;
+bool is_projected(const Config& config, const GroupConfig& group) {
+  const bool convolved = group.token_mixing == TokenMixing::toeplitz && group.taps >= 1 && group.taps <= kernels::max_short_conv_taps;
+  const bool alone = group.token_mixing == TokenMixing::diagonal && group.taps == 0;
+  if (group.parametrisation != Parametrisation::input || !(convolved || alone) || group.sparsity != Sparsity::none) return false;
+  if (group.nonlinearity == Nonlinearity::softmax || group.channels < 1) return false;
+  switch (group.channel_mixing) {
+    case ChannelMixing::diagonal:
+      return group.channels == config.width;
+    case ChannelMixing::dense:
+      return true;
+    case ChannelMixing::grouped:
+      return group.channels % config.blocks == 0 && config.width % config.blocks == 0;
+    case ChannelMixing::monarch:
+      break;
+  }
+  return false;
 }
 
 TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs) {
@@ -46,6 +89,11 @@ TensorSpec output_projection(std::int64_t width, std::int64_t inner) {
   return {.name = "out", .shape = {width, inner}, .matrix = true, .fill = Fill::output};
 }
 
+Sight sight_of(const Config& config) {
+  return {.window = config.sparsity == Sparsity::banded ? config.band : 0,
+          .block = config.sparsity == Sparsity::block_diagonal ? config.band : 0};
+}
+
 TensorSpec lambda_vectors() { return {.name = "lambda", .shape = {4, 16}, .fill = Fill::normal, .scale = 0.1}; }
 
 void project_groups(const Call& call, const at::Tensor& input, std::initializer_list<GroupSlot> groups) {
@@ -58,6 +106,80 @@ void project_groups(const Call& call, const at::Tensor& input, std::initializer_
   for (const auto [group, slot] : groups) {
     if (contains(call.computes, group)) call.features[group] = std::move(*next++);
   }
+}
+
+void ProjectedGroups::declare(const Config& config, std::size_t group, std::vector<TensorSpec>& bank) {
+  const auto& made = config.groups[group];
+  auto spec = projection_of(config, group, config.width);
+  if (made.channel_mixing == ChannelMixing::diagonal) {
+    spec = {.name = made.name, .shape = {made.channels}, .fill = Fill::normal, .group = static_cast<int>(group)};
+  } else if (made.channel_mixing == ChannelMixing::grouped) {
+    spec.shape[1] /= config.blocks;
+    spec.blocks = config.blocks;
+  }
+  declare(std::move(spec), bank);
+  auto& part = parts_.back();
+  part.name = made.name;
+  part.channel_mixing = made.channel_mixing;
+  part.nonlinearity = made.nonlinearity;
+  part.channels = made.channels;
+  if (made.token_mixing == TokenMixing::toeplitz) part.taps = made.taps;
+}
+
+void ProjectedGroups::declare(TensorSpec dense, std::vector<TensorSpec>& bank) {
+  auto& part = parts_.emplace_back();
+  part.group = static_cast<std::size_t>(dense.group);
+  part.slot = bank.size();
+  part.blocks = dense.blocks;
+  bank.push_back(std::move(dense));
+}
+
+void ProjectedGroups::declare_taps(const Config& config, std::vector<TensorSpec>& bank) {
+  for (auto& part : parts_) {
+    if (part.taps == 0) continue;
+    part.taps_slot = bank.size();
+    bank.push_back(taps_of(config, part.group));
+  }
+}
+
+void ProjectedGroups::declare_tails(GroupMask computes, std::vector<StateSpec>& state) const {
+  for (const auto& part : parts_) {
+    if (part.taps == 0 || !contains(computes, part.group)) continue;
+    state.push_back({.name = part.name + ".tail", .shape = {part.taps - 1, part.channels}});
+  }
+}
+
+const at::Tensor* ProjectedGroups::compute(const Call& call, const at::Tensor& input, const at::Tensor* tails) const {
+  Tensors dense;
+  for (const auto& part : parts_) {
+    if (contains(call.computes, part.group) && part.channel_mixing == ChannelMixing::dense) dense.push_back(call.bank[part.slot]);
+  }
+  auto projected = project(input, dense);
+  auto next = projected.begin();
+  for (const auto& part : parts_) {
+    if (!contains(call.computes, part.group)) continue;
+    auto& feature = call.features[part.group];
+    switch (part.channel_mixing) {
+      case ChannelMixing::diagonal:
+        feature = at::mul(input, call.bank[part.slot]);
+        break;
+      case ChannelMixing::grouped:
+        feature = project_in_blocks(input, call.bank[part.slot], part.blocks);
+        break;
+      default:
+        feature = std::move(*next++);
+    }
+    auto nonlinearity = part.nonlinearity;
+    if (part.taps > 0) {
+      const bool fused = nonlinearity == Nonlinearity::silu;
+      const auto with = fused ? kernels::ShortConvActivation::silu : kernels::ShortConvActivation::none;
+      feature = short_conv(feature, call.bank[part.taps_slot], with, tails);
+      if (tails) ++tails;
+      if (fused) nonlinearity = Nonlinearity::none;
+    }
+    feature = activated(feature, nonlinearity);
+  }
+  return tails;
 }
 
 }  // namespace starling::operators

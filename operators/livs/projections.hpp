@@ -1,4 +1,4 @@
-// What the families' sources share: declaring projections and computing the groups a LIV has to compute.
+// What the families' sources share: declaring projected feature groups and computing those that a LIV has to compute.
 #pragma once
 
 #include <initializer_list>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <starling/operators/config.hpp>
+#include <starling/operators/functions/history.hpp>
 #include <starling/operators/operator.hpp>
 
 namespace starling::operators {
@@ -14,8 +15,10 @@ namespace starling::operators {
 bool has_groups(const Config& config, std::initializer_list<std::string_view> names);
 /// Features are a dense function of the current token and nothing else.
 bool is_plain_projection(const GroupConfig& group);
-/// The same, then a short depthwise causal convolution and the nonlinearity.
-bool is_convolved_projection(const GroupConfig& group, Nonlinearity nonlinearity);
+
+/// A projected group in all its forms: a diagonal, dense or grouped function of its input, then a short depthwise causal
+/// convolution where it has one, then a pointwise nonlinearity.
+bool is_projected(const Config& config, const GroupConfig& group);
 
 /// The matrix (group channels, inputs) named after its group.
 TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs);
@@ -23,6 +26,9 @@ TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t i
 TensorSpec taps_of(const Config& config, std::size_t group);
 /// W_o (width, inner), named "out".
 TensorSpec output_projection(std::int64_t width, std::int64_t inner);
+
+/// What the sparsity lets a token see.
+Sight sight_of(const Config& config);
 
 /// The vectors of a differential operator's λ (4, 16), named "lambda".
 TensorSpec lambda_vectors();
@@ -35,5 +41,37 @@ struct GroupSlot {
 /// Projects `input` for those of `groups` that the call computes and puts the results among its features; one product
 /// where the matrices are neighbours.
 void project_groups(const Call& call, const at::Tensor& input, std::initializer_list<GroupSlot> groups);
+
+/// The projected groups that are functions of one input.
+class ProjectedGroups {
+ public:
+  /// Appends the weight of a group that is_projected to the bank: dense ones that are neighbours are one product. A diagonal
+  /// projection is a factor per channel; a grouped one, of config.blocks blocks, a matrix (channels, inputs / blocks).
+  void declare(const Config& config, std::size_t group, std::vector<TensorSpec>& bank);
+  /// The same for a dense matrix that the operator makes more of (A of a selective recurrence).
+  void declare(TensorSpec dense, std::vector<TensorSpec>& bank);
+  /// Appends the taps of the groups so far that have a convolution.
+  void declare_taps(const Config& config, std::vector<TensorSpec>& bank);
+  /// Appends what the convolutions of the groups in `computes` keep: their last taps − 1 inputs.
+  void declare_tails(GroupMask computes, std::vector<StateSpec>& state) const;
+
+  /// Puts the groups that the call computes among its features. `tails`: as declared, or null where there is no state; what
+  /// follows them is returned.
+  const at::Tensor* compute(const Call& call, const at::Tensor& input, const at::Tensor* tails) const;
+
+ private:
+  struct Part {
+    std::string name;
+    std::size_t group = 0;
+    std::size_t slot = 0;
+    ChannelMixing channel_mixing = ChannelMixing::dense;
+    Nonlinearity nonlinearity = Nonlinearity::none;
+    std::int64_t blocks = 1;
+    std::int64_t channels = 0;
+    std::int64_t taps = 0;  ///< 0 for no convolution
+    std::size_t taps_slot = 0;
+  };
+  std::vector<Part> parts_;
+};
 
 }  // namespace starling::operators

@@ -1,8 +1,7 @@
-// S6: v = SiLU(conv(W_v x)), z = W_z x; B = W_B v, C = W_C v, Δ = softplus(W_up W_down v + bias), A = −exp(A_log);
-// h_t = exp(Δ A) h_{t−1} + Δ B v, y = SiLU(z) ⊙ (C h + D v). State: h, and the last taps − 1 inputs of the convolution.
+// S6: v and z are functions of x, B and C of v; Δ = softplus(W_up W_down v + bias), A = −exp(A_log);
+// h_t = exp(Δ A) h_{t−1} + Δ B v, y = SiLU(z) ⊙ (C h + D v). State: h, and the convolutions' last taps − 1 inputs.
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/selective_scan.hpp>
-#include <starling/operators/functions/short_conv.hpp>
 #include <starling/operators/livs/livs.hpp>
 #include <starling/operators/livs/projections.hpp>
 
@@ -11,7 +10,7 @@
 namespace starling::operators {
 namespace {
 
-enum Slot : std::size_t { v_slot, z_slot, b_slot, c_slot, down_slot, up_slot, bias_slot, decay_slot, taps_slot };
+enum Slot : std::size_t { up_slot = 5, bias_slot, decay_slot };
 enum Own : std::size_t { out_own, skip_own };
 
 class SelectiveStateSpace final : public Operator {
@@ -23,42 +22,37 @@ class SelectiveStateSpace final : public Operator {
         v_(static_cast<std::size_t>(config.group("v"))),
         z_(static_cast<std::size_t>(config.group("z"))),
         width_(config.width),
-        states_(config.groups[b_].channels),
-        taps_(config.groups[v_].taps) {
+        states_(config.groups[b_].channels) {
     const auto rank = (width_ + 15) / 16;
     const auto a_group = static_cast<int>(a_);
-    bank_ = {projection_of(config, v_, width_),
-             projection_of(config, z_, width_),
-             projection_of(config, b_, width_),
-             projection_of(config, c_, width_),
-             {.name = "A.down", .shape = {rank, width_}, .matrix = true, .group = a_group},
-             {.name = "A.up",
-              .shape = {width_, rank},
-              .matrix = true,
-              .fill = Fill::uniform,
-              .scale = 1.0 / std::sqrt(static_cast<double>(rank)),
-              .group = a_group},
-             {.name = "A.bias", .shape = {width_}, .fill = Fill::step_bias, .group = a_group},
-             {.name = "A.log", .shape = {width_, states_}, .fill = Fill::state_decay, .group = a_group},
-             taps_of(config, v_)};
+    for (const auto group : {v_, z_}) of_x_.declare(config, group, bank_);
+    for (const auto group : {b_, c_}) of_v_.declare(config, group, bank_);
+    of_v_.declare({.name = "A.down", .shape = {rank, width_}, .matrix = true, .group = a_group}, bank_);
+    bank_.push_back({.name = "A.up",
+                     .shape = {width_, rank},
+                     .matrix = true,
+                     .fill = Fill::uniform,
+                     .scale = 1.0 / std::sqrt(static_cast<double>(rank)),
+                     .group = a_group});
+    bank_.push_back({.name = "A.bias", .shape = {width_}, .fill = Fill::step_bias, .group = a_group});
+    bank_.push_back({.name = "A.log", .shape = {width_, states_}, .fill = Fill::state_decay, .group = a_group});
+    of_x_.declare_taps(config, bank_);
+    of_v_.declare_taps(config, bank_);
     own_ = {output_projection(width_, width_), {.name = "D", .shape = {width_}, .fill = Fill::one}};
   }
 
   std::vector<StateSpec> state(GroupMask computes) const override {
     std::vector<StateSpec> specs = {{.name = "h", .shape = {width_, states_}}};
-    if (contains(computes, v_)) specs.push_back({.name = "tail", .shape = {taps_ - 1, width_}});
+    of_x_.declare_tails(computes, specs);
+    of_v_.declare_tails(computes, specs);
     return specs;
   }
 
   at::Tensor forward(const Call& call) const override {
     auto& features = call.features;
-    const auto* const h = call.state ? &call.state->tensors[0] : nullptr;
-    project_groups(call, call.x, {{v_, v_slot}, {z_, z_slot}});
-    if (contains(call.computes, v_)) {
-      const auto* const tail = call.state ? &call.state->tensors[1] : nullptr;
-      features[v_] = short_conv(features[v_], call.bank[taps_slot], kernels::ShortConvActivation::silu, tail);
-    }
-    project_groups(call, features[v_], {{b_, b_slot}, {c_, c_slot}, {a_, down_slot}});
+    const auto* const h = call.state ? call.state->tensors.data() : nullptr;
+    const auto* const tails = of_x_.compute(call, call.x, h ? h + 1 : nullptr);
+    of_v_.compute(call, features[v_], tails);
     features[a_] = project(features[a_], {call.bank[up_slot]})[0];
     return selective_scan({.v = features[v_],
                            .delta = features[a_],
@@ -73,7 +67,8 @@ class SelectiveStateSpace final : public Operator {
 
  private:
   std::size_t b_, c_, a_, v_, z_;
-  std::int64_t width_, states_, taps_;
+  std::int64_t width_, states_;
+  ProjectedGroups of_x_, of_v_;
 };
 
 }  // namespace
@@ -85,16 +80,13 @@ std::unique_ptr<Operator> selective_state_space(const Config& config) {
     return nullptr;
   }
   const auto named = [&](const char* name) -> const GroupConfig& { return config.groups[static_cast<std::size_t>(config.group(name))]; };
-  for (const auto* const plain : {"B", "C", "z"}) {
-    if (!is_plain_projection(named(plain))) return nullptr;
+  for (const auto* const projected : {"B", "C", "v", "z"}) {
+    if (!is_projected(config, named(projected))) return nullptr;
   }
   for (const auto* const full : {"A", "v", "z"}) {
     if (named(full).channels != config.width) return nullptr;
   }
-  if (!is_convolved_projection(named("v"), Nonlinearity::silu) || named("A").parametrisation != Parametrisation::selective ||
-      named("B").channels != named("C").channels) {
-    return nullptr;
-  }
+  if (named("A").parametrisation != Parametrisation::selective || named("B").channels != named("C").channels) return nullptr;
   return std::make_unique<SelectiveStateSpace>(config);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/genome/legality.hpp>
 #include <starling/genome/plan.hpp>
 
 namespace starling::genome {
@@ -18,7 +19,11 @@ constexpr std::int64_t filter_width = 64;
 class ClassAccount {
  public:
   ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
-      : class_(liv_class), groups_(catalogue.featurizer_of(liv_class).groups), width_(dimensions.width), length_(dimensions.length) {}
+      : class_(liv_class),
+        groups_(catalogue.featurizer_of(liv_class).groups),
+        width_(dimensions.width),
+        length_(dimensions.length),
+        band_(dimensions.band) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -43,21 +48,24 @@ class ClassAccount {
     Cache cache;
     for (const auto* group : selected(computes)) {
       if (is_convolved(*group)) cache.fixed += (group->kernel - 1) * channels(*group);
-      const bool kept = class_.family == Family::attention && !is_linear() && (group->name == "k" || group->name == "v");
-      if (kept) cache.dynamic_per_token += channels(*group);
+      if (keeps_tokens() && (is_one_of(*group, "k") || is_one_of(*group, "v"))) {
+        (is_sparse() ? cache.banded_per_token : cache.dynamic_per_token) += channels(*group);
+      }
     }
     if (is_linear()) {
       const bool computes_keys = computes >> index("k") & 1u;
       const bool computes_values = computes >> index("v") & 1u;
-      if (computes_keys || computes_values) cache.fixed += width_ * head_width();
-      if (computes_keys) cache.fixed += width_;
+      // States of as many heads as k has.
+      if (computes_keys || computes_values) cache.fixed += maps() * channels(named("k")) * head_width();
+      if (computes_keys) cache.fixed += maps() * channels(named("k"));
     }
     if (class_.family == Family::recurrence) cache.fixed += maps() * width_ * state_size();
-    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += maps() * (named("K").kernel - 1) * width_;
+    if (class_.family == Family::gated_convolution && !is_implicit()) cache.fixed += maps() * (lags(named("K")) - 1) * width_;
     if (is_implicit()) {
-      cache.windowed_per_token = maps() * width_;
-      cache.window = length_;
+      (is_sparse() ? cache.banded_per_token : cache.windowed_per_token) = maps() * width_;
+      if (!is_sparse()) cache.window = length_;
     }
+    if (cache.banded_per_token > 0) cache.band = band_;
     return cache;
   }
 
@@ -73,10 +81,32 @@ class ClassAccount {
  private:
   std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
 
-  /// Attention without a softmax keeps sums over the tokens, not the tokens.
-  bool is_linear() const { return class_.family == Family::attention && class_.op.nonlinearity != Nonlinearity::softmax; }
+  bool is_sparse() const { return class_.op.sparsity != Sparsity::none; }
 
-  std::int64_t head_width() const { return width_ / heads_at(width_); }
+  /// Attention whose map is a function of sums over all tokens keeps the sums, not the tokens.
+  bool is_linear() const { return class_.family == Family::attention && class_.op.nonlinearity == Nonlinearity::none && !is_sparse(); }
+  bool keeps_tokens() const { return class_.family == Family::attention && !is_linear(); }
+
+  std::int64_t head_width() const { return class_.op.channel_mixing == ChannelMixing::dense ? width_ : width_ / heads_at(width_); }
+
+  /// The group of that name, or its second in a differential class.
+  static bool is_one_of(const FeatureGroup& group, std::string_view name) {
+    return group.name == name || (group.name.size() == name.size() + 1 && group.name.starts_with(name) && group.name.back() == '2');
+  }
+
+  /// Lags of an explicit K that are there.
+  std::int64_t lags(const FeatureGroup& kernel) const {
+    const std::int64_t taps = kernel.kernel;
+    return is_sparse() ? std::min(taps, band_) : taps;
+  }
+
+  /// Pairs of tokens, the two of a pair maybe the same, of which one sees the other, in a sequence.
+  std::int64_t pairs(std::int64_t length) const {
+    const auto causal = [](std::int64_t tokens) { return tokens * (tokens + 1) / 2; };
+    if (!is_sparse() || length <= band_) return causal(length);
+    if (class_.op.sparsity == Sparsity::banded) return causal(band_) + (length - band_) * band_;
+    return length / band_ * causal(band_) + causal(length % band_);
+  }
 
   std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
 
@@ -113,6 +143,8 @@ class ClassAccount {
     switch (group.parametrisation) {
       case Parametrisation::input:
       case Parametrisation::decay:
+        if (group.channel_mixing == ChannelMixing::diagonal) return 0;
+        if (group.channel_mixing == ChannelMixing::grouped) return width_ / heads_at(width_) * channels(group);
         return width_ * channels(group);
       case Parametrisation::direct:
       case Parametrisation::implicit:
@@ -126,9 +158,9 @@ class ClassAccount {
   std::int64_t vectors(const FeatureGroup& group) const {
     switch (group.parametrisation) {
       case Parametrisation::input:
-        return is_convolved(group) ? group.kernel * channels(group) : 0;
+        return ((is_convolved(group) ? group.kernel : 0) + (group.channel_mixing == ChannelMixing::diagonal ? 1 : 0)) * channels(group);
       case Parametrisation::direct:
-        return group.kernel * channels(group);
+        return lags(group) * channels(group);
       case Parametrisation::selective:
         return width_ + width_ * state_size();  // bias of Δ, A_log
       case Parametrisation::decay:
@@ -149,13 +181,13 @@ class ClassAccount {
   std::int64_t mixing_flops(std::int64_t length) const {
     switch (class_.family) {
       case Family::attention:
-        if (is_linear()) return 4 * width_ * head_width() + 3 * width_;
-        // q kᵀ and T v: 2 d per pair each, (L + 1) / 2 pairs per token; the maps of a differential share the channels of q kᵀ.
-        return (1 + maps()) * width_ * (length + 1);
+        if (is_linear()) return maps() * (4 * width_ * head_width() + 3 * width_);
+        // q kᵀ and T v: 2 d per pair each; the maps of a differential softmax share the channels of q kᵀ.
+        return (class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2 * pairs(length) / length;
       case Family::recurrence:
         return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
-        return maps() * (is_implicit() ? width_ * (length + 1) : 2 * named("K").kernel * width_);
+        return maps() * (is_implicit() ? width_ * 2 * pairs(length) / length : 2 * lags(named("K")) * width_);
       case Family::memoryless:
         return 0;
     }
@@ -166,6 +198,7 @@ class ClassAccount {
   const std::vector<FeatureGroup>& groups_;
   std::int64_t width_;
   std::int64_t length_;
+  std::int64_t band_;
 };
 
 /// What path and route add to LIV i.
@@ -190,6 +223,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
   for (const auto& part : make_plan(catalogue, genome).livs) {
+    require_fit(catalogue, *part.liv_class, dimensions.width);
     const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
@@ -205,6 +239,8 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.cache.dynamic_per_token += liv.cache.dynamic_per_token;
     account.cache.windowed_per_token += liv.cache.windowed_per_token;
     account.cache.window = std::max(account.cache.window, liv.cache.window);
+    account.cache.banded_per_token += liv.cache.banded_per_token;
+    account.cache.band = std::max(account.cache.band, liv.cache.band);
     account.cache.fixed += liv.cache.fixed;
     forward += liv.forward_flops;
     account.livs.push_back(liv);

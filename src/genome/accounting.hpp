@@ -6,19 +6,21 @@
 //   that are shared are
 //                      counted by everyone who computes with them, feature groups that are read cost nothing
 //   convolved groups   2 per tap and channel
-//   softmax attention  4 · d · (L + 1) / 2: q kᵀ and T v over the causal pairs of a sequence of L tokens
+//   attention scores   4 · d · pairs / L: q kᵀ and T v over the pairs of a sequence of L tokens that see each other, all causal
+//                      ones (pairs / L = (L + 1) / 2), or those of a band or a block
 //   linear attention   4 · d · d_h + 3 d: the state Σ φ(k) vᵀ updated and read, the normaliser likewise
 //   recurrence         7 per element of the state (selective: Δ A, its exponential, (Δ v) B, decay × h, the sum, C h,
 //                      the sum over states; gated: B v, 1 − a, their product, a h, the sum, C h, the sum over states),
 //                      and where it is selective 2 d for D v
 //   gated convolution  2 per tap of K and channel
-//   implicit K         d · (L + 1): the causal pairs, multiplied one by one; K itself, made once per batch, is left out
+//   implicit K         2 · d · pairs / L: the pairs, multiplied one by one; K itself, made once per batch, is left out
 //   route              2 · d for the projection of the gate
-//   differential       both maps: twice as much as the base; softmax 6 · d · (L + 1) / 2, its sub-heads being half as wide
+//   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -32,6 +34,7 @@ struct Dimensions {
   std::int64_t width = 0;       ///< channels d
   std::int64_t length = 0;      ///< tokens L of the sequence
   std::int64_t vocabulary = 0;  ///< rows of the tied embedding
+  std::int64_t band = 256;      ///< tokens that banded and block-diagonal classes see
 };
 
 struct Parameters {
@@ -49,11 +52,13 @@ struct Cache {
   std::int64_t fixed = 0;
   std::int64_t windowed_per_token = 0;  ///< of the last `window` tokens only: the sequence length that the model is made for
   std::int64_t window = 0;
+  std::int64_t banded_per_token = 0;  ///< of the last `band` tokens, or of those in a block of so many
+  std::int64_t band = 0;
 
-  /// What a token adds until the window is full.
-  std::int64_t per_token() const { return dynamic_per_token + windowed_per_token; }
+  /// What a token adds until window and band are full.
+  std::int64_t per_token() const { return dynamic_per_token + windowed_per_token + banded_per_token; }
   std::int64_t elements(std::int64_t tokens) const {
-    return dynamic_per_token * tokens + windowed_per_token * (tokens < window ? tokens : window) + fixed;
+    return dynamic_per_token * tokens + windowed_per_token * std::min(tokens, window) + banded_per_token * std::min(tokens, band) + fixed;
   }
   /// The objective: 2 bytes per element.
   std::int64_t bytes(std::int64_t tokens) const { return 2 * elements(tokens); }
@@ -74,7 +79,7 @@ struct Account {
   std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
 };
 
-/// `genome` must be valid. Throws UserError where the width has no legal head size.
+/// `genome` must be valid. Throws UserError where the width has no legal head size or a class does not fit it.
 Account account(const Catalogue& catalogue, const Genome& genome, const Dimensions& dimensions);
 
 }  // namespace starling::genome

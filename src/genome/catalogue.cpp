@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <starling/base/error.hpp>
+#include <starling/genome/legality.hpp>
 
 namespace starling::genome {
 namespace {
@@ -129,6 +130,8 @@ std::vector<LivClass> liquid_classes() {
       row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
       row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),
       differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
+      differential(row(15, "SA-2-Diff", {1, T::low_rank, S::none, N::none, C::grouped},
+                       "y = W_o (y₁ − λ y₂), y_i as the normalised sum of SA-2 with q and k of its own")),
       differential(row(16, "SA-3-Diff", {3, T::low_rank, S::none, N::softmax, C::grouped},
                        split_heads + ", each head of k and v serves 4 of q, RoPE on q and k")),
       differential(row(17, "Rec-1-Diff", {5, T::semi_separable, S::none, N::none, C::diagonal},
@@ -137,6 +140,8 @@ std::vector<LivClass> liquid_classes() {
                        "y = W_o (y₁ − λ y₂), y_i as Σ_n C_n h_n of Rec-2 with B, C and a of its own")),
       differential(row(19, "GConv-1-Diff", {7, T::toeplitz, S::none, N::none, C::diagonal},
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i of length 3 per channel")),
+      differential(row(20, "GConv-2-Diff", {8, T::toeplitz, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i as long as the sequence: a sine network of its own")),
       row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
       row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},
@@ -187,7 +192,6 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     const std::string label = "class " + std::to_string(liv_class.id) + " '" + liv_class.name + "'";
     if (liv_class.id < 1 || liv_class.id > INT16_MAX) refuse(name_, label + ": ids run from 1 to 32767");
     if (!names.insert(liv_class.name).second) refuse(name_, label + ": the name is there twice");
-    liv_class.family = family_of(liv_class.op);
     const auto id = static_cast<std::size_t>(liv_class.id);
     if (id >= row_of_id_.size()) row_of_id_.resize(id + 1, -1);
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
@@ -196,9 +200,12 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     const auto found =
         std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
     if (found == featurizers.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    if (const auto reason = objection(liv_class.op, found->groups, liv_class.differential); !reason.empty()) {
+      refuse(name_, label + ": " + reason);
+    }
+    liv_class.family = family_of(liv_class.op);
     auto& featurizer = featurizers_.emplace_back(*found);
     const bool doubles = liv_class.differential && liv_class.op.nonlinearity != Nonlinearity::softmax;
-    if (liv_class.differential && liv_class.family == Family::memoryless) refuse(name_, label + ": only a token mixer can be differential");
     if (doubles) add_second_map(featurizer);
 
     auto& sharing = sharing_.emplace_back();
@@ -206,10 +213,7 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
       ++sharing.strategies;
       for (const auto* group : groups) {
         const int index = group_index(featurizer, group);
-        if (index < 0) {
-          refuse(name_, label + ": featurizer " + std::to_string(featurizer.id) + " has no group '" + group +
-                            "', which its sharing strategy " + std::to_string(sharing.strategies) + " reads");
-        }
+        assert(index >= 0 && "legal genomes have all groups that their family shares");
         auto& mask = sharing.groups[static_cast<std::size_t>(sharing.strategies)];
         mask |= GroupMask{1} << index;
         const int second = group_index(featurizer, second_of(group));

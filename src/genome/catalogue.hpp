@@ -31,6 +31,8 @@ struct Expansion {
   int numerator = 1;
   int denominator = 1;
   bool per_token = false;
+
+  bool operator==(const Expansion&) const = default;
 };
 
 /// Where the values of a feature group come from.
@@ -51,7 +53,7 @@ struct FeatureGroup {
   Sparsity sparsity = Sparsity::none;
   Nonlinearity nonlinearity = Nonlinearity::none;
   ChannelMixing channel_mixing = ChannelMixing::dense;
-  Expansion expansion;
+  Expansion expansion{};
   int repeat = 1;
 };
 
@@ -94,8 +96,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, a featurizer lacks a group
-  /// that the sharing strategies of its family read, or a memoryless class is differential.
+  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, or its genomes are not legal
+  /// (legality.hpp).
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   const std::string& name() const { return name_; }

@@ -1,5 +1,7 @@
 #include <starling/model/translate.hpp>
 
+#include <starling/genome/legality.hpp>
+
 namespace starling::model {
 namespace {
 
@@ -20,6 +22,7 @@ To same_number(From value) {
 operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
                             std::int64_t position) {
   const auto width = dimensions.width;
+  genome::require_fit(catalogue, liv_class, width);
   operators::Config config;
   config.name = liv_class.name;
   config.token_mixing = same_number<operators::TokenMixing>(liv_class.op.token_mixing);
@@ -30,7 +33,10 @@ operators::Config translate(const genome::Catalogue& catalogue, const genome::Li
   config.position = position;
   config.width = width;
   config.length = dimensions.length;
-  config.heads = genome::heads_at(width);
+  config.band = dimensions.band;
+  config.blocks = genome::heads_at(width);
+  const bool one_head = config.token_mixing == operators::TokenMixing::low_rank && config.channel_mixing == operators::ChannelMixing::dense;
+  config.heads = one_head ? 1 : config.blocks;
   for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
     config.groups.push_back({.name = group.name,
                              .channels = genome::group_channels(group, width),

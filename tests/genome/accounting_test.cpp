@@ -54,6 +54,7 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   const auto liv = [](const char* text) { return account_of(text, paper).livs.at(0).parameters; };
   constexpr std::int64_t lambda = 64;
   EXPECT_EQ(liv("14.1.1.1.1").without_embedding(), 4 * d * d + lambda + d);
+  EXPECT_EQ(liv("15.1.1.1.1").without_embedding(), 6 * d * d + lambda + d);
   EXPECT_EQ(liv("16.1.1.1.1").without_embedding(), 5 * d * d / 2 + lambda + d);
   EXPECT_EQ(liv("24.1.1.1.1").without_embedding(), 3 * d * d + lambda + d);
   EXPECT_EQ(liv("25.1.1.1.1").without_embedding(), 4 * d * d + 9 * d + lambda + d);
@@ -61,6 +62,8 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("17.1.1.1.1").vectors, (4 + 1 + 2 * 17) * d + lambda + d);  // taps of v, D; twice A_log and the bias of Δ
   EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
+  EXPECT_EQ(liv("20.1.1.1.1").matrices, 6 * d * d);
+  EXPECT_EQ(liv("20.1.1.1.1").vectors, 2 * (8960 + 64 * d) + lambda + d);
 }
 
 TEST(Parameters, OfAPathGroupAreOneWeightMorePerMember) {
@@ -152,6 +155,12 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
   expect(cache("18.1.1.1.1", 0), 0, 4 * d);
   expect(cache("19.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("15.1.1.1.1", 0), 0, 2 * (d * 64 + d));
+  expect(cache("15.1.1.1.2-15.1.1.1.2", 1), 0, 0);
+  expect(cache("15.1.1.1.2-15.1.1.1.3", 1), 0, 2 * d * 64);
+  expect(cache("15.1.1.1.2-15.1.1.1.4", 1), 0, 2 * (d * 64 + d));
+  EXPECT_EQ(cache("20.1.1.1.1", 0).elements(1000), 2 * 1000 * d);
+  EXPECT_EQ(cache("20.1.1.1.1", 0).elements(5000), 2 * 4096 * d);
   expect(cache("11113-11111-11112", 0), 2 * d, 0);  // who is read keeps all, whatever its own strategy says
   EXPECT_EQ((Cache{10, 3}.bytes(7)), 2 * (10 * 7 + 3));
 }
@@ -170,11 +179,62 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
+  EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
+  EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));
   EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
   EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
   EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);
   EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
+}
+
+/// One LIV of a class that is made of another one of the default catalogue.
+template <class Change>
+LivAccount changed(const char* name, Change change, Dimensions dimensions = paper) {
+  const auto& liquid = Catalogue::liquid();
+  auto liv_class = liquid.at(name);
+  auto featurizer = liquid.featurizer_of(liv_class);
+  change(liv_class.op, featurizer.groups);
+  const Catalogue catalogue("test", {liv_class}, {featurizer});
+  return account(catalogue, {{{.liv_class = static_cast<std::int16_t>(liv_class.id)}}}, dimensions).livs.at(0);
+}
+
+TEST(Cache, OfABandOrABlockEndsAtItsLength) {
+  for (const auto sparsity : {Sparsity::banded, Sparsity::block_diagonal}) {
+    const auto sparse = [&](OperatorGenome& op, auto&) { op.sparsity = sparsity; };
+    const auto attention = changed("SA-1", sparse).cache;
+    EXPECT_EQ(attention.per_token(), 2 * d);
+    EXPECT_EQ(attention.elements(100), 100 * 2 * d);
+    EXPECT_EQ(attention.elements(4096), 256 * 2 * d);
+    EXPECT_EQ(changed("SA-3", sparse).cache.elements(4096), 256 * d / 2);
+    EXPECT_EQ(changed("SA-2", sparse).cache.elements(4096), 256 * 2 * d) << "a few tokens, no sums";
+    EXPECT_EQ(changed("GConv-2", sparse).cache.elements(4096), 256 * d);
+    EXPECT_EQ(changed("GConv-2", sparse, {d, 100, 16}).cache.elements(100), 100 * d);
+    EXPECT_EQ(changed("GConv-1", sparse).cache.elements(4096), 2 * d);
+    EXPECT_EQ(changed("GConv-1", sparse, {d, 100, 16, 2}).cache.elements(4096), d) << "K has two lags left";
+  }
+}
+
+TEST(Flops, OfABandOrABlockCountThePairsThatSeeEachOther) {
+  const auto flops = [](Sparsity sparsity) {
+    return changed("SA-1", [&](OperatorGenome& op, auto&) { op.sparsity = sparsity; }, {d, 10, 16, 4}).forward_flops;
+  };
+  // Tokens see 1, 2, 3, 4, 4, 4, 4, 4, 4, 4 of a band of four, and 1, 2, 3, 4, 1, 2, 3, 4, 1, 2 of a block.
+  EXPECT_EQ(flops(Sparsity::banded), 8 * d * d + 4 * d * 34 / 10);
+  EXPECT_EQ(flops(Sparsity::block_diagonal), 8 * d * d + 4 * d * 23 / 10);
+  EXPECT_EQ(flops(Sparsity::none), 8 * d * d + 4 * d * 55 / 10);
+}
+
+TEST(Parameters, OfAGroupFollowItsChannelMixing) {
+  const auto of = [](ChannelMixing mixing) {
+    return changed("SA-1", [&](auto&, std::vector<FeatureGroup>& groups) { groups[1].channel_mixing = mixing; }).parameters;
+  };
+  EXPECT_EQ(of(ChannelMixing::dense).matrices, 4 * d * d);
+  EXPECT_EQ(of(ChannelMixing::grouped).matrices, 3 * d * d + d * d / 12);
+  EXPECT_EQ(of(ChannelMixing::diagonal).matrices, 3 * d * d);
+  EXPECT_EQ(of(ChannelMixing::diagonal).vectors, d + d);
+  const auto one_head = changed("SA-2", [](OperatorGenome& op, auto&) { op.channel_mixing = ChannelMixing::dense; });
+  EXPECT_EQ(one_head.cache.fixed, d * d + d);
 }
 
 TEST(Account, TotalsAreTheSumsOfTheLivs) {

@@ -45,12 +45,12 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_EQ(&catalogue.at(liv_class.name), &liv_class);
     EXPECT_FALSE(liv_class.definition.empty());
   }
-  EXPECT_THAT(rows,
-              ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(5, "Rec-2"),
-                          std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
-                          std::pair(10, "GMemless-3"), std::pair(14, "SA-1-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"),
-                          std::pair(18, "Rec-2-Diff"), std::pair(19, "GConv-1-Diff"), std::pair(22, "SA-4"), std::pair(23, "SA-5"),
-                          std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
+  EXPECT_THAT(rows, ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"),
+                                std::pair(5, "Rec-2"), std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"),
+                                std::pair(9, "GMemless-2"), std::pair(10, "GMemless-3"), std::pair(14, "SA-1-Diff"),
+                                std::pair(15, "SA-2-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"),
+                                std::pair(18, "Rec-2-Diff"), std::pair(19, "GConv-1-Diff"), std::pair(20, "GConv-2-Diff"),
+                                std::pair(22, "SA-4"), std::pair(23, "SA-5"), std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
@@ -98,8 +98,12 @@ TEST(Liquid, DifferentialsHaveTheirBasesGenomeAndTheGroupsThatModulateTwice) {
   }
   EXPECT_THAT(groups("Rec-1-Diff"), ElementsAre("B", "C", "A", "v", "z", "B2", "C2", "A2"));
   EXPECT_THAT(groups("Rec-2-Diff"), ElementsAre("B", "C", "A", "v", "B2", "C2", "A2"));
-  EXPECT_THAT(groups("GConv-1-Diff"), ElementsAre("B", "C", "v", "K", "B2", "C2", "K2"));
-  for (const auto* name : {"Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff"}) {
+  for (const auto* name : {"GConv-1-Diff", "GConv-2-Diff"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K", "B2", "C2", "K2"));
+  EXPECT_THAT(groups("SA-2-Diff"), ElementsAre("q", "k", "v", "q2", "k2"));
+  EXPECT_THAT(shared("SA-2-Diff", 2), ElementsAre("k", "v", "k2"));
+  EXPECT_THAT(shared("SA-2-Diff", 3), ElementsAre("k", "k2"));
+  EXPECT_THAT(shared("SA-2-Diff", 4), ElementsAre("v"));
+  for (const auto* name : {"Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"}) {
     EXPECT_THAT(shared(name, 2), ElementsAre("B", "C", "B2", "C2"));
     EXPECT_THAT(shared(name, 3), ElementsAre("B", "B2"));
     EXPECT_THAT(shared(name, 4), ElementsAre("C", "C2"));
@@ -135,7 +139,7 @@ TEST(Catalogue, RefusesRowsThatContradictEachOther) {
   const OperatorGenome memoryless{2, TokenMixing::diagonal, Sparsity::none, Nonlinearity::silu, ChannelMixing::dense};
   EXPECT_THAT(make({{1, "a", memoryless, "", {}, true}}, {{2, {group("gate"), group("value")}}}), HasSubstr("only a token mixer"));
   EXPECT_THAT(make({{1, "a", attention, "", {}}}, {{1, {group("q"), group("v")}}}),
-              HasSubstr("no group 'k', which its sharing strategy 2 reads"));
+              HasSubstr("class 1 'a': the feature group 'k' is missing"));
 }
 
 TEST(Heads, AreFourPer256ChannelsAndHaveAMultipleOfFourChannels) {

@@ -15,6 +15,8 @@ struct Shape {
   std::int64_t key_width;
   std::int64_t value_width;
   std::int64_t window = 0;
+  std::int64_t block = 0;
+  AttentionScore score = AttentionScore::softmax;
 };
 
 /// Rows with a gap between heads, as in a slice of a joint projection.
@@ -29,12 +31,15 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
   const HeadStrides of_q = gapped(s.queries, s.heads, s.key_width), of_k = gapped(s.keys, s.key_heads, s.key_width),
                     of_v = gapped(s.keys, s.value_heads, s.value_width), of_out = gapped(s.queries, s.heads, s.value_width);
   const T scale = T(1 / std::sqrt(static_cast<double>(s.key_width)));
-  engine(AttentionForward<T>{q.data(), k.data(), v.data(), out.data(), lse.data(), of_q, of_k, of_v, of_out, s.batch, s.heads, s.key_heads,
-                             s.value_heads, s.queries, s.keys, s.key_width, s.value_width, s.window, scale});
-  engine(AttentionBackward<T>{q.data(),  k.data(),  v.data(),    out.data(),    lse.data(), dout.data(), dq.data(),
-                              dk.data(), dv.data(), of_q,        of_k,          of_v,       of_out,      of_out,
-                              of_q,      of_k,      of_v,        s.batch,       s.heads,    s.key_heads, s.value_heads,
-                              s.queries, s.keys,    s.key_width, s.value_width, s.window,   scale});
+  engine(AttentionForward<T>{q.data(), k.data(),    v.data(),      out.data(), lse.data(),  of_q,          of_k,
+                             of_v,     of_out,      s.batch,       s.heads,    s.key_heads, s.value_heads, s.queries,
+                             s.keys,   s.key_width, s.value_width, s.window,   scale,       s.score,       s.block});
+  engine(AttentionBackward<T>{q.data(),      k.data(), v.data(), out.data(),  lse.data(),    dout.data(), dq.data(), dk.data(),
+                              dv.data(),     of_q,     of_k,     of_v,        of_out,        of_out,      of_q,      of_k,
+                              of_v,          s.batch,  s.heads,  s.key_heads, s.value_heads, s.queries,   s.keys,    s.key_width,
+                              s.value_width, s.window, scale,    s.score,     s.block});
+  // What the other scores divide by is the test's own number.
+  if (s.score != AttentionScore::softmax && s.score != AttentionScore::linear) lse.clear();
   return {{"out", numbers_of(out)}, {"lse", numbers_of(lse)}, {"dq", numbers_of(dq)}, {"dk", numbers_of(dk)}, {"dv", numbers_of(dv)}};
 }
 
@@ -62,8 +67,48 @@ TEST_P(Attention, AgreesWithTheReferenceOnAnyShape) {
 }
 
 TEST_P(Attention, GradientsAreCentralDifferences) {
-  for (const Shape& s : {Shape{1, 2, 1, 2, 5, 5, 3, 4}, Shape{1, 2, 1, 1, 4, 6, 4, 4, 2}})
+  for (const Shape& s : {Shape{1, 2, 1, 2, 5, 5, 3, 4}, Shape{1, 2, 1, 1, 4, 6, 4, 4, 2}, Shape{1, 2, 1, 1, 4, 6, 4, 4, 0, 4}})
     expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs(s), "out", "dout");
+}
+
+constexpr AttentionScore other_scores[] = {AttentionScore::linear, AttentionScore::relu, AttentionScore::silu, AttentionScore::gelu};
+
+/// Linear scores are divided by their sum: it must not cancel.
+Arrays inputs_of_score(const Shape& s) {
+  auto in = inputs(s);
+  if (s.score != AttentionScore::linear) return in;
+  for (const char* name : {"q", "k"})
+    for (double& x : in.at(name)) x = static_cast<float>(std::abs(x) + 0.1);
+  return in;
+}
+
+TEST_P(Attention, OtherScoresWindowsAndBlocksAgreeWithTheReference) {
+  const Shape shapes[] = {{1, 1, 1, 1, 1, 1, 4, 4},           {2, 4, 2, 2, 37, 37, 24, 24},          {1, 2, 1, 2, 130, 130, 12, 20},
+                          {1, 2, 1, 1, 140, 140, 16, 16, 50}, {1, 4, 1, 2, 140, 140, 16, 16, 0, 50}, {1, 2, 2, 1, 200, 200, 8, 8, 0, 64},
+                          {1, 2, 1, 1, 60, 150, 8, 8, 7},     {1, 2, 1, 1, 60, 150, 8, 8, 0, 70},    {1, 1, 1, 1, 2, 90, 8, 8, 0, 89},
+                          {1, 1, 1, 1, 100, 100, 8, 8, 0, 1}, {1, 1, 1, 1, 90, 90, 8, 8, 0, 500},    {1, 2, 1, 1, 1, 70, 24, 24, 0, 69}};
+  for (Shape s : shapes) {
+    SCOPED_TRACE(s.queries * 100000 + s.keys * 100 + s.block);
+    const Arrays in = inputs(s);
+    const Arrays expected = run_case<double>(s, in, naive);
+    expect_close(run_case<float>(s, in, kernel), expected, 3e-5);
+    expect_close(run_case<double>(s, in, kernel), expected, 1e-11);
+    for (const AttentionScore score : other_scores) {
+      s.score = score;
+      SCOPED_TRACE(static_cast<int>(score));
+      const Arrays of_score = inputs_of_score(s);
+      const Arrays other = run_case<double>(s, of_score, naive);
+      expect_close(run_case<float>(s, of_score, kernel), other, 3e-5);
+      expect_close(run_case<double>(s, of_score, kernel), other, 1e-11);
+    }
+  }
+}
+
+TEST_P(Attention, GradientsOfOtherScoresAreCentralDifferences) {
+  for (const AttentionScore score : other_scores)
+    for (const Shape& s : {Shape{1, 2, 1, 2, 5, 5, 3, 4, 0, 0, score}, Shape{1, 2, 1, 1, 4, 6, 4, 4, 2, 0, score},
+                           Shape{1, 2, 2, 1, 4, 6, 4, 4, 0, 4, score}})
+      expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs_of_score(s), "out", "dout");
 }
 
 TEST_P(Attention, OneQueryAtATimeGivesTheWholeSequence) {

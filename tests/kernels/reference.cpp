@@ -26,6 +26,8 @@ double activation(Gate gate, double x) {
       return x * normal_cdf(x);
     case Gate::relu:
       return x <= 0 ? 0 : x;
+    case Gate::identity:
+      return x;
   }
   return 0;
 }
@@ -38,6 +40,8 @@ double activation_slope(Gate gate, double x) {
       return normal_cdf(x) + x * normal_density(x);
     case Gate::relu:
       return x <= 0 ? 0 : 1;
+    case Gate::identity:
+      return 1;
   }
   return 0;
 }
@@ -57,9 +61,11 @@ double conv_sum(const Arguments& a, Index batch, Index t, Index c) {
   return s;
 }
 
-bool visible(Index keys, Index queries, Index window, Index i, Index j) {
-  const Index last = keys - queries + i;
-  return j <= last && (window == 0 || j > last - window);
+template <class Arguments>
+bool visible(const Arguments& a, Index i, Index j) {
+  const Index last = a.keys - a.queries + i;
+  if (a.block > 0 && j / a.block != last / a.block) return false;
+  return j <= last && (a.window == 0 || j > last - a.window);
 }
 
 template <class Arguments>
@@ -71,18 +77,51 @@ double score(const Arguments& a, Index batch, Index h, Index i, Index j) {
   return dot * a.scale;
 }
 
-/// Softmax weights of one query, and the logarithm of their normaliser.
+Gate activation_of(AttentionScore score) {
+  if (score == AttentionScore::relu) return Gate::relu;
+  if (score == AttentionScore::silu) return Gate::silu;
+  return score == AttentionScore::gelu ? Gate::gelu : Gate::identity;
+}
+
+/// Weights of one query, and what the backward pass needs to know of their normaliser.
 template <class Arguments>
 double weights(const Arguments& a, Index batch, Index h, Index i, Numbers& p) {
   p.assign(static_cast<std::size_t>(a.keys), 0);
   double top = -std::numeric_limits<double>::infinity();
-  for (Index j = 0; j < a.keys; ++j)
-    if (visible(a.keys, a.queries, a.window, i, j)) top = std::max(top, score(a, batch, h, i, j));
+  double seen = 0;
+  for (Index j = 0; j < a.keys; ++j) {
+    if (!visible(a, i, j)) continue;
+    top = std::max(top, score(a, batch, h, i, j));
+    ++seen;
+  }
   double total = 0;
-  for (Index j = 0; j < a.keys; ++j)
-    if (visible(a.keys, a.queries, a.window, i, j)) total += p[static_cast<std::size_t>(j)] = std::exp(score(a, batch, h, i, j) - top);
+  for (Index j = 0; j < a.keys; ++j) {
+    if (!visible(a, i, j)) continue;
+    const double s = score(a, batch, h, i, j);
+    total += p[static_cast<std::size_t>(j)] =
+        a.score == AttentionScore::softmax ? std::exp(s - top) : activation(activation_of(a.score), s);
+  }
+  if (a.score != AttentionScore::softmax && a.score != AttentionScore::linear) total = seen;
   for (double& weight : p) weight /= total;
-  return top + std::log(total);
+  return a.score == AttentionScore::softmax ? top + std::log(total) : 1 / total;
+}
+
+/// Gradients of the scores of one query, of the gradients of its weights.
+Numbers score_gradients(const AttentionBackward<double>& a, Index batch, Index h, Index i, const Numbers& p, const Numbers& dp, double mean,
+                        double normaliser) {
+  Numbers ds(p.size(), 0);
+  for (Index j = 0; j < a.keys; ++j) {
+    if (!visible(a, i, j)) continue;
+    const auto at = static_cast<std::size_t>(j);
+    if (a.score == AttentionScore::softmax) {
+      ds[at] = p[at] * (dp[at] - mean);
+    } else if (a.score == AttentionScore::linear) {
+      ds[at] = normaliser * (dp[at] - mean);
+    } else {
+      ds[at] = normaliser * activation_slope(activation_of(a.score), score(a, batch, h, i, j)) * dp[at];
+    }
+  }
+  return ds;
 }
 
 void zero_heads(double* to, const HeadStrides& s, Index batches, Index tokens, Index heads, Index width) {
@@ -284,13 +323,13 @@ void run(const AttentionForward<double>& a) {
     for (Index h = 0; h < a.heads; ++h)
       for (Index i = 0; i < a.queries; ++i) {
         const double normaliser = weights(a, b, h, i, p);
-        if (a.log_sum_exp) a.log_sum_exp[(b * a.heads + h) * a.queries + i] = normaliser;
+        if (a.normaliser) a.normaliser[(b * a.heads + h) * a.queries + i] = normaliser;
         const double* v = a.v + b * a.v_strides.batch + h / (a.heads / a.value_heads) * a.v_strides.head;
         double* out = a.out + b * a.out_strides.batch + i * a.out_strides.token + h * a.out_strides.head;
         for (Index x = 0; x < a.value_width; ++x) {
           out[x] = 0;
           for (Index j = 0; j < a.keys; ++j)
-            if (visible(a.keys, a.queries, a.window, i, j)) out[x] += p[j] * v[j * a.v_strides.token + x];
+            if (visible(a, i, j)) out[x] += p[j] * v[j * a.v_strides.token + x];
         }
       }
 }
@@ -303,7 +342,7 @@ void run(const AttentionBackward<double>& a) {
   for (Index b = 0; b < a.batch; ++b)
     for (Index h = 0; h < a.heads; ++h)
       for (Index i = 0; i < a.queries; ++i) {
-        weights(a, b, h, i, p);
+        const double normaliser = weights(a, b, h, i, p);
         const Index hk = h / (a.heads / a.key_heads);
         const Index hv = h / (a.heads / a.value_heads);
         const double* dout = a.dout + b * a.dout_strides.batch + i * a.dout_strides.token + h * a.dout_strides.head;
@@ -316,13 +355,13 @@ void run(const AttentionBackward<double>& a) {
           }
           mean += p[j] * dp[j];
         }
+        const Numbers ds = score_gradients(a, b, h, i, p, dp, mean, normaliser);
         for (Index j = 0; j < a.keys; ++j)
           for (Index x = 0; x < a.key_width; ++x) {
-            const double ds = p[j] * (dp[j] - mean) * a.scale;
             a.dq[b * a.dq_strides.batch + i * a.dq_strides.token + h * a.dq_strides.head + x] +=
-                ds * a.k[b * a.k_strides.batch + j * a.k_strides.token + hk * a.k_strides.head + x];
+                a.scale * ds[j] * a.k[b * a.k_strides.batch + j * a.k_strides.token + hk * a.k_strides.head + x];
             a.dk[b * a.dk_strides.batch + j * a.dk_strides.token + hk * a.dk_strides.head + x] +=
-                ds * a.q[b * a.q_strides.batch + i * a.q_strides.token + h * a.q_strides.head + x];
+                a.scale * ds[j] * a.q[b * a.q_strides.batch + i * a.q_strides.token + h * a.q_strides.head + x];
           }
       }
 }

@@ -14,42 +14,7 @@ namespace {
 const auto& catalogue = genome::Catalogue::liquid();
 
 void expect_counts(const genome::Genome& genome, std::int64_t width) {
-  const genome::Dimensions dimensions{.width = width, .length = 8, .vocabulary = 13};
-  const auto account = genome::account(catalogue, genome, dimensions);
-  const Model model(catalogue, genome, dimensions, 1);
-  genome::Parameters counted;
-  for (const auto& parameter : model.parameters()) {
-    EXPECT_EQ(parameter.decay, parameter.matrix || parameter.name == "embedding") << parameter.name;
-    if (parameter.name == "embedding") {
-      counted.embedding += parameter.value.numel();
-    } else if (parameter.matrix) {
-      counted.matrices += parameter.value.numel();
-    } else {
-      counted.vectors += parameter.value.numel();
-    }
-  }
-  EXPECT_EQ(counted.matrices, account.parameters.matrices) << genome::to_text(genome);
-  EXPECT_EQ(counted.vectors, account.parameters.vectors) << genome::to_text(genome);
-  EXPECT_EQ(counted.embedding, account.parameters.embedding);
-  for (const std::int64_t tokens : {1, 8, 37}) {
-    for (const std::int64_t batch : {1, 3}) {
-      EXPECT_EQ(model.begin(batch, tokens)->elements_per_sequence(), account.cache.elements(tokens)) << genome::to_text(genome);
-    }
-  }
-  // By LIV as well: a LIV's weights and state stand where the formula puts them.
-  const auto state = model.begin(1, 8);
-  for (std::size_t i = 0; i < genome.depth(); ++i) {
-    const auto prefix = "livs." + std::to_string(i) + ".";
-    std::int64_t elements = 0;
-    for (const auto& parameter : model.parameters()) {
-      if (parameter.name.starts_with(prefix)) elements += parameter.value.numel();
-    }
-    EXPECT_EQ(elements, account.livs[i].parameters.without_embedding()) << genome::to_text(genome) << " LIV " << i + 1;
-    std::int64_t kept = 0;
-    for (const auto& tensor : state->livs[i].tensors) kept += tensor.numel();
-    if (state->gates[i].defined()) kept += state->gates[i].numel();
-    EXPECT_EQ(kept, account.livs[i].cache.elements(8)) << genome::to_text(genome) << " LIV " << i + 1;
-  }
+  model::expect_counts(catalogue, genome, {.width = width, .length = 8, .vocabulary = 13});
 }
 
 TEST(Counts, AreThoseOfTheFormulasForTheBaselines) {

@@ -21,27 +21,10 @@ using reference::largest_difference;
 const auto& catalogue = genome::Catalogue::liquid();
 constexpr genome::Dimensions tiny{.width = 16, .length = 9, .vocabulary = 11};
 
-Model make(const genome::Genome& genome, at::ScalarType dtype) {
-  Model model(catalogue, genome, tiny, 5, Model::Initialization::glorot, dtype);
-  Stream stream(6, Purpose::test);
-  const c10::NoGradGuard no_gradient;
-  for (const auto& parameter : model.parameters()) {
-    parameter.value.add_(reference::random_tensor(parameter.value.sizes().vec(), stream, 0.1));
-  }
-  return model;
-}
+Model make(const genome::Genome& genome, at::ScalarType dtype) { return perturbed(catalogue, genome, tiny, dtype); }
 
 void expect_steps_are_rows(const genome::Genome& genome, at::ScalarType dtype, double tolerance) {
-  const auto model = make(genome, dtype);
-  const c10::NoGradGuard no_gradient;
-  const auto tokens = token_tensor(3, tiny.length, tiny.vocabulary, 8);
-  const auto whole = model.logits(tokens);
-  const auto state = model.begin(3, tiny.length);
-  for (std::int64_t t = 0; t < tiny.length; ++t) {
-    const auto logits = model.step(tokens.select(1, t), *state);
-    ASSERT_LT(largest_difference(logits, whole.select(1, t)), tolerance) << genome::to_text(genome) << " token " << t;
-  }
-  EXPECT_EQ(state->position, tiny.length);
+  model::expect_steps_are_rows(make(genome, dtype), tiny, tolerance);
 }
 
 TEST(Generation, IsTheParallelFormForEveryClassAndSharingStrategy) {

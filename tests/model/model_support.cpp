@@ -1,21 +1,22 @@
 #include "model_support.hpp"
 
+#include <gtest/gtest.h>
+
 #include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
 #include <stdexcept>
 
 #include <starling/base/random.hpp>
 #include <starling/genome/variation.hpp>
+#include <starling/model/generation.hpp>
 
 #include "reference.hpp"
 #include "torch_support.hpp"
 
 namespace starling::model {
 namespace {
-
-constexpr std::int16_t sa1 = 1;
-constexpr std::int16_t gconv1 = 6;
 
 /// What feature strategies 2, 3, 4 of a class read, from the definition.
 std::vector<std::string> groups_read(genome::Family family, std::int16_t strategy) {
@@ -49,16 +50,18 @@ genome::Genome random_genome(std::size_t depth, std::uint64_t seed) {
   return genome::sample(space, stream);
 }
 
-std::vector<NamedGenome> sharing_genomes() {
+std::vector<NamedGenome> sharing_genomes(const genome::Catalogue& catalogue) {
   std::vector<NamedGenome> genomes;
-  for (const auto& liv_class : genome::Catalogue::liquid().classes()) {
+  const auto first = static_cast<std::int16_t>(catalogue.classes().front().id);
+  const auto last = static_cast<std::int16_t>(catalogue.classes().back().id);
+  for (const auto& liv_class : catalogue.classes()) {
     const auto id = static_cast<std::int16_t>(liv_class.id);
-    const auto strategies = static_cast<std::int16_t>(genome::Catalogue::liquid().feature_strategies(liv_class.id));
+    const auto strategies = static_cast<std::int16_t>(catalogue.feature_strategies(liv_class.id));
     for (std::int16_t strategy = 1; strategy <= strategies; ++strategy) {
       for (std::int16_t weights = 1; weights <= 2; ++weights) {
         genome::Genome genome;
         genome.livs.assign(4, {.liv_class = id, .featurizer_strategy = weights, .feature_strategy = strategy});
-        genome.livs[1].liv_class = id == sa1 ? gconv1 : sa1;  // something between owner and reader
+        genome.livs[1].liv_class = id == first ? last : first;  // something between owner and reader
         genome.livs[1].featurizer_strategy = genome.livs[1].feature_strategy = 1;
         genomes.push_back(
             {liv_class.name + " feature strategy " + std::to_string(strategy) + " weights " + std::to_string(weights), genome});
@@ -99,6 +102,65 @@ at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vo
   for (std::int64_t i = 0; i < tokens.numel(); ++i)
     values[i] = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(vocabulary)));
   return tokens;
+}
+
+Model perturbed(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
+                at::ScalarType dtype) {
+  Model model(catalogue, genome, dimensions, 5, Model::Initialization::glorot, dtype);
+  Stream stream(6, Purpose::test);
+  const c10::NoGradGuard no_gradient;
+  for (const auto& moved : model.parameters()) moved.value.add_(reference::random_tensor(moved.value.sizes().vec(), stream, 0.1));
+  return model;
+}
+
+void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions) {
+  const auto account = genome::account(catalogue, genome, dimensions);
+  const Model model(catalogue, genome, dimensions, 1);
+  genome::Parameters counted;
+  for (const auto& candidate : model.parameters()) {
+    EXPECT_EQ(candidate.decay, candidate.matrix || candidate.name == "embedding") << candidate.name;
+    if (candidate.name == "embedding") {
+      counted.embedding += candidate.value.numel();
+    } else if (candidate.matrix) {
+      counted.matrices += candidate.value.numel();
+    } else {
+      counted.vectors += candidate.value.numel();
+    }
+  }
+  EXPECT_EQ(counted.matrices, account.parameters.matrices) << genome::to_text(genome);
+  EXPECT_EQ(counted.vectors, account.parameters.vectors) << genome::to_text(genome);
+  EXPECT_EQ(counted.embedding, account.parameters.embedding);
+  for (const std::int64_t tokens : {1, 8, 37}) {
+    for (const std::int64_t batch : {1, 3}) {
+      EXPECT_EQ(model.begin(batch, tokens)->elements_per_sequence(), account.cache.elements(tokens)) << genome::to_text(genome);
+    }
+  }
+  // By LIV as well: a LIV's weights and state stand where the formula puts them.
+  const auto state = model.begin(1, 8);
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    const auto prefix = "livs." + std::to_string(i) + ".";
+    std::int64_t elements = 0;
+    for (const auto& candidate : model.parameters()) {
+      if (candidate.name.starts_with(prefix)) elements += candidate.value.numel();
+    }
+    EXPECT_EQ(elements, account.livs[i].parameters.without_embedding()) << genome::to_text(genome) << " LIV " << i + 1;
+    std::int64_t kept = 0;
+    for (const auto& tensor : state->livs[i].tensors) kept += tensor.numel();
+    if (state->gates[i].defined()) kept += state->gates[i].numel();
+    EXPECT_EQ(kept, account.livs[i].cache.elements(8)) << genome::to_text(genome) << " LIV " << i + 1;
+  }
+}
+
+void expect_steps_are_rows(const Model& model, const genome::Dimensions& dimensions, double tolerance) {
+  const c10::NoGradGuard no_gradient;
+  const auto tokens = token_tensor(3, dimensions.length, dimensions.vocabulary, 8);
+  const auto whole = model.logits(tokens);
+  const auto state = model.begin(3, dimensions.length);
+  for (std::int64_t t = 0; t < dimensions.length; ++t) {
+    const auto logits = model.step(tokens.select(1, t), *state);
+    ASSERT_LT(reference::largest_difference(logits, whole.select(1, t)), tolerance) << "token " << t;
+  }
+  EXPECT_EQ(state->position, dimensions.length);
 }
 
 at::Tensor parameter(const Model& model, const std::string& name) {

@@ -23,7 +23,7 @@ struct NamedGenome {
   std::string name;
   genome::Genome genome;
 };
-std::vector<NamedGenome> sharing_genomes();
+std::vector<NamedGenome> sharing_genomes(const genome::Catalogue& catalogue = genome::Catalogue::liquid());
 
 /// Path groups of classes of every kind: sizes two and three, next to each other, with every kind of sharing inside a group
 /// and across its border; routed and not; then random genomes of a space with paths and routes.
@@ -34,6 +34,15 @@ at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vo
 /// Logits (length, vocabulary) of one sequence, from the model's weights by name and the meaning of the genome alone.
 reference::Matrix reference_logits(const genome::Genome& genome, const Model& model, const std::vector<std::int64_t>& tokens,
                                    std::size_t heads);
+
+/// A model whose weights, those that begin at one included, are moved by random numbers.
+Model perturbed(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
+                at::ScalarType dtype);
+
+/// The model's weights and state are as many numbers as the formulas say, in all and LIV by LIV.
+void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions);
+/// Token by token the model gives the logits of the whole sequence.
+void expect_steps_are_rows(const Model& model, const genome::Dimensions& dimensions, double tolerance);
 
 /// The parameter of that name; throws std::out_of_range.
 at::Tensor parameter(const Model& model, const std::string& name);

@@ -1,5 +1,7 @@
 #include "class_cases.hpp"
 
+#include "generic_reference.hpp"
+
 namespace starling::operators {
 
 GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
@@ -9,6 +11,7 @@ GroupMask ClassCase::mask(const std::vector<std::string>& groups) const {
 }
 
 reference::Matrix ClassCase::reference(const reference::Matrix& x, const reference::Weights& weights, reference::Features& features) const {
+  if (generic) return reference::generic(config, x, weights, features);
   return reference::mixed(config.name, x, weights, features,
                           {.heads = static_cast<std::size_t>(config.heads),
                            .position = static_cast<std::size_t>(config.position),
@@ -35,12 +38,18 @@ ClassCase doubled(ClassCase base) {
     groups.push_back(std::move(second));
   }
   for (auto& read : base.shared) {
-    for (std::size_t i = 0, count = read.size(); i < count; ++i) read.push_back(read[i] + "2");
+    for (std::size_t i = 0, count = read.size(); i < count; ++i) {
+      if (base.config.group(read[i] + "2") >= 0) read.push_back(read[i] + "2");
+    }
   }
   return split(std::move(base));
 }
 
 }  // namespace
+
+ClassCase differential_of(ClassCase base) {
+  return base.config.nonlinearity == Nonlinearity::softmax ? split(std::move(base)) : doubled(std::move(base));
+}
 
 std::vector<ClassCase> class_cases(std::int64_t width) {
   const std::vector<std::vector<std::string>> keys_values = {{"k", "v"}, {"k"}, {"v"}};
@@ -126,25 +135,30 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
-  return {attention,
-          linear,
-          grouped,
-          halved,
-          convolved,
-          recurrence,
-          gated,
-          convolution,
-          implicit,
-          memoryless,
-          gelu,
-          relu,
-          split(attention),
-          split(grouped),
-          split(halved),
-          split(convolved),
-          doubled(recurrence),
-          doubled(gated),
-          doubled(convolution)};
+  std::vector<ClassCase> cases = {attention,
+                                  linear,
+                                  grouped,
+                                  halved,
+                                  convolved,
+                                  recurrence,
+                                  gated,
+                                  convolution,
+                                  implicit,
+                                  memoryless,
+                                  gelu,
+                                  relu,
+                                  split(attention),
+                                  split(grouped),
+                                  split(halved),
+                                  split(convolved),
+                                  doubled(linear),
+                                  doubled(recurrence),
+                                  doubled(gated),
+                                  doubled(convolution),
+                                  doubled(implicit)};
+  auto generic = generic_cases(width);
+  cases.insert(cases.end(), generic.begin(), generic.end());
+  return cases;
 }
 
 }  // namespace starling::operators

@@ -278,6 +278,8 @@ TEST_P(EveryClass, LeavesWhatItReadsAsItIs) {
 
 TEST(Compile, NamesTheClassAndItsIntegersWhereNothingRealisesThem) {
   auto config = class_cases(width)[0].config;
+  config.nonlinearity = Nonlinearity::none;
+  config.token_mixing = TokenMixing::toeplitz;
   config.sparsity = Sparsity::banded;
   try {
     compile(config);

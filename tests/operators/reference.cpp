@@ -20,6 +20,23 @@ Matrix feature(Features& features, const std::string& name, const std::function<
   return features.at(name);
 }
 
+/// W x, then its convolution where there are taps.
+Matrix projected(const Matrix& x, const Weights& weights, const std::string& group) {
+  const auto y = times_transposed(x, weights.at(group));
+  return weights.contains(group + ".taps") ? convolved(y, weights.at(group + ".taps")) : y;
+}
+
+double initial_lambda(std::size_t position) { return 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(position - 1)); }
+
+/// "B2" and "A2.down" as "B" and "A.down"; empty for what is no name of T₂.
+std::string name_in_first_map(const std::string& name) {
+  const auto end = std::min(name.find('.'), name.size());
+  if (end == 0 || name[end - 1] != '2') return "";
+  return name.substr(0, end - 1) + name.substr(end);
+}
+
+}  // namespace
+
 Matrix rotated(const Matrix& x, std::size_t head_width) {
   Matrix y(x.rows, x.columns);
   const auto half = head_width / 2;
@@ -37,7 +54,6 @@ Matrix rotated(const Matrix& x, std::size_t head_width) {
   return y;
 }
 
-/// Depthwise causal: y_i = Σ_j K_{i−j} x_j, the last column of taps is K_0.
 Matrix convolved(const Matrix& x, const Matrix& taps) {
   Matrix y(x.rows, x.columns);
   for (std::size_t i = 0; i < x.rows; ++i) {
@@ -48,48 +64,6 @@ Matrix convolved(const Matrix& x, const Matrix& taps) {
   }
   return y;
 }
-
-/// W x, then its convolution where there are taps.
-Matrix projected(const Matrix& x, const Weights& weights, const std::string& group) {
-  const auto y = times_transposed(x, weights.at(group));
-  return weights.contains(group + ".taps") ? convolved(y, weights.at(group + ".taps")) : y;
-}
-
-double initial_lambda(std::size_t position) { return 0.8 - 0.6 * std::exp(-0.3 * static_cast<double>(position - 1)); }
-
-/// "B2" and "A2.down" as "B" and "A.down"; empty for what is no name of T₂.
-std::string name_in_first_map(const std::string& name) {
-  const auto end = std::min(name.find('.'), name.size());
-  if (end == 0 || name[end - 1] != '2') return "";
-  return name.substr(0, end - 1) + name.substr(end);
-}
-
-/// T₁ − λ T₂ of a base whose second weights and features have a 2 behind the name of their group.
-template <class Base>
-Matrix differential(const Weights& weights, Features& features, std::size_t position, Base&& base) {
-  const auto second = [](const auto& all) {
-    auto renamed = all;
-    for (const auto& [name, value] : all) {
-      if (const auto first = name_in_first_map(name); !first.empty()) renamed[first] = value;
-    }
-    return renamed;
-  };
-  auto others = features;
-  for (const auto& [name, value] : features) {
-    if (name_in_first_map(name).empty()) others.erase(name);
-  }
-  others = second(others);
-  auto y = base(weights, features);
-  const auto subtracted = base(second(weights), others);
-  for (const auto& [name, value] : others) {
-    if (name_in_first_map(name).empty()) features[name + "2"] = value;
-  }
-  const double lambda = differential_lambda(weights, position);
-  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] -= lambda * subtracted.values[i];
-  return y;
-}
-
-}  // namespace
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat) {
   const auto head_width = weights.at("q").rows / heads;
@@ -186,10 +160,43 @@ Matrix differential_attention(const Matrix& x, const Weights& weights, Features&
   return y;
 }
 
+Matrix differential(const Weights& weights, Features& features, std::size_t position,
+                    const std::function<Matrix(const Weights&, Features&)>& base) {
+  const auto second = [](const auto& all) {
+    auto renamed = all;
+    for (const auto& [name, value] : all) {
+      if (const auto first = name_in_first_map(name); !first.empty()) renamed[first] = value;
+    }
+    return renamed;
+  };
+  // What belongs to no map (v) is the same in both.
+  const auto modulates = [&](const std::string& name) {
+    return features.contains(name + "2") || std::any_of(weights.begin(), weights.end(), [&](const auto& weight) {
+             return weight.first == name + "2" || weight.first.starts_with(name + "2.");
+           });
+  };
+  auto others = features;
+  for (const auto& [name, value] : features) {
+    if (modulates(name)) others.erase(name);
+  }
+  others = second(others);
+  auto y = base(weights, features);
+  const auto subtracted = base(second(weights), others);
+  for (const auto& [name, value] : others) {
+    if (modulates(name)) features[name + "2"] = value;
+  }
+  const double lambda = differential_lambda(weights, position);
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] -= lambda * subtracted.values[i];
+  return y;
+}
+
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features) {
-  auto v = projected(x, weights, "v");
-  for (auto& value : v.values) value = silu(value);
-  const auto z = times_transposed(x, weights.at("z"));
+  const auto v = feature(features, "v", [&] {
+    auto y = projected(x, weights, "v");
+    for (auto& value : y.values) value = silu(value);
+    return y;
+  });
+  const auto z = feature(features, "z", [&] { return times_transposed(x, weights.at("z")); });
   const auto b = feature(features, "B", [&] { return times_transposed(v, weights.at("B")); });
   const auto c = feature(features, "C", [&] { return times_transposed(v, weights.at("C")); });
   auto step = times_transposed(times_transposed(v, weights.at("A.down")), weights.at("A.up"));
@@ -219,7 +226,7 @@ Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& 
 }
 
 Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features) {
-  const auto v = times_transposed(x, weights.at("v"));
+  const auto v = feature(features, "v", [&] { return times_transposed(x, weights.at("v")); });
   const auto b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
   const auto c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
   auto a = times_transposed(x, weights.at("A"));
@@ -262,10 +269,7 @@ Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& feat
   return y;
 }
 
-Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length) {
-  const auto v = times_transposed(x, weights.at("v"));
-  const auto b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
-  const auto c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+Matrix implicit_kernel(const Weights& weights, std::size_t kernel_length) {
   Matrix hidden(kernel_length, 9);
   for (std::size_t t = 0; t < kernel_length; ++t) {
     const double time = static_cast<double>(t) / static_cast<double>(kernel_length);
@@ -281,15 +285,27 @@ Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& f
       for (std::size_t i = 0; i < hidden.columns; ++i) hidden(t, i) = std::sin(hidden(t, i) + weights.at(layer + ".bias").values[i]);
     }
   }
-  const auto kernel = times_transposed(hidden, weights.at("K.out"));
+  auto kernel = times_transposed(hidden, weights.at("K.out"));
+  for (std::size_t channel = 0; channel < kernel.columns; ++channel) {
+    const double place = static_cast<double>(channel) / static_cast<double>(kernel.columns - 1);
+    const double decay = std::log(100.0) * ((1 - place) / 1.5 + place / 0.3);
+    for (std::size_t lag = 0; lag < kernel_length; ++lag) {
+      kernel(lag, channel) *= std::exp(-decay * static_cast<double>(lag) / static_cast<double>(kernel_length));
+    }
+  }
+  return kernel;
+}
+
+Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length) {
+  const auto v = times_transposed(x, weights.at("v"));
+  const auto b = feature(features, "B", [&] { return times_transposed(x, weights.at("B")); });
+  const auto c = feature(features, "C", [&] { return times_transposed(x, weights.at("C")); });
+  const auto kernel = implicit_kernel(weights, kernel_length);
   Matrix y(x.rows, v.columns);
   for (std::size_t channel = 0; channel < v.columns; ++channel) {
-    const double place = static_cast<double>(channel) / static_cast<double>(v.columns - 1);
-    const double decay = std::log(100.0) * ((1 - place) / 1.5 + place / 0.3);
     for (std::size_t i = 0; i < x.rows; ++i) {
       for (std::size_t lag = 0; lag < kernel_length && lag <= i; ++lag) {
-        const double window = std::exp(-decay * static_cast<double>(lag) / static_cast<double>(kernel_length));
-        y(i, channel) += c(i, channel) * kernel(lag, channel) * window * b(i - lag, channel) * v(i - lag, channel);
+        y(i, channel) += c(i, channel) * kernel(lag, channel) * b(i - lag, channel) * v(i - lag, channel);
       }
     }
   }

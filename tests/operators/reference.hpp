@@ -2,6 +2,7 @@
 // Slow, independent of the operators under test.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -27,6 +28,16 @@ double differential_lambda(const Weights& weights, std::size_t position);
 /// A class of the catalogue by name: mixed channels before the output projection, of one sequence x (tokens, width).
 /// Throws std::invalid_argument for a class that has no reference.
 Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weights, Features& features, const Setting& setting);
+
+/// Rotary positions of x (tokens, heads · head_width).
+Matrix rotated(const Matrix& x, std::size_t head_width);
+/// Depthwise causal: y_i = Σ_j K_{i−j} x_j, the last column of taps is K_0.
+Matrix convolved(const Matrix& x, const Matrix& taps);
+/// K (lags, channels) of an implicit convolution, its window included.
+Matrix implicit_kernel(const Weights& weights, std::size_t kernel_length);
+/// T₁ − λ T₂ of a base whose second weights and features have a 2 behind the name of their group.
+Matrix differential(const Weights& weights, Features& features, std::size_t position,
+                    const std::function<Matrix(const Weights&, Features&)>& base);
 
 Matrix softmax_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads, std::size_t repeat);
 Matrix linear_attention(const Matrix& x, const Weights& weights, Features& features, std::size_t heads);

@@ -1,0 +1,140 @@
+// What is legal is real: random legal classes, of no catalogue, compile, learn, generate and are counted.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include <starling/base/random.hpp>
+#include <starling/genome/legality.hpp>
+#include <starling/model/model.hpp>
+
+#include "model_support.hpp"
+
+namespace starling::model {
+namespace {
+
+using genome::ChannelMixing;
+using genome::Expansion;
+using genome::FeatureGroup;
+using genome::Nonlinearity;
+using genome::Parametrisation;
+using genome::Sparsity;
+using genome::TokenMixing;
+
+template <class T>
+T pick(std::initializer_list<T> values, Stream& stream) {
+  return values.begin()[stream.below(values.size())];
+}
+
+FeatureGroup random_group(std::string name, TokenMixing of_operator, Stream& stream) {
+  FeatureGroup group;
+  group.name = std::move(name);
+  group.channel_mixing = pick({ChannelMixing::diagonal, ChannelMixing::dense, ChannelMixing::grouped}, stream);
+  group.nonlinearity = pick({Nonlinearity::none, Nonlinearity::none, Nonlinearity::relu, Nonlinearity::silu, Nonlinearity::gelu}, stream);
+  if (stream.chance(0.4)) {
+    group.token_mixing = TokenMixing::toeplitz;
+    group.kernel = static_cast<int>(1 + stream.below(genome::max_taps));
+  }
+  if (of_operator == TokenMixing::low_rank && group.name != "q") {
+    group.repeat = pick({1, 2, 4}, stream);
+    group.expansion.denominator = group.repeat;
+  }
+  if (of_operator == TokenMixing::diagonal) group.expansion = pick({Expansion{}, Expansion{8, 3, false}, Expansion{12, 1, true}}, stream);
+  if (of_operator == TokenMixing::semi_separable && (group.name == "B" || group.name == "C")) {
+    group.expansion = pick({Expansion{2, 1, true}, Expansion{4, 1, true}}, stream);
+  }
+  if (group.name == "K") {
+    group = {.name = "K", .token_mixing = TokenMixing::toeplitz, .channel_mixing = ChannelMixing::diagonal};
+    group.parametrisation = pick({Parametrisation::direct, Parametrisation::implicit}, stream);
+    if (group.parametrisation == Parametrisation::direct) group.kernel = static_cast<int>(1 + stream.below(genome::max_taps));
+  }
+  if (group.name == "A") {
+    group = {.name = "A"};
+    group.parametrisation = pick({Parametrisation::selective, Parametrisation::decay}, stream);
+    if (group.parametrisation == Parametrisation::decay) group.expansion = pick({Expansion{2, 1, false}, Expansion{4, 1, false}}, stream);
+  }
+  return group;
+}
+
+/// A class drawn from all integers until one is legal; under id 1, and featurizer 1.
+genome::Catalogue random_class(Stream& stream) {
+  const std::map<TokenMixing, std::vector<std::string>> names = {{TokenMixing::diagonal, {"gate", "value"}},
+                                                                 {TokenMixing::low_rank, {"q", "k", "v"}},
+                                                                 {TokenMixing::toeplitz, {"B", "C", "v", "K"}},
+                                                                 {TokenMixing::semi_separable, {"B", "C", "A", "v", "z"}}};
+  while (true) {
+    genome::OperatorGenome op{1, static_cast<TokenMixing>(1 + stream.below(4)), static_cast<Sparsity>(1 + stream.below(3)),
+                              static_cast<Nonlinearity>(1 + stream.below(5)), static_cast<ChannelMixing>(1 + stream.below(4))};
+    std::vector<FeatureGroup> groups;
+    for (const auto& name : names.at(op.token_mixing)) {
+      if (name == "z" && stream.chance(0.5)) continue;
+      groups.push_back(random_group(name, op.token_mixing, stream));
+    }
+    const bool differential = stream.chance(0.3);
+    if (!genome::objection(op, groups, differential).empty() || !genome::objection_at(16, op, groups).empty()) continue;
+    return {"random", {{1, "random", op, "", {}, differential}}, {{1, groups}}};
+  }
+}
+
+std::string integers(const genome::Catalogue& catalogue) {
+  const auto& liv_class = catalogue.classes().front();
+  const auto number = [](auto value) { return std::to_string(static_cast<int>(value)) + ' '; };
+  auto text = number(liv_class.op.token_mixing) + number(liv_class.op.sparsity) + number(liv_class.op.nonlinearity) +
+              number(liv_class.op.channel_mixing) + (liv_class.differential ? "differential" : "");
+  for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
+    text += "; " + group.name + ' ' + number(group.parametrisation) + number(group.token_mixing) + number(group.kernel) +
+            number(group.nonlinearity) + number(group.channel_mixing) + number(group.repeat);
+  }
+  return text;
+}
+
+constexpr genome::Dimensions tiny{.width = 16, .length = 9, .vocabulary = 11, .band = 4};
+
+TEST(LegalClasses, CompileGenerateAndAreCountedWithEverySharingStrategy) {
+  Stream stream(1, Purpose::test);
+  std::map<int, int> by_token_mixing;
+  for (int i = 0; i < 150; ++i) {
+    const auto catalogue = random_class(stream);
+    SCOPED_TRACE(integers(catalogue));
+    ++by_token_mixing[static_cast<int>(catalogue.classes().front().op.token_mixing)];
+    for (const auto& [name, genome] : sharing_genomes(catalogue)) {
+      SCOPED_TRACE(name);
+      expect_counts(catalogue, genome, tiny);
+      expect_steps_are_rows(perturbed(catalogue, genome, tiny, at::kDouble), tiny, 1e-8);
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_EQ(by_token_mixing.size(), 4u);
+}
+
+TEST(LegalClasses, HaveFiniteGradientsForEveryWeight) {
+  Stream stream(2, Purpose::test);
+  for (int i = 0; i < 100; ++i) {
+    const auto catalogue = random_class(stream);
+    SCOPED_TRACE(integers(catalogue));
+    const genome::Genome genome{{{.liv_class = 1}, {.liv_class = 1}}};
+    const Model model(catalogue, genome, tiny, static_cast<std::uint64_t>(i));
+    const auto loss = model.loss(token_tensor(2, 9, 11, 1), token_tensor(2, 9, 11, 2));
+    loss.backward();
+    EXPECT_LT(std::abs(loss.item<double>() - std::log(11.0)), 1.0);
+    for (const auto& parameter : model.parameters()) {
+      ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+      EXPECT_TRUE(std::isfinite(parameter.value.grad().norm().item<double>())) << parameter.name;
+    }
+  }
+}
+
+TEST(LegalClasses, RefuseAWidthThatTheyDoNotFit) {
+  FeatureGroup q{.name = "q"}, k{.name = "k", .expansion = {1, 8}, .repeat = 8}, v{.name = "v"};
+  const genome::OperatorGenome op{1, TokenMixing::low_rank, Sparsity::none, Nonlinearity::softmax, ChannelMixing::grouped};
+  const genome::Catalogue catalogue("test", {{1, "Wide", op, "", {}}}, {{1, {q, k, v}}});
+  try {
+    const Model model(catalogue, genome::Genome{{{.liv_class = 1}}}, tiny, 1);
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_STREQ(error.what(), "class 1 'Wide': the feature group 'k' is repeated 8 times, but there are 4 heads at width 16");
+  }
+}
+
+}  // namespace
+}  // namespace starling::model
