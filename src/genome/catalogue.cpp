@@ -138,6 +138,8 @@ std::vector<LivClass> liquid_classes() {
       row(11, "S4-1", {10, T::semi_separable, S::none, N::none, C::diagonal},
           "x_t = Ā x_{t−1} + B̄ v_t, 32 complex states per channel, y = W_o (SiLU(z) ⊙ (2 Re Σ C x + D v)); Ā = exp(Δ A), B̄ = B "
           "(Ā − 1) / A"),
+      row(12, "S4-2", {11, T::semi_separable, S::none, N::none, C::diagonal},
+          "as S4-1 with decays that the input bends: x_t = (Ā + (1 − |Ā|) b tanh(v_t)) ⊙ x_{t−1} + B̄ v_t, |b| < 1"),
       differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
       differential(row(15, "SA-2-Diff", {1, T::low_rank, S::none, N::none, C::grouped},
                        "y = W_o (y₁ − λ y₂), y_i as the normalised sum of SA-2 with q and k of its own")),

@@ -139,6 +139,9 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
        .width = width,
        .groups = {learned("B"), learned("C"), learned("A"), {.name = "v", .channels = width}, {.name = "z", .channels = width}}},
       modulators};
+  auto liquid = state_space;
+  liquid.config.name = "S4-2";
+  liquid.config.groups[2].parametrisation = Parametrisation::liquid;
   return {attention,
           linear,
           grouped,
@@ -152,6 +155,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
           gelu,
           relu,
           state_space,
+          liquid,
           split(attention),
           split(grouped),
           split(halved),

@@ -356,7 +356,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "Rec-2") return gated_recurrence(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
   if (class_name == "GConv-2") return implicit_convolution(x, weights, features, setting.length);
-  if (class_name == "S4-1") return state_space(x, weights, features);
+  if (class_name == "S4-1" || class_name == "S4-2") return state_space(x, weights, features);
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
   if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);
