@@ -66,6 +66,13 @@ std::string operator_range(const OperatorGenome& op) {
                    out_of_range("channel mixing", op.channel_mixing, ChannelMixing::monarch)});
 }
 
+/// Whether A is learned, and B and C with it: a state space (S4).
+bool is_state_space(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
+  const auto a = std::find_if(groups.begin(), groups.end(), [](const FeatureGroup& group) { return group.name == "A"; });
+  return op.token_mixing == TokenMixing::semi_separable && a != groups.end() &&
+         (a->parametrisation == Parametrisation::direct || a->parametrisation == Parametrisation::liquid);
+}
+
 /// The operator genome by itself.
 std::string operator_rules(const OperatorGenome& op) {
   if (auto range = operator_range(op); !range.empty()) return range;
@@ -152,6 +159,7 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
     case TokenMixing::semi_separable: {
       const auto& states = find(groups, "B")->expansion;
       if (group.repeat != 1) return "no repeat" + found;
+      if (is_state_space(op, groups)) return is_whole(group) ? "" : "expansion 1" + found;
       if (name == "B" || name == "C") {
         if (!group.expansion.per_token) return "a number of states per token" + found;
         return group.expansion == states ? "" : "as many states per token as B" + found;
@@ -166,8 +174,19 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
   return "";
 }
 
+/// A, B or C of a state space.
+std::string learned_rules(const FeatureGroup& group) {
+  const bool may_be = group.parametrisation == Parametrisation::direct ||
+                      (group.name == "A" && group.parametrisation == Parametrisation::liquid);
+  if (!may_be) return "a direct parametrisation, as its A is learned";
+  if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
+  if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity, found " + named(group.nonlinearity);
+  return group.channel_mixing == ChannelMixing::diagonal ? "" : "channel mixing 1 (diagonal), found " + named(group.channel_mixing);
+}
+
 /// How the values of one group are made.
-std::string making_rules(const OperatorGenome& op, const FeatureGroup& group) {
+std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, const FeatureGroup& group) {
+  if (is_state_space(op, groups) && (group.name == "A" || group.name == "B" || group.name == "C")) return learned_rules(group);
   const bool is_kernel = op.token_mixing == TokenMixing::toeplitz && group.name == "K";
   const bool is_decay = op.token_mixing == TokenMixing::semi_separable && group.name == "A";
   const auto made = group.parametrisation;
@@ -182,7 +201,7 @@ std::string making_rules(const OperatorGenome& op, const FeatureGroup& group) {
                : "1 … " + std::to_string(max_taps) + " taps, found " + std::to_string(group.kernel);
   }
   if (is_decay) {
-    if (made != Parametrisation::selective && made != Parametrisation::decay) return "a selective parametrisation or decays";
+    if (made != Parametrisation::selective && made != Parametrisation::decay) return "a selective, direct or liquid parametrisation or decays";
     if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
     if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity of its own, found " + named(group.nonlinearity);
     return group.channel_mixing == ChannelMixing::dense ? "" : "channel mixing 2 (dense), found " + named(group.channel_mixing);
@@ -221,7 +240,7 @@ std::string group_rules(const OperatorGenome& op, const std::vector<FeatureGroup
   if (group.sparsity != Sparsity::none) {
     return "structured sparsity 1: a convolution is as short as its taps say; found " + named(group.sparsity);
   }
-  if (auto text = making_rules(op, group); !text.empty()) return text;
+  if (auto text = making_rules(op, groups, group); !text.empty()) return text;
   return expansion_rules(op, groups, group);
 }
 

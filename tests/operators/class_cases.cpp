@@ -135,6 +135,20 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
+  const auto learned = [&](const char* name) {
+    return GroupConfig{
+        .name = name, .channels = width, .parametrisation = Parametrisation::direct, .channel_mixing = ChannelMixing::diagonal};
+  };
+  ClassCase state_space{
+      {.name = "S4-1",
+       .token_mixing = TokenMixing::semi_separable,
+       .channel_mixing = ChannelMixing::diagonal,
+       .width = width,
+       .groups = {learned("B"), learned("C"), learned("A"), {.name = "v", .channels = width}, {.name = "z", .channels = width}}},
+      modulators};
+  auto liquid = state_space;
+  liquid.config.name = "S4-2";
+  liquid.config.groups[2].parametrisation = Parametrisation::liquid;
   std::vector<ClassCase> cases = {attention,
                                   linear,
                                   grouped,
@@ -155,7 +169,9 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   doubled(recurrence),
                                   doubled(gated),
                                   doubled(convolution),
-                                  doubled(implicit)};
+                                  doubled(implicit),
+                                  state_space,
+                                  liquid};
   auto generic = generic_cases(width);
   cases.insert(cases.end(), generic.begin(), generic.end());
   return cases;
