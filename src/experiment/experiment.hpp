@@ -17,6 +17,7 @@ struct Task {
   std::string kind;  ///< "language-model" | "mad"
   // language-model
   std::vector<std::string> files;  ///< globs; ** crosses directories; relative ones start at the current directory
+  std::string text_key = "text";   ///< of the objects in JSONL files
   std::string tokenizer = "bytes";
   std::int64_t max_bytes = 0;  ///< of text used, taken file by file in a keyed order; 0 = all
   double validation_fraction = 0.1;

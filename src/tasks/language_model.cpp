@@ -11,8 +11,8 @@
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/tasks/corpus.hpp>
 #include <starling/tasks/permutation.hpp>
-#include <starling/tasks/text_files.hpp>
 #include <starling/tasks/thousands.hpp>
 #include <starling/tasks/token_references.hpp>
 
@@ -129,7 +129,7 @@ class LanguageModel final : public Task {
  private:
   static Corpus read(const LanguageModelOptions& options) {
     return read_corpus(
-        options.files,
+        {.globs = options.files, .text_key = options.text_key},
         {.max_bytes = options.max_bytes, .validation = options.validation_fraction, .test = options.test_fraction, .seed = options.seed});
   }
 
@@ -172,7 +172,8 @@ class LanguageModel final : public Task {
 
   void describe(const Corpus& corpus) {
     summary_ = thousands(corpus.files) + (corpus.files == corpus.found ? "" : " of " + thousands(corpus.found)) +
-               " files; tokens: " + thousands(std::ssize(training_)) + " training, " + thousands(validation_.counted()) + " validation, " +
+               " files" +
+               (corpus.documents == corpus.files ? "" : ", " + thousands(corpus.documents) + " documents") + "; tokens: " + thousands(std::ssize(training_)) + " training, " + thousands(validation_.counted()) + " validation, " +
                thousands(test_.counted()) + " test";
   }
 

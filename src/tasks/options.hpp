@@ -11,6 +11,7 @@ namespace starling::tasks {
 /// Byte-level language modelling; see language_model.hpp.
 struct LanguageModelOptions {
   std::vector<std::string> files;    ///< globs; see find_files()
+  std::string text_key = "text";     ///< of the objects in JSONL files
   std::int64_t sequence_length = 0;  ///< tokens
   std::int64_t max_bytes = 0;        ///< of text used; 0 = all. See read_corpus()
   double validation_fraction = 0.1;  ///< share of the bytes

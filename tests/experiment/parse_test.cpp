@@ -39,6 +39,7 @@ budget.evaluations = 30
 [task]
 kind = "language-model"
 files = ["a", "b/**"]
+text_key = "content"
 tokenizer = "bytes"
 max_bytes = 5
 validation_fraction = 0.25
@@ -85,6 +86,7 @@ deadline_minutes = 0.5
   expected.evaluations = 30;
   expected.task.kind = "language-model";
   expected.task.files = {"a", "b/**"};
+  expected.task.text_key = "content";
   expected.task.max_bytes = 5;
   expected.task.validation_fraction = 0.25;
   expected.task.test_fraction = 0.125;
@@ -273,6 +275,7 @@ Experiment random_experiment(Stream& stream) {
     e.task.kind = "language-model";
     e.task.files = {text()};
     if (const auto other = text(); other != e.task.files[0]) e.task.files.push_back(other);
+    e.task.text_key = text();
     e.task.max_bytes = integer(0, 1'000'000'000'000);
     e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
     e.task.test_fraction = (stream.uniform() + 1e-12) / 3;

@@ -10,7 +10,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
-#include <starling/tasks/text_files.hpp>
+#include <starling/tasks/corpus.hpp>
 #include <starling/tasks/token_references.hpp>
 
 #include <support/temporary_folder.hpp>
@@ -51,7 +51,7 @@ class LanguageModel : public ::testing::Test {
   }
 
   Corpus corpus() const {
-    return read_corpus(options_.files, {.validation = options_.validation_fraction, .test = options_.test_fraction, .seed = options_.seed});
+    return read_corpus({options_.files}, {.validation = options_.validation_fraction, .test = options_.test_fraction, .seed = options_.seed});
   }
 
   std::string error() const {

@@ -30,6 +30,7 @@ tasks::Options task_options(const experiment::Experiment& experiment) {
                                    .seed = experiment.seed};
   }
   return tasks::LanguageModelOptions{.files = task.files,
+                                     .text_key = task.text_key,
                                      .sequence_length = task.sequence_length,
                                      .max_bytes = task.max_bytes,
                                      .validation_fraction = task.validation_fraction,
