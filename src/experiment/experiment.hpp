@@ -16,19 +16,20 @@ namespace starling::experiment {
 struct Task {
   std::string kind;  ///< "language-model" | "mad"
   // language-model
-  std::vector<std::string> files;  ///< globs; ** crosses directories; relative ones start at the current directory
-  std::string text_key = "text";   ///< of the objects in JSONL files
-  std::string tokenizer = "bytes";
-  std::int64_t max_bytes = 0;  ///< of text used, taken file by file in a keyed order; 0 = all
+  std::vector<std::string> files;   ///< globs; ** crosses directories; relative ones start at the current directory
+  std::string text_key = "text";    ///< of the objects in JSONL files
+  std::string tokenizer = "bytes";  ///< "bytes" | PATH.model | "none": shards whose tokens mean nothing known
+  std::int64_t separator = -1;      ///< token between documents; -1 = as the tokenizer or the shards have it, or unknown
+  std::int64_t max_bytes = 0;       ///< of text used, taken file by file in a keyed order; 0 = all
   double validation_fraction = 0.1;
   double test_fraction = 0.1;
   std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
   // mad
   std::string mad_task;  ///< "in-context-recall"
-  std::int64_t vocabulary = 16;
   std::int64_t training_sequences = 12800;
   std::int64_t test_sequences = 1280;
   // both
+  std::int64_t vocabulary = 0;  ///< rows of the embedding; 0 = as the tokenizer or the shards have it
   std::int64_t sequence_length = 0;
 
   bool operator==(const Task&) const = default;
@@ -75,7 +76,7 @@ struct Training {
 struct Workers {
   std::int64_t attempts = 3;
   std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
-  double deadline_minutes = 60;  ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
+  double deadline_minutes = 60;    ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;
 };
@@ -119,7 +120,10 @@ std::vector<KeyHelp> keys();
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);
-/// Rows of the vocabulary the task will have.
+/// Whether task.files names token shards, not text: globs that end in .bin.
+bool reads_shards(const Experiment& experiment);
+/// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the
+/// tokenizer or the shards (the experiment that a run saves has it). Throws UserError where neither has happened.
 std::int64_t vocabulary(const Experiment& experiment);
 genome::Dimensions dimensions(const Experiment& experiment);
 

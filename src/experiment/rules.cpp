@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/genome/catalogue.hpp>
@@ -20,6 +21,7 @@ class Rules {
     kinds();
     missing();
     text_split();
+    tokens();
     recall();
     width();
     search();
@@ -67,11 +69,41 @@ class Rules {
                          e_.task.validation_fraction, e_.task.test_fraction));
   }
 
+  void tokens() {
+    if (!readable({"task.files", "task.tokenizer", "task.vocabulary", "task.separator"})) return;
+    const auto& task = e_.task;
+    if (reads_shards(e_)) {
+      for (const auto& glob : task.files) {
+        if (glob.ends_with(".bin")) continue;
+        complain({"task.files"}, fmt::format("'task.files' names token shards (.bin) and '{}', expected only the ones or the other", glob));
+      }
+      if (readable({"task.max_bytes"}) && task.max_bytes != 0) {
+        complain({"task.max_bytes", "task.files"}, "'task.max_bytes' caps text, but 'task.files' names token shards");
+      }
+    } else if (task.tokenizer == "none") {
+      complain({"task.tokenizer"}, "'task.tokenizer' is \"none\", but 'task.files' names text, which has to become tokens");
+    }
+    if (task.tokenizer == "bytes" && !(reads_shards(e_) && !given_.has("task.tokenizer"))) {
+      if (task.vocabulary != 0 && task.vocabulary < byte_vocabulary) {
+        complain({"task.vocabulary"}, fmt::format("'task.vocabulary' is {}, expected at least {}: the bytes and the separator",
+                                                  task.vocabulary, byte_vocabulary));
+      }
+      if (task.separator >= 0 && task.separator != byte_separator) {
+        complain({"task.separator"}, fmt::format("'task.separator' is {}, but that of bytes is {}", task.separator, byte_separator));
+      }
+    }
+    if (task.vocabulary > 0 && task.separator >= task.vocabulary) {
+      complain({"task.separator", "task.vocabulary"},
+               fmt::format("'task.separator' is {}, expected a token below task.vocabulary = {}", task.separator, task.vocabulary));
+    }
+  }
+
   void recall() {
     if (!readable({"task.name", "task.vocabulary"})) return;
-    if (e_.task.vocabulary % 2 != 0) {
+    if (e_.task.vocabulary != 0 && (e_.task.vocabulary % 2 != 0 || e_.task.vocabulary < 4)) {
       complain({"task.vocabulary"},
-               fmt::format("'task.vocabulary' is {}, expected an even number: one half are keys, the other values", e_.task.vocabulary));
+               fmt::format("'task.vocabulary' is {}, expected an even number of at least 4: one half are keys, the other values",
+                           e_.task.vocabulary));
     }
     if (!readable({"task.sequence_length"})) return;
     if (e_.task.sequence_length % 2 != 0 || e_.task.sequence_length < 4) {

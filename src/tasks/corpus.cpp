@@ -54,17 +54,6 @@ std::int64_t size_of(const fs::path& path, const Sources& sources) {
   return static_cast<std::int64_t>(size);
 }
 
-std::vector<std::size_t> keyed_order(std::size_t count, std::uint64_t seed, std::uint64_t which) {
-  std::vector<std::size_t> order(count);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  Stream stream(seed, Purpose::data_split, which);
-  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[stream.below(i)]);
-  return order;
-}
-
-constexpr std::uint64_t order_of_files = 0;
-constexpr std::uint64_t order_of_documents = 1;
-
 bool inside_a_character(char next) { return (static_cast<unsigned char>(next) & 0xc0) == 0x80; }
 
 class Surveyor {
@@ -73,7 +62,7 @@ class Surveyor {
       : sources_(sources), texts_(texts), tick_(tick), left_(division.max_bytes > 0 ? division.max_bytes : unlimited) {
     const std::vector<fs::path> paths = find_files(sources.globs, sources.asked_by);
     survey_.found = static_cast<std::int64_t>(paths.size());
-    const std::vector<std::size_t> order = keyed_order(paths.size(), division.seed, order_of_files);
+    const std::vector<std::size_t> order = keyed_order(paths.size(), division.seed, KeyedOrder::files);
     for (const std::size_t i : order) {
       if (left_ > 0) read(paths[i]);
     }
@@ -253,32 +242,40 @@ std::vector<std::size_t> take_fitting(std::span<const std::size_t> order, std::s
   return taken;
 }
 
-Allotment::Allotment(const Survey& survey, const Division& division) : survey_(survey), division_(division) {
-  const std::size_t parts = std::size_t{1} + (division.validation > 0) + (division.test > 0);
-  const auto documents = static_cast<std::size_t>(survey.documents_used());
-  cut_ = documents < parts;
-  if (cut_) return;
+std::vector<std::size_t> keyed_order(std::size_t count, std::uint64_t seed, KeyedOrder what) {
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  Stream stream(seed, Purpose::data_split, static_cast<std::uint64_t>(what));
+  for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[stream.below(i)]);
+  return order;
+}
 
-  std::vector<std::size_t> left;
-  const bool several = std::ranges::any_of(survey.files, [](const Survey::File& file) { return file.documents > 1; });
-  if (several) {
-    left = keyed_order(survey.bytes.size(), division.seed, order_of_documents);
-  } else {
-    left.resize(survey.bytes.size());
-    std::iota(left.begin(), left.end(), std::size_t{0});
-  }
-  std::erase_if(left, [&](std::size_t i) { return survey.bytes[i] == 0; });
-  part_of_.assign(survey.bytes.size(), Part::training);
-  const auto total = static_cast<double>(survey.bytes_used());
+std::vector<Part> divide(std::span<const std::int64_t> sizes, std::vector<std::size_t> left, const Division& division) {
+  std::vector<Part> part_of(sizes.size(), Part::training);
+  double total = 0;
+  for (const std::size_t i : left) total += static_cast<double>(sizes[i]);
   for (const auto& [part, share] : {std::pair(Part::validation, division.validation), std::pair(Part::test, division.test)}) {
     if (share <= 0) continue;
     const std::size_t still_to_serve = part == Part::validation && division.test > 0 ? 2 : 1;
-    std::vector<std::size_t> taken = take_fitting(left, survey.bytes, std::llround(share * total));
-    if (taken.empty()) taken.push_back(*std::ranges::min_element(left, {}, [&](std::size_t i) { return survey.bytes[i]; }));
+    std::vector<std::size_t> taken = take_fitting(left, sizes, std::llround(share * total));
+    if (taken.empty()) taken.push_back(*std::ranges::min_element(left, {}, [&](std::size_t i) { return sizes[i]; }));
     taken.resize(std::min(taken.size(), left.size() - still_to_serve));
-    for (const std::size_t i : taken) part_of_[i] = part;
-    std::erase_if(left, [&](std::size_t i) { return part_of_[i] != Part::training; });
+    for (const std::size_t i : taken) part_of[i] = part;
+    std::erase_if(left, [&](std::size_t i) { return part_of[i] != Part::training; });
   }
+  return part_of;
+}
+
+Allotment::Allotment(const Survey& survey, const Division& division) : survey_(survey), division_(division) {
+  const std::size_t parts = std::size_t{1} + (division.validation > 0) + (division.test > 0);
+  cut_ = survey.documents_used() < static_cast<std::int64_t>(parts);
+  if (cut_) return;
+  std::vector<std::size_t> order(survey.bytes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const bool several = std::ranges::any_of(survey.files, [](const Survey::File& file) { return file.documents > 1; });
+  if (several) order = keyed_order(order.size(), division.seed, KeyedOrder::documents);
+  std::erase_if(order, [&](std::size_t i) { return survey.bytes[i] == 0; });
+  part_of_ = divide(survey.bytes, std::move(order), division);
 }
 
 std::array<std::int64_t, 3> Allotment::lengths(std::size_t document) const {

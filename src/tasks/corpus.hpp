@@ -81,6 +81,15 @@ class Receiver {
 /// Reads the documents of a survey once more, those that are used, and hands them out by part. Throws Failure where a file has changed.
 void deliver(const Survey& survey, const Sources& sources, const Division& division, Receiver& receiver);
 
+/// What a keyed order is for; part of what makes divisions repeatable.
+enum class KeyedOrder : std::uint64_t { files = 0, documents = 1, ranges = 2 };
+/// 0 … count − 1 in the order that the seed decides.
+std::vector<std::size_t> keyed_order(std::size_t count, std::uint64_t seed, KeyedOrder what);
+
+/// Divides whole items, in `order`: validation, then test take each item that still fits into their share of the sizes of all in the order
+/// (or, where none does, the smallest); training has the rest, at least one. At least as many items as parts.
+std::vector<Part> divide(std::span<const std::int64_t> sizes, std::vector<std::size_t> order, const Division& division);
+
 /// Indices of the items that are taken when they come in `order` and each is taken that still fits into the budget.
 std::vector<std::size_t> take_fitting(std::span<const std::size_t> order, std::span<const std::int64_t> sizes, std::int64_t budget);
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <starling/experiment/experiment.hpp>
 #include <starling/experiment/objectives.hpp>
@@ -29,8 +30,13 @@ tasks::Options task_options(const experiment::Experiment& experiment) {
                                    .test_sequences = task.test_sequences,
                                    .seed = experiment.seed};
   }
+  const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
   return tasks::LanguageModelOptions{.files = task.files,
+                                     .shards = experiment::reads_shards(experiment),
                                      .text_key = task.text_key,
+                                     .vocabulary = experiment::vocabulary(experiment),
+                                     .separator = separator,
+                                     .bytes = task.tokenizer == "bytes",
                                      .sequence_length = task.sequence_length,
                                      .max_bytes = task.max_bytes,
                                      .validation_fraction = task.validation_fraction,
