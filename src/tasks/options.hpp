@@ -15,8 +15,8 @@ namespace starling::tasks {
 struct LanguageModelOptions {
   std::vector<std::string> files = {};  ///< globs; see find_files()
   std::string packed = {};              ///< in place of the files: a folder that pack() wrote
-  bool shards = false;             ///< the files are token shards, not text; see token_shards.hpp
-  std::string text_key = "text";   ///< of the objects in JSONL files
+  bool shards = false;                  ///< the files are token shards, not text; see token_shards.hpp
+  std::string text_key = "text";        ///< of the objects in JSONL files
   std::int64_t vocabulary = byte_vocabulary;
   std::optional<std::uint16_t> separator = byte_separator;  ///< token between documents, where known
   bool bytes = true;                                        ///< every token but the separator is a byte of text

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include <starling/base/error.hpp>
@@ -80,8 +83,7 @@ class Packer final : public Receiver {
   void begin(Part part) override {
     output_ = &outputs_[static_cast<std::size_t>(part)];
     ++output_->index.documents;
-    tokens_.push_back(separator_);
-    if (output_->lengths) lengths_.push_back(0);
+    begins_ = true;
   }
 
   void piece(std::string_view text) override {
@@ -92,17 +94,15 @@ class Packer final : public Receiver {
       const std::size_t here = longest - text_.size();
       text_ += text.substr(0, here);
       text.remove_prefix(here);
-      encode(end_of_whole_text());
+      add_job(end_of_whole_text());
     }
     text_ += text;
   }
 
-  void end() override {
-    encode(text_.size());
-    write();
-  }
+  void end() override { add_job(text_.size()); }
 
   std::array<PackIndex::PartOfPack, 3> finish() {
+    do_jobs();
     std::array<PackIndex::PartOfPack, 3> parts;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       Output& output = outputs_[i];
@@ -124,6 +124,15 @@ class Packer final : public Receiver {
     PackIndex::PartOfPack index;
   };
 
+  /// A text that is encoded by itself.
+  struct Job {
+    Output* output = nullptr;
+    bool begins = false;  ///< a document: the separator comes first
+    std::string text;
+    std::vector<std::uint16_t> tokens;
+    std::vector<std::uint16_t> lengths;
+  };
+
   /// Where the buffered text may be cut: behind its last line, else its last character that is surely whole.
   std::size_t end_of_whole_text() const {
     // A line end far in front would leave nearly all of it for the next time.
@@ -136,19 +145,42 @@ class Packer final : public Receiver {
     return text_.size();
   }
 
-  void encode(std::size_t size) {
-    if (size > 0) tokenizer_.encode(std::string_view(text_).substr(0, size), tokens_, output_->lengths ? &lengths_ : nullptr);
-    text_.erase(0, size);
-    constexpr std::size_t enough = std::size_t{1} << 16;
-    if (tokens_.size() > enough) write();
+  void add_job(std::size_t size) {
+    std::string rest = text_.substr(size);
+    text_.resize(size);
+    waiting_ += size;
+    jobs_.push_back({.output = output_, .begins = std::exchange(begins_, false), .text = std::move(text_), .tokens = {}, .lengths = {}});
+    text_ = std::move(rest);
+    constexpr std::size_t most_waiting = std::size_t{1} << 24;
+    constexpr std::size_t most_jobs = std::size_t{1} << 16;
+    if (waiting_ > most_waiting || jobs_.size() == most_jobs) do_jobs();
   }
 
-  void write() {
-    output_->shards.write(tokens_);
-    output_->index.tokens += std::ssize(tokens_);
-    if (output_->lengths) output_->lengths->write(lengths_);
-    tokens_.clear();
-    lengths_.clear();
+  void encode(Job& job) const {
+    if (job.begins) job.tokens.push_back(separator_);
+    if (job.begins && job.output->lengths) job.lengths.push_back(0);
+    if (!job.text.empty()) tokenizer_.encode(job.text, job.tokens, job.output->lengths ? &job.lengths : nullptr);
+    job.text = {};
+  }
+
+  /// Encodes what has gathered, on all cores, and writes it in order.
+  void do_jobs() {
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+      for (std::size_t i = next++; i < jobs_.size(); i = next++) encode(jobs_[i]);
+    };
+    const std::size_t threads = tokenizer_.of_bytes() ? 1 : std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 64);
+    std::vector<std::future<void>> others;
+    for (std::size_t i = 1; i < std::min(threads, jobs_.size()); ++i) others.push_back(std::async(std::launch::async, work));
+    work();
+    for (auto& other : others) other.get();
+    for (const Job& job : jobs_) {
+      job.output->shards.write(job.tokens);
+      job.output->index.tokens += std::ssize(job.tokens);
+      if (job.output->lengths) job.output->lengths->write(job.lengths);
+    }
+    jobs_.clear();
+    waiting_ = 0;
   }
 
   const Tokenizer& tokenizer_;
@@ -156,9 +188,10 @@ class Packer final : public Receiver {
   const std::function<void()>& tick_;
   std::vector<Output> outputs_;
   Output* output_ = nullptr;
+  bool begins_ = false;
   std::string text_;
-  std::vector<std::uint16_t> tokens_;
-  std::vector<std::uint16_t> lengths_;
+  std::vector<Job> jobs_;
+  std::size_t waiting_ = 0;  ///< bytes of text in the jobs
 };
 
 Json to_json(const PackIndex& index) {
@@ -216,8 +249,8 @@ PackIndex pack(const PackOptions& options, const Tokenizer& tokenizer, const fs:
   const Survey found = survey(options.sources, options.division, nullptr, options.tick);
   PackIndex index;
   index.tokenizer = tokenizer.of_bytes() ? "bytes" : model_name;
-  index.vocabulary = tokenizer.vocabulary();
   index.separator = options.separator.value_or(tokenizer.separator());
+  index.vocabulary = std::max<std::int64_t>(tokenizer.vocabulary(), index.separator + 1);
   index.text_files = found.files_used;
   Packer packer(options, tokenizer, folder);
   deliver(found, options.sources, options.division, packer);

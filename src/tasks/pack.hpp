@@ -45,7 +45,8 @@ struct PackOptions {
 };
 
 /// Reads the text twice, once to divide it and once to write training_000000.bin, validation_000000.bin, … and the index into an existing
-/// folder: the same documents in the same order as read_corpus() has them. Memory does not grow with the text (24 bytes a document). Throws
+/// folder: the same documents in the same order as read_corpus() has them. Tokens are made on all cores; memory does not grow with the text,
+/// but for some 60 bytes a document. Throws
 /// UserError: see survey(); Failure where nothing can be written.
 PackIndex pack(const PackOptions& options, const Tokenizer& tokenizer, const std::filesystem::path& folder);
 

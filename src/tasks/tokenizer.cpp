@@ -1,7 +1,5 @@
 #include <starling/tasks/tokenizer.hpp>
 
-#include <limits>
-
 #include <starling/base/byte_tokens.hpp>
 
 namespace starling::tasks {
@@ -12,7 +10,7 @@ class Bytes final : public Tokenizer {
   std::int64_t vocabulary() const override { return byte_vocabulary; }
   std::uint16_t separator() const override { return byte_separator; }
   bool of_bytes() const override { return true; }
-  std::size_t longest_text() const override { return std::numeric_limits<std::size_t>::max(); }
+  std::size_t longest_text() const override { return std::size_t{1} << 20; }
   std::filesystem::path model() const override { return {}; }
 
   void encode(std::string_view text, std::vector<std::uint16_t>& tokens, std::vector<std::uint16_t>* bytes) const override {

@@ -26,6 +26,7 @@ class Tokenizer {
   /// The file that says how, to be kept with the tokens; empty where there is none.
   virtual std::filesystem::path model() const = 0;
   /// Appends the tokens of a text and, where `bytes` is given, for each of them how many bytes of the text it stands for: together all.
+  /// Safe to call from several threads.
   virtual void encode(std::string_view text, std::vector<std::uint16_t>& tokens, std::vector<std::uint16_t>* bytes) const = 0;
 };
 

@@ -4,8 +4,10 @@ usage: data_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
 """
 
 import glob
+import gzip
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -185,9 +187,23 @@ class Runs(Case):
         self.assert_refused(["check", "tiny.toml", "task.tokenizer=words.model", "task.vocabulary=299"], "'task.vocabulary' is 299",
                             "has 300 tokens")
         self.assert_refused(["check", "tiny.toml", "task.tokenizer=none.model"], "no such file")
+        self.assert_refused(["check", "tiny.toml", "task.tokenizer=words.model", "task.separator=300"], "below task.vocabulary = 300")
         self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.tokenizer=bytes"],
                             "'task.tokenizer' is \"bytes\", but the tokens in task.files are of a SentencePiece model")
         self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.separator=2"], "'task.separator' is 2")
+
+    def test_on_much_text_map_tokens_instead_of_holding_them(self):
+        # Compressed text that may become more than 64 MB, and does not.
+        with gzip.open(self.path("text", "noise.txt.gz"), "wb", 1) as file:
+            file.write(random.Random(1).randbytes(13_500_000))
+        overrides = ["task.files=['text/*']", "task.validation_tokens=4096"]
+        packed = self.run_on("a", *overrides)
+        with open(self.path("a", "data", "index.json")) as file:
+            index = json.load(file)
+        self.assertEqual((index["tokenizer"], index["vocabulary"], index["text_files"]), ("bytes", 257, 9))
+        # Under this cap, which all of it fits, the workers read the text themselves: the search is the same.
+        self.assertEqual(self.run_on("b", *overrides, "task.max_bytes=64_000_000"), packed)
+        self.assertFalse(os.path.exists(self.path("b", "data")))
 
     def test_text_that_cannot_be_packed_leaves_no_run(self):
         self.train()

@@ -22,7 +22,11 @@ void resolve_vocabulary(experiment::Experiment& experiment, std::int64_t tokens,
 void resolve_tokenizer(experiment::Experiment& experiment) {
   const auto tokenizer = tasks::open_sentence_piece(experiment.task.tokenizer);
   resolve_vocabulary(experiment, tokenizer->vocabulary(), experiment.task.tokenizer);
-  if (experiment.task.separator < 0) experiment.task.separator = tokenizer->separator();
+  auto& separator = experiment.task.separator;
+  if (separator < 0) separator = tokenizer->separator();
+  if (separator < experiment.task.vocabulary) return;
+  throw UserError(fmt::format("{}: 'task.separator' is {}, expected a token below task.vocabulary = {}", experiment.source, separator,
+                              experiment.task.vocabulary));
 }
 
 void resolve_shards(experiment::Experiment& experiment) {
