@@ -50,6 +50,7 @@ Experiment parse(std::string_view toml, const std::string& source, const std::ve
   Findings findings(source);
   if (read_text(toml, experiment, given, findings)) {
     for (const auto& text : overrides) read_override(text, experiment, given, findings);
+    take_task_defaults(experiment, given);
     check_rules(experiment, given, findings);
   }
   findings.raise();
@@ -60,7 +61,7 @@ std::string to_toml(const Experiment& experiment) {
   std::string text;
   std::string_view section;
   for (const auto& key : schema()) {
-    if (!applies(key, experiment.task.kind)) continue;
+    if (!applies(key, experiment.task)) continue;
     if (section_of(key) != section) {
       section = section_of(key);
       text += fmt::format("\n[{}]\n", section);
@@ -74,7 +75,8 @@ std::vector<KeyHelp> keys() {
   std::vector<KeyHelp> rows;
   for (const auto& key : schema()) {
     const auto value = key.presence == Presence::required ? std::string{} : toml_value(key, Experiment{});
-    const auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    if (!key.only_of.empty()) scope = fmt::format(" (MAD task \"{}\")", key.only_of);
     rows.push_back({key.path, type_name(key), value, range_text(key), key.help + scope});
   }
   return rows;
@@ -100,12 +102,26 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   return settings;
 }
 
+MadOptions mad_options(const Experiment& experiment) {
+  const auto& task = experiment.task;
+  return {.task = mad_task_named(task.mad_task).value_or(MadTask::in_context_recall),
+          .vocabulary = task.vocabulary,
+          .sequence_length = task.sequence_length,
+          .training_sequences = task.training_sequences,
+          .test_sequences = task.test_sequences,
+          .noise_vocabulary = task.noise_vocabulary,
+          .noise = task.noise,
+          .copied = task.copied,
+          .seed = experiment.seed};
+}
+
 std::int64_t vocabulary(const Experiment& experiment) {
   return experiment.task.kind == "mad" ? experiment.task.vocabulary : byte_vocabulary;
 }
 
 genome::Dimensions dimensions(const Experiment& experiment) {
-  return {experiment.model.width, experiment.task.sequence_length, vocabulary(experiment)};
+  const bool reconstructs = experiment.task.kind == "mad" && mad_options(experiment).task == MadTask::compression;
+  return {experiment.model.width, experiment.task.sequence_length, vocabulary(experiment), reconstructs};
 }
 
 }  // namespace starling::experiment

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <starling/base/mad_options.hpp>
 #include <starling/genome/accounting.hpp>
 #include <starling/search/steady_state.hpp>
 
@@ -23,10 +24,13 @@ struct Task {
   double test_fraction = 0.1;
   std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
   // mad
-  std::string mad_task;  ///< "in-context-recall"
+  std::string mad_task;  ///< a name of mad_task_names()
   std::int64_t vocabulary = 16;
-  std::int64_t training_sequences = 12800;
-  std::int64_t test_sequences = 1280;
+  std::int64_t training_sequences = 12'800;
+  std::int64_t test_sequences = 1'280;
+  std::int64_t noise_vocabulary = 16;
+  double noise = 0.2;
+  std::int64_t copied = 16;
   // both
   std::int64_t sequence_length = 0;
 
@@ -118,6 +122,8 @@ std::vector<KeyHelp> keys();
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);
+/// The settings of a MAD task; only where task.kind is "mad".
+MadOptions mad_options(const Experiment& experiment);
 /// Rows of the vocabulary the task will have.
 std::int64_t vocabulary(const Experiment& experiment);
 genome::Dimensions dimensions(const Experiment& experiment);

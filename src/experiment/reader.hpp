@@ -65,6 +65,9 @@ bool read_text(std::string_view toml, Experiment& experiment, Given& given, Find
 /// Reads "key=value". The same, told as of the command line.
 void read_override(const std::string& text, Experiment& experiment, Given& given, Findings& findings);
 
+/// Settings of a MAD task that were not given, from its defaults.
+void take_task_defaults(Experiment& experiment, const Given& given);
+
 /// What no single key can tell: missing keys, keys of another kind of task, values that do not fit each other.
 /// (rules.cpp)
 void check_rules(const Experiment& experiment, const Given& given, Findings& findings);

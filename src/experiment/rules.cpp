@@ -20,7 +20,7 @@ class Rules {
     kinds();
     missing();
     text_split();
-    recall();
+    mad();
     width();
     search();
     training();
@@ -31,7 +31,7 @@ class Rules {
   bool readable(std::initializer_list<std::string_view> paths) const {
     for (const auto path : paths) {
       const auto& key = *find_key(path);
-      if (!applies(key, e_.task.kind) || !given_.sound(path)) return false;
+      if (!applies(key, e_.task) || !given_.sound(path)) return false;
       if (key.presence == Presence::required && !given_.has(path)) return false;
     }
     return true;
@@ -44,7 +44,12 @@ class Rules {
   void kinds() {
     if (!readable({"task.kind"})) return;
     for (const auto& key : schema()) {
-      if (applies(key, e_.task.kind) || !given_.has(key.path)) continue;
+      if (applies(key, e_.task) || !given_.has(key.path)) continue;
+      if (applies(key, e_.task.kind)) {
+        if (!readable({"task.name"})) continue;
+        complain({key.path}, fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
+        continue;
+      }
       complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));
     }
   }
@@ -67,17 +72,15 @@ class Rules {
                          e_.task.validation_fraction, e_.task.test_fraction));
   }
 
-  void recall() {
-    if (!readable({"task.name", "task.vocabulary"})) return;
-    if (e_.task.vocabulary % 2 != 0) {
-      complain({"task.vocabulary"},
-               fmt::format("'task.vocabulary' is {}, expected an even number: one half are keys, the other values", e_.task.vocabulary));
+  void mad() {
+    if (!readable({"task.name", "task.vocabulary", "task.sequence_length", "task.training_sequences", "task.test_sequences"})) return;
+    const auto options = mad_options(e_);
+    for (const auto* path : {"task.noise_vocabulary", "task.noise", "task.copied"}) {
+      if (applies(*find_key(path), e_.task) && !readable({path})) return;
     }
-    if (!readable({"task.sequence_length"})) return;
-    if (e_.task.sequence_length % 2 != 0 || e_.task.sequence_length < 4) {
-      complain({"task.sequence_length"}, fmt::format("'task.sequence_length' is {}, expected an even number of at "
-                                                     "least 4: the sequence is made of key–value pairs",
-                                                     e_.task.sequence_length));
+    if (const auto wrong = objection(options)) {
+      const auto path = fmt::format("task.{}", wrong->field);
+      complain({path}, fmt::format("'{}' is {}, expected {}", path, wrong->found, wrong->expected));
     }
   }
 
@@ -133,6 +136,15 @@ class Rules {
 };
 
 }  // namespace
+
+void take_task_defaults(Experiment& experiment, const Given& given) {
+  auto& task = experiment.task;
+  const auto which = mad_task_named(task.mad_task);
+  if (task.kind != "mad" || !which) return;
+  const auto defaults = mad_defaults(*which);
+  if (!given.has("task.vocabulary")) task.vocabulary = defaults.vocabulary;
+  if (!given.has("task.training_sequences")) task.training_sequences = defaults.training_sequences;
+}
 
 void check_rules(const Experiment& experiment, const Given& given, Findings& findings) { Rules(experiment, given, findings).check(); }
 

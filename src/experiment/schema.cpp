@@ -66,11 +66,18 @@ std::vector<Key> make_schema() {
        "Share of the text, by whole files, that the search never looks at.", optional, text_only},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
        "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
-      {"task.name", field<&E::task, &Task::mad_task>(), Choice{{"in-context-recall"}}, "Which MAD task.", required, mad_only},
+      {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
       {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{4, 65'536},
-       "Tokens of the MAD task, keys and values together.", optional, mad_only},
+       "Tokens of the MAD task, special and noise tokens included; where it is not given the paper's: 16, noisy recall 32, memorisation 256.", optional,
+       mad_only},
+      {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536}, "How many of task.vocabulary are noise.",
+       optional, mad_only, false, "noisy-recall"},
+      {"task.noise", field<&E::task, &Task::noise>(), share, "Probability that a key-value pair is noise.", optional, mad_only, false,
+       "noisy-recall"},
+      {"task.copied", field<&E::task, &Task::copied>(), IntegerRange{1, 524'288}, "Tokens to copy.", optional, mad_only, false,
+       "selective-copying"},
       {"task.training_sequences", field<&E::task, &Task::training_sequences>(), IntegerRange{1, 100'000'000},
-       "Sequences that are generated for training.", optional, mad_only},
+       "Sequences that are generated for training; where it is not given the paper's: 12,800, memorisation 256.", optional, mad_only},
       {"task.test_sequences", field<&E::task, &Task::test_sequences>(), IntegerRange{1, 100'000'000},
        "Sequences that are generated, separately, to measure accuracy.", optional, mad_only},
       {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},
@@ -192,6 +199,8 @@ std::string_view kind_name(Scope scope) {
   }
   return "";
 }
+
+bool applies(const Key& key, const Task& task) { return applies(key, task.kind) && (key.only_of.empty() || key.only_of == task.mad_task); }
 
 bool applies(const Key& key, std::string_view task_kind) { return key.scope == Scope::every_task || kind_name(key.scope) == task_kind; }
 

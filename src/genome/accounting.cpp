@@ -239,6 +239,10 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.embedding = dimensions.vocabulary * dimensions.width;
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  if (dimensions.reconstructs) {
+    account.parameters.matrices = 2 * dimensions.width * dimensions.width;
+    forward += 2 * account.parameters.matrices;
+  }
   for (const auto& part : make_plan(catalogue, genome).livs) {
     require_fit(catalogue, *part.liv_class, dimensions.width);
     const ClassAccount numbers(catalogue, *part.liv_class, dimensions);

@@ -36,6 +36,7 @@ struct Dimensions {
   std::int64_t length = 0;      ///< tokens L of the sequence
   std::int64_t vocabulary = 0;  ///< rows of the tied embedding
   std::int64_t band = 256;      ///< tokens that banded and block-diagonal classes see
+  bool reconstructs = false;    ///< a decoder (two matrices d × d) gives back all tokens from the last output (MAD compression)
 };
 
 struct Parameters {

@@ -12,9 +12,11 @@
 #include <stdexcept>
 #include <utility>
 
+#include <starling/base/error.hpp>
 #include <starling/genome/plan.hpp>
 #include <starling/model/composition.hpp>
 #include <starling/model/generation.hpp>
+#include <starling/model/readout.hpp>
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
 #include <starling/operators/functions/cross_entropy.hpp>
@@ -91,7 +93,14 @@ struct Model::Parts {
   std::vector<Block> blocks;
   at::Tensor embedding;
   at::Tensor norm;
+  Readout readout;
   std::vector<operators::Parameter> parameters;
+
+  /// What logits are made of: `hidden` of whole sequences, decoded where a decoder reads them.
+  at::Tensor output(const at::Tensor& tokens) const {
+    const auto last = hidden(tokens, nullptr);
+    return readout.up.defined() ? readout.decode(last) : last;
+  }
 
   // tokens (batch, length) → normalised (batch, length, width); continues `state` where there is one.
   at::Tensor hidden(const at::Tensor& tokens, Generation* state) const {
@@ -181,6 +190,12 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
     }
   }
 
+  if (dimensions.reconstructs) {
+    const TensorSpec square{.name = "decoder", .shape = {dimensions.width, dimensions.width}, .matrix = true};
+    weights.declare("decoder.up", square, &parts_->readout.up);
+    weights.declare("decoder.down", square, &parts_->readout.down);
+  }
+
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
   parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding);
   for (auto& block : blocks) block.bank = blocks[block.bank_owner].bank;
@@ -192,24 +207,25 @@ Model::Model(Model&&) noexcept = default;
 const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
 
 at::Tensor Model::logits(const at::Tensor& tokens) const {
-  return operators::project(parts_->hidden(tokens, nullptr), {parts_->embedding})[0];
+  return operators::project(parts_->output(tokens), {parts_->embedding})[0];
 }
 
 at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
-  return operators::cross_entropy(parts_->hidden(tokens, nullptr), parts_->embedding, targets);
+  return operators::cross_entropy(parts_->output(tokens), parts_->embedding, targets);
 }
 
 Model::Score Model::score(const at::Tensor& tokens, const at::Tensor& targets) const {
   const c10::NoGradGuard no_gradient;
   Score result;
   result.predictions = at::empty(targets.sizes(), targets.options());
-  const auto sums = operators::score(parts_->hidden(tokens, nullptr), parts_->embedding, targets, result.predictions);
+  const auto sums = operators::score(parts_->output(tokens), parts_->embedding, targets, result.predictions);
   result.nats = sums.loss;
   result.counted = sums.count;
   return result;
 }
 
 std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capacity) const {
+  if (parts_->readout.up.defined()) throw UserError("generation: this model gives back the tokens it was shown, it has no next token");
   auto state = std::make_unique<Generation>();
   state->batch = batch;
   state->capacity = capacity;

@@ -43,7 +43,7 @@ class Model {
   /// Without gradient.
   Score score(const at::Tensor& tokens, const at::Tensor& targets) const;
 
-  /// State for `batch` sequences of at most `capacity` tokens.
+  /// State for `batch` sequences of at most `capacity` tokens. Throws UserError for a model that reconstructs.
   std::unique_ptr<Generation> begin(std::int64_t batch, std::int64_t capacity) const;
   /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last
   /// row of logits(). Throws std::length_error where the state is full.

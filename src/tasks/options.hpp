@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include <starling/base/mad_options.hpp>
+
 namespace starling::tasks {
 
 /// Byte-level language modelling; see language_model.hpp.
@@ -20,15 +22,6 @@ struct LanguageModelOptions {
   std::uint64_t seed = 0;  ///< of the division into parts
 };
 
-/// MAD in-context recall; see mad_recall.hpp.
-struct MadRecallOptions {
-  std::int64_t vocabulary = 16;        ///< V, even: keys 0 … V/2−1, values V/2 … V−1
-  std::int64_t sequence_length = 128;  ///< L, even: L/2 key–value pairs
-  std::int64_t training_sequences = 12800;
-  std::int64_t test_sequences = 1280;  ///< and as many for validation
-  std::uint64_t seed = 0;              ///< of the data
-};
-
-using Options = std::variant<LanguageModelOptions, MadRecallOptions>;
+using Options = std::variant<LanguageModelOptions, MadOptions>;
 
 }  // namespace starling::tasks

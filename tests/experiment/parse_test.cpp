@@ -269,6 +269,16 @@ Experiment random_experiment(Stream& stream) {
     e.task.vocabulary = 2 * integer(2, 32768);
     e.task.training_sequences = integer(1, 100'000'000);
     e.task.test_sequences = integer(1, 100'000'000);
+    if (stream.chance(0.3)) {
+      e.task.mad_task = "noisy-recall";
+      e.task.noise_vocabulary = 2 * integer(1, e.task.vocabulary);
+      e.task.vocabulary = std::min<std::int64_t>(65'536, e.task.vocabulary + e.task.noise_vocabulary);
+      if (e.task.vocabulary - e.task.noise_vocabulary < 4) e.task.noise_vocabulary = e.task.vocabulary - 4;
+      e.task.noise = stream.uniform();
+    } else if (stream.chance(0.3)) {
+      e.task.mad_task = "selective-copying";
+      e.task.copied = integer(1, (e.task.sequence_length - 1) / 2);
+    }
   } else {
     e.task.kind = "language-model";
     e.task.files = {text()};
@@ -317,11 +327,27 @@ TEST(Keys, DescribeThemselves) {
                                                "training.tokens"));
 }
 
+TEST(Parse, TakesTheSettingsOfAMadTaskThatAreNotGivenFromThePaper) {
+  const auto vocabulary_of = [](const std::string& task) {
+    auto text = mad;
+    if (const auto at = text.find("vocabulary = "); at != std::string::npos) text.erase(at, text.find('\n', at) - at);
+    return parse(text, "x.toml", {"task.name=" + task}).task.vocabulary;
+  };
+  EXPECT_EQ(vocabulary_of("fuzzy-recall"), 16);
+  EXPECT_EQ(vocabulary_of("noisy-recall"), 32);
+  EXPECT_EQ(vocabulary_of("memorisation"), 256);
+  EXPECT_EQ(parse(mad, "x.toml", {"task.name=memorisation", "task.vocabulary=64"}).task.vocabulary, 64);
+}
+
 TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
   for (const auto& row : keys()) {
     if (row.default_value.empty()) continue;
-    const bool is_mad = row.help.find("(kind \"mad\")") != std::string::npos;
-    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", {row.key + "=" + row.default_value})) << row.key;
+    std::vector<std::string> overrides{row.key + "=" + row.default_value};
+    const auto has = [&](const char* text) { return row.help.find(text) != std::string::npos; };
+    if (has("(MAD task \"noisy-recall\")")) overrides.insert(overrides.end(), {"task.name=noisy-recall", "task.vocabulary=32"});
+    if (has("(MAD task \"selective-copying\")")) overrides.emplace_back("task.name=selective-copying");
+    const bool is_mad = has("(kind \"mad\")") || overrides.size() > 1;
+    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", overrides)) << row.key;
   }
 }
 

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/inverse.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <map>
 #include <set>
@@ -15,7 +18,9 @@
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/variation.hpp>
+#include <starling/model/generation.hpp>
 #include <starling/model/model.hpp>
+#include <starling/model/readout.hpp>
 
 #include "model_support.hpp"
 #include "torch_support.hpp"
@@ -203,6 +208,56 @@ TEST(Loss, RefusesATargetOutsideTheVocabulary) {
   const auto model = make(genome::baseline(catalogue, "transformer++", 2));
   const auto tokens = token_tensor(1, 4, tiny.vocabulary, 1);
   EXPECT_THROW(model.loss(tokens, tokens + tiny.vocabulary), std::out_of_range);
+}
+
+TEST(Readout, IsItsEquation) {
+  constexpr std::int64_t width = 6, length = 4;
+  Stream stream(1, Purpose::test);
+  const auto hidden = reference::random_tensor({1, length, width}, stream);
+  const Readout readout{reference::random_tensor({width, width}, stream), reference::random_tensor({width, width}, stream)};
+  const auto decoded = readout.decode(hidden);
+  for (std::int64_t place = 0; place < length; ++place) {
+    std::array<double, width> x{}, inner{};
+    for (std::size_t c = 0; c < width; ++c) {
+      const double angle = static_cast<double>(place) * std::pow(10'000.0, -static_cast<double>(c % 3) / 3);
+      x[c] = hidden[0][length - 1][static_cast<std::int64_t>(c)].item<double>() + (c < 3 ? std::sin(angle) : std::cos(angle));
+    }
+    const auto row = [](const at::Tensor& matrix, std::size_t out, const std::array<double, width>& in) {
+      double sum = 0;
+      for (std::size_t c = 0; c < width; ++c) sum += matrix[static_cast<std::int64_t>(out)][static_cast<std::int64_t>(c)].item<double>() * in[c];
+      return sum;
+    };
+    for (std::size_t c = 0; c < width; ++c) {
+      const double u = row(readout.up, c, x);
+      inner[c] = 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)));
+    }
+    for (std::size_t c = 0; c < width; ++c) {
+      EXPECT_NEAR(decoded[0][place][static_cast<std::int64_t>(c)].item<double>(), row(readout.down, c, inner), 1e-12);
+    }
+  }
+}
+
+TEST(Model, ThatReconstructsDecodesItsLastOutput) {
+  // As many tokens as channels: hidden states follow from logits.
+  const genome::Dimensions plain_sizes{.width = 16, .length = 9, .vocabulary = 16};
+  auto sizes = plain_sizes;
+  sizes.reconstructs = true;
+  const auto genome = genome::baseline(catalogue, "striped-mamba", 4);
+  const auto model = make(genome, at::kDouble, 5, sizes);
+  stir(model, 4);
+  const auto plain = make(genome, at::kDouble, 5, plain_sizes);
+  const c10::NoGradGuard no_gradient;
+  for (const auto& weight : plain.parameters()) weight.value.copy_(parameter(model, weight.name));
+  const auto tokens = token_tensor(2, 9, 16, 6);
+  const auto embedding = parameter(model, "embedding");
+  const auto hidden = at::matmul(plain.logits(tokens), at::inverse(embedding.t()));
+  const Readout readout{parameter(model, "decoder.up"), parameter(model, "decoder.down")};
+  const auto expected = at::matmul(readout.decode(hidden), embedding.t());
+  EXPECT_LT(largest_difference(model.logits(tokens), expected), 1e-8);
+  EXPECT_THROW(model.begin(1, 9), UserError);
+  std::int64_t elements = 0;
+  for (const auto& weight : model.parameters()) elements += weight.value.numel();
+  EXPECT_EQ(genome::account(catalogue, genome, sizes).parameters.total(), elements);
 }
 
 TEST(Weights, AreTheSameBitsFromTheSameSeedAndOthersFromAnother) {

@@ -194,14 +194,19 @@ class Search(unittest.TestCase):
             qualities.append(table["loss"].to_numpy())
         np.testing.assert_array_equal(qualities[0], qualities[1])
 
-    def test_a_mad_task_is_scored_by_accuracy(self):
+    def test_every_mad_task_is_scored_by_accuracy(self):
+        for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
+            with self.subTest(name):
+                self.run_mad_task(name)
+
+    def run_mad_task(self, name):
         with open(self.path("mad.toml"), "w") as file:
-            file.write('name = "mad"\nworkers = 1\n[budget]\nevaluations = 4\n[task]\nkind = "mad"\nname = "in-context-recall"\n'
-                       'sequence_length = 32\ntest_sequences = 64\n[model]\ndepth = 4\nwidth = 32\n[search]\npopulation = 3\n'
-                       '[training]\ntokens = 2048\nbatch_tokens = 256\n')
-        result = self.run_starling("run", "mad.toml", "--out", "mad")
+            file.write(f'name = "mad"\nworkers = 1\n[budget]\nevaluations = 4\n[task]\nkind = "mad"\nname = "{name}"\n'
+                       'sequence_length = 34\ntest_sequences = 64\n[model]\ndepth = 4\nwidth = 32\n[search]\npopulation = 3\n'
+                       '[training]\ntokens = 2048\nbatch_tokens = 272\n')
+        result = self.run_starling("run", "mad.toml", "search.baselines=['transformer++']", "--out", name)
         self.assertEqual(result.returncode, 0, result.stderr)
-        with h5py.File(self.path("mad", "run.h5"), "r") as file:
+        with h5py.File(self.path(name, "run.h5"), "r") as file:
             table = pd.DataFrame(file["evaluations"][:])
         np.testing.assert_allclose(table["obj_quality"], 1 - table["accuracy"])
         self.assertTrue(((table["accuracy"] >= 0) & (table["accuracy"] <= 1)).all())

@@ -42,7 +42,7 @@ nlohmann::ordered_json configuration_json(const experiment::Experiment& experime
   auto copy = experiment;  // the table's accessors give references to change
   auto object = nlohmann::ordered_json::object();
   for (const auto& key : experiment::schema()) {
-    if (!experiment::applies(key, experiment.task.kind)) continue;
+    if (!experiment::applies(key, experiment.task)) continue;
     const auto section = std::string{experiment::section_of(key)};
     auto& place = section.empty() ? object : object[section];
     std::visit([&](auto access) { place[std::string{experiment::leaf_of(key)}] = access(copy); }, key.field);

@@ -22,13 +22,7 @@ constexpr std::chrono::milliseconds progress_interval{500};
 
 tasks::Options task_options(const experiment::Experiment& experiment) {
   const auto& task = experiment.task;
-  if (task.kind == "mad") {
-    return tasks::MadRecallOptions{.vocabulary = task.vocabulary,
-                                   .sequence_length = task.sequence_length,
-                                   .training_sequences = task.training_sequences,
-                                   .test_sequences = task.test_sequences,
-                                   .seed = experiment.seed};
-  }
+  if (task.kind == "mad") return experiment::mad_options(experiment);
   return tasks::LanguageModelOptions{.files = task.files,
                                      .sequence_length = task.sequence_length,
                                      .max_bytes = task.max_bytes,
