@@ -140,6 +140,47 @@ template <class T>
   return at_least<T>(x, T(0)) + log1p_unit<T>(exponential<T>(-absolute<T>(x)));
 }
 
+/// The hyperbolic tangent, absolute error 2 ulp of 1.
+template <class T>
+[[gnu::always_inline]] inline Pack<T> tangent(Pack<T> x) {
+  const Pack<T> e = exponential<T>(absolute<T>(x) * T(-2));
+  const Pack<T> t = (T(1) - e) / (e + T(1));
+  return select<T>(x < Pack<T>{}, -t, t);
+}
+
+struct SineAndCosine {
+  Pack<double> sine;
+  Pack<double> cosine;
+};
+
+/// For |x| up to 1e6, absolute error 1e-15; beyond, less and less exact and in the end NaN. The argument reduced by three parts
+/// of π/2, polynomials of fdlibm.
+[[gnu::always_inline]] inline SineAndCosine sine_and_cosine(Pack<double> x) {
+  Pack<double> shifted;
+  const Pack<double> n = round_to_integer<double>(x * 6.36619772367581382433e-01, shifted);
+  const Pack<double> r = x - n * 1.57079632673412561417e+00 - n * 6.07710050630396597660e-11 - n * 2.02226624879595063154e-21;
+  const Pack<double> z = r * r;
+  Pack<double> p = splat(1.58969099521155010221e-10);
+  p = p * z - 2.50507602534068634195e-08;
+  p = p * z + 2.75573137070700676789e-06;
+  p = p * z - 1.98412698298579493134e-04;
+  p = p * z + 8.33333333332248946124e-03;
+  p = p * z - 1.66666666666666324348e-01;
+  const Pack<double> sine = r * z * p + r;
+  Pack<double> q = splat(-1.13596475577881948265e-11);
+  q = q * z + 2.08757232129817482790e-09;
+  q = q * z - 2.75573143513906633035e-07;
+  q = q * z + 2.48015872894767294178e-05;
+  q = q * z - 1.38888888888741095749e-03;
+  q = q * z + 4.16666666666666019037e-02;
+  const Pack<double> cosine = z * z * q - z * 0.5 + 1.0;
+  const PackBits<double> quadrant = (PackBits<double>)shifted;
+  const auto odd = (quadrant & 1) != 0;
+  const Pack<double> s = select<double>(odd, cosine, sine);
+  const Pack<double> c = select<double>(odd, sine, cosine);
+  return {select<double>((quadrant & 2) != 0, -s, s), select<double>(((quadrant + 1) & 2) != 0, -c, c)};
+}
+
 /// The distribution function of the normal distribution, ½ erfc(−x / √2), with relative accuracy in the lower tail too
 /// (a few ulp times 1 + x²). float: the rational Chebyshev fit of Press et al., Numerical Recipes, erfcc (fractional
 /// error 1.2e-7).

@@ -15,8 +15,9 @@ enum class Nonlinearity { none = 1, softmax = 2, relu = 3, silu = 4, gelu = 5 };
 enum class ChannelMixing { diagonal = 1, dense = 2, grouped = 3, monarch = 4 };
 
 /// Where the values of a feature group come from: a projection of the input, learned values that no input changes,
-/// (S6) learned decays discretised by a low-rank function of the input, decays that are σ of a projection and a bias, or a learned function of the lag.
-enum class Parametrisation { input, direct, selective, decay, implicit };
+/// (S6) learned decays discretised by a low-rank function of the input, decays that are σ of a projection and a bias, a learned function of the
+/// lag, or learned decays that the input bends (liquid S4).
+enum class Parametrisation { input, direct, selective, decay, implicit, liquid };
 
 /// A set of feature groups; bit i is Config::groups[i].
 using GroupMask = std::uint32_t;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cassert>
 #include <cmath>
+#include <numbers>
 
 #include <starling/operators/functions/tensors.hpp>
 
@@ -58,14 +59,19 @@ constexpr Coefficients tail = {
 // 32 random bits per number reach 6.2 σ, and one block of the generator makes four numbers.
 double normal(Stream& stream) { return normal_quantile((static_cast<double>(stream()) + 0.5) * 0x1.0p-32); }
 
-// The step sizes of S6 are log-uniform in this range.
+// The step sizes of S6 and S4D are log-uniform in this range.
 constexpr double step_min = 1e-3;
 constexpr double step_max = 1e-1;
 // 1 − a of a gated decay likewise.
 constexpr double leak_min = 1e-3;
 constexpr double leak_max = 0.5;
 
-double value_of(const TensorSpec& spec, double sigma, std::int64_t column, Stream& stream) {
+double log_of_step(Stream& stream) {
+  const double low = exact_log(step_min);
+  return low + stream.uniform() * (exact_log(step_max) - low);
+}
+
+double value_of(const TensorSpec& spec, double sigma, std::int64_t row, std::int64_t column, Stream& stream) {
   switch (spec.fill) {
     case Fill::projection:
     case Fill::output:
@@ -77,11 +83,16 @@ double value_of(const TensorSpec& spec, double sigma, std::int64_t column, Strea
       return 1.0;
     case Fill::constant:
       return spec.scale;
+    case Fill::complex_one:
+      return 2 * row < spec.shape[0] ? 1.0 : 0.0;
+    case Fill::harmonics:
+      return std::numbers::pi * static_cast<double>(row);
+    case Fill::log_step:
+      return log_of_step(stream);
     case Fill::state_decay:
       return exact_log(static_cast<double>(column + 1));
     case Fill::step_bias: {
-      const double low = exact_log(step_min);
-      const double step = std::exp(low + stream.uniform() * (exact_log(step_max) - low));
+      const double step = std::exp(log_of_step(stream));
       return std::log(std::expm1(step));
     }
     case Fill::decay_bias: {
@@ -119,7 +130,7 @@ void initialise(const at::Tensor& tensor, const TensorSpec& spec, Rule rule, std
   const auto columns = spec.shape.back();
   with_type(tensor, [&]<class T>(T) {
     auto* const values = tensor.data_ptr<T>();
-    for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<T>(value_of(spec, sigma, i % columns, stream));
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<T>(value_of(spec, sigma, i / columns, i % columns, stream));
   });
 }
 

@@ -16,6 +16,9 @@ enum class Fill {
   uniform,     ///< uniform in ±scale
   one,
   constant,     ///< scale
+  complex_one,  ///< 1 in the upper half of the rows (real parts), 0 in the lower (imaginary parts)
+  harmonics,    ///< π · row: the imaginary parts of S4D-Lin
+  log_step,     ///< logarithm of a log-uniform step size in [10⁻³, 10⁻¹]
   state_decay,  ///< row-wise log(1), log(2), …: A = −exp of it is the S4D-Real start
   step_bias,    ///< inverse softplus of a log-uniform step size in [10⁻³, 10⁻¹]
   decay_bias,   ///< logit of 1 − s, s log-uniform in [10⁻³, ½]: decays that remember from two to a thousand tokens

@@ -12,6 +12,9 @@ namespace {
 /// Operations per element of a recurrence's state and token; the header lists them.
 constexpr std::int64_t scan_flops = 7;
 
+/// Numbers of state per channel of a complex state space: 32 pairs of conjugates, of which one is kept.
+constexpr std::int64_t state_space_size = 64;
+
 /// Units in a layer of the network of an implicit kernel.
 constexpr std::int64_t filter_width = 64;
 
@@ -35,11 +38,11 @@ class ClassAccount {
     return parameters;
   }
 
-  /// What no LIV shares: W_o, RMSNorm, the skip D of a selective recurrence, the vectors of λ.
+  /// What no LIV shares: W_o, RMSNorm, the skip D of a selective recurrence or a state space, the vectors of λ.
   Parameters own() const {
     Parameters parameters;
     parameters.matrices = output_matrix();
-    parameters.vectors = is_selective() ? 2 * width_ : width_;
+    parameters.vectors = is_selective() || is_state_space() ? 2 * width_ : width_;
     if (class_.differential) parameters.vectors += lambda_elements;
     return parameters;
   }
@@ -131,13 +134,22 @@ class ClassAccount {
 
   bool is_selective() const { return class_.family == Family::recurrence && named("A").parametrisation == Parametrisation::selective; }
 
+  /// A is learned: then B and C are too, and states are complex.
+  bool is_state_space() const {
+    if (class_.family != Family::recurrence) return false;
+    const auto of_a = named("A").parametrisation;
+    return of_a == Parametrisation::direct || of_a == Parametrisation::liquid;
+  }
+
   bool is_implicit() const { return class_.family == Family::gated_convolution && named("K").parametrisation == Parametrisation::implicit; }
+
+  bool is_liquid() const { return named("A").parametrisation == Parametrisation::liquid; }
 
   /// Token mixings T is made of.
   std::int64_t maps() const { return class_.differential ? 2 : 1; }
 
   /// Numbers of state per channel of a recurrence.
-  std::int64_t state_size() const { return channels(named("B")); }
+  std::int64_t state_size() const { return is_state_space() ? state_space_size : channels(named("B")); }
 
   std::int64_t matrices(const FeatureGroup& group) const {
     switch (group.parametrisation) {
@@ -148,6 +160,7 @@ class ClassAccount {
         return width_ * channels(group);
       case Parametrisation::direct:
       case Parametrisation::implicit:
+      case Parametrisation::liquid:
         return 0;
       case Parametrisation::selective:
         return 2 * width_ * ((width_ + 15) / 16);  // Δ: d → ⌈d/16⌉ → d
@@ -160,7 +173,10 @@ class ClassAccount {
       case Parametrisation::input:
         return ((is_convolved(group) ? group.kernel : 0) + (group.channel_mixing == ChannelMixing::diagonal ? 1 : 0)) * channels(group);
       case Parametrisation::direct:
-        return lags(group) * channels(group);
+        if (!is_state_space()) return lags(group) * channels(group);
+        return state_space_size * width_ + (group.name.starts_with('A') ? width_ : 0);  // A has a step size as well
+      case Parametrisation::liquid:
+        return 2 * state_space_size * width_ + width_;  // and how far the input bends each decay
       case Parametrisation::selective:
         return width_ + width_ * state_size();  // bias of Δ, A_log
       case Parametrisation::decay:
@@ -185,6 +201,7 @@ class ClassAccount {
         // q kᵀ and T v: 2 d per pair each; the maps of a differential softmax share the channels of q kᵀ.
         return (class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2 * pairs(length) / length;
       case Family::recurrence:
+        if (is_state_space()) return maps() * ((is_liquid() ? 15 : 11) * width_ * state_space_size / 2 + 2 * width_);
         return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
         return maps() * (is_implicit() ? width_ * 2 * pairs(length) / length : 2 * lags(named("K")) * width_);

@@ -12,6 +12,7 @@
 //   recurrence         7 per element of the state (selective: Δ A, its exponential, (Δ v) B, decay × h, the sum, C h,
 //                      the sum over states; gated: B v, 1 − a, their product, a h, the sum, C h, the sum over states),
 //                      and where it is selective 2 d for D v
+//   state space        11 per pair of conjugate states (Ā x, the input, Re C x), liquid 15 (how far the input bends Ā), 2 d for D v
 //   gated convolution  2 per tap of K and channel
 //   implicit K         2 · d · pairs / L: the pairs, multiplied one by one; K itself, made once per batch, is left out
 //   route              2 · d for the projection of the gate

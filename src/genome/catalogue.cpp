@@ -52,6 +52,11 @@ FeatureGroup with_parametrisation(FeatureGroup group, Parametrisation parametris
   return group;
 }
 
+/// Weights per channel, the same at every token.
+FeatureGroup learned(std::string name, Parametrisation parametrisation = Parametrisation::direct) {
+  return with_parametrisation(projected(std::move(name)), parametrisation, ChannelMixing::diagonal);
+}
+
 std::vector<Featurizer> liquid_featurizers() {
   constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
@@ -78,6 +83,8 @@ std::vector<Featurizer> liquid_featurizers() {
        {projected("B"), projected("C"), projected("v"),
         with_parametrisation(convolved("K", 0), Parametrisation::implicit, ChannelMixing::diagonal)}},
       {9, {projected("gate", gated), projected("value", gated)}},
+      {10, {learned("B"), learned("C"), learned("A"), projected("v"), projected("z")}},
+      {11, {learned("B"), learned("C"), learned("A", Parametrisation::liquid), projected("v"), projected("z")}},
   };
 }
 
@@ -129,6 +136,9 @@ std::vector<LivClass> liquid_classes() {
       row(8, "GMemless", {9, T::diagonal, S::none, N::silu, C::dense}, "y = W_o (SiLU(gate) ⊙ value)"),
       row(9, "GMemless-2", {9, T::diagonal, S::none, N::gelu, C::dense}, "y = W_o (GELU(gate) ⊙ value), GELU(g) = g Φ(g)"),
       row(10, "GMemless-3", {9, T::diagonal, S::none, N::relu, C::dense}, "y = W_o (max(gate, 0) ⊙ value)"),
+      row(11, "S4-1", {10, T::semi_separable, S::none, N::none, C::diagonal},
+          "x_t = Ā x_{t−1} + B̄ v_t, 32 complex states per channel, y = W_o (SiLU(z) ⊙ (2 Re Σ C x + D v)); Ā = exp(Δ A), B̄ = B "
+          "(Ā − 1) / A"),
       differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
       differential(row(15, "SA-2-Diff", {1, T::low_rank, S::none, N::none, C::grouped},
                        "y = W_o (y₁ − λ y₂), y_i as the normalised sum of SA-2 with q and k of its own")),

@@ -41,7 +41,8 @@ enum class Parametrisation {
   direct,     ///< learned, the same whatever the input
   selective,  ///< learned A = −exp(A_log), discretised by a low-rank function Δ of the input (S6)
   decay,      ///< σ of a projection of the input and a bias: decays in (0, 1)
-  implicit    ///< a kernel as long as the sequence: a sine network of the lag times an exponential decay (Hyena)
+  implicit,   ///< a kernel as long as the sequence: a sine network of the lag times an exponential decay (Hyena)
+  liquid      ///< learned A whose decays the input bends: Ā + (1 − |Ā|) b tanh(u) (liquid S4)
 };
 
 /// One feature group of a featurizer: how the features that modulate T come from the input.

@@ -117,6 +117,13 @@ std::vector<std::string> groups_of(const OperatorGenome& op, const std::vector<F
   return {};
 }
 
+/// A recurrence whose A is learned is a complex state space: B and C are learned too.
+bool is_state_space(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
+  if (op.token_mixing != TokenMixing::semi_separable) return false;
+  const auto made = find(groups, "A")->parametrisation;
+  return made == Parametrisation::direct || made == Parametrisation::liquid;
+}
+
 /// Exactly the groups that the token mixing uses.
 std::string group_names_rule(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
   const auto wanted = groups_of(op, groups);
@@ -152,6 +159,7 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
     case TokenMixing::semi_separable: {
       const auto& states = find(groups, "B")->expansion;
       if (group.repeat != 1) return "no repeat" + found;
+      if (is_state_space(op, groups)) return is_whole(group) ? "" : "expansion 1" + found;
       if (name == "B" || name == "C") {
         if (!group.expansion.per_token) return "a number of states per token" + found;
         return group.expansion == states ? "" : "as many states per token as B" + found;
@@ -167,7 +175,7 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
 }
 
 /// How the values of one group are made.
-std::string making_rules(const OperatorGenome& op, const FeatureGroup& group) {
+std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, const FeatureGroup& group) {
   const bool is_kernel = op.token_mixing == TokenMixing::toeplitz && group.name == "K";
   const bool is_decay = op.token_mixing == TokenMixing::semi_separable && group.name == "A";
   const auto made = group.parametrisation;
@@ -181,8 +189,16 @@ std::string making_rules(const OperatorGenome& op, const FeatureGroup& group) {
                ? ""
                : "1 … " + std::to_string(max_taps) + " taps, found " + std::to_string(group.kernel);
   }
+  if (is_state_space(op, groups) && (is_decay || group.name == "B" || group.name == "C")) {
+    if (!is_decay && made != Parametrisation::direct) return "a direct parametrisation, as A has one";
+    if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
+    if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity, found " + named(group.nonlinearity);
+    return group.channel_mixing == ChannelMixing::diagonal ? "" : "channel mixing 1 (diagonal), found " + named(group.channel_mixing);
+  }
   if (is_decay) {
-    if (made != Parametrisation::selective && made != Parametrisation::decay) return "a selective parametrisation or decays";
+    if (made != Parametrisation::selective && made != Parametrisation::decay) {
+      return "a selective, direct or liquid parametrisation, or decays";
+    }
     if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
     if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity of its own, found " + named(group.nonlinearity);
     return group.channel_mixing == ChannelMixing::dense ? "" : "channel mixing 2 (dense), found " + named(group.channel_mixing);
@@ -221,7 +237,7 @@ std::string group_rules(const OperatorGenome& op, const std::vector<FeatureGroup
   if (group.sparsity != Sparsity::none) {
     return "structured sparsity 1: a convolution is as short as its taps say; found " + named(group.sparsity);
   }
-  if (auto text = making_rules(op, group); !text.empty()) return text;
+  if (auto text = making_rules(op, groups, group); !text.empty()) return text;
   return expansion_rules(op, groups, group);
 }
 

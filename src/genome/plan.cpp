@@ -31,6 +31,30 @@ void group_paths(const Genome& genome, Plan& plan) {
   }
 }
 
+/// The groups whose values are weights, the same whatever the input.
+GroupMask learned_groups(const Featurizer& featurizer) {
+  GroupMask mask = 0;
+  for (std::size_t i = 0; i < featurizer.groups.size(); ++i) {
+    if (featurizer.groups[i].parametrisation == Parametrisation::direct) mask |= GroupMask{1} << i;
+  }
+  return mask;
+}
+
+/// One form for all ways of reading the same weights.
+void settle_learned_groups(const Catalogue& catalogue, Plan& plan) {
+  for (auto& part : plan.livs) {
+    if (part.reads == 0 || plan.livs[part.feature_owner].weight_owner != part.weight_owner) continue;
+    part.reads &= ~learned_groups(catalogue.featurizer_of(*part.liv_class));
+    if (part.reads == 0) part.feature_owner = static_cast<std::size_t>(&part - plan.livs.data());
+  }
+  for (auto& part : plan.livs) {
+    if (part.reads == 0 || (part.reads & ~learned_groups(catalogue.featurizer_of(*part.liv_class))) != 0) continue;
+    const auto weights = plan.livs[part.feature_owner].weight_owner;
+    part.feature_owner = 0;
+    while (plan.livs[part.feature_owner].weight_owner != weights || plan.livs[part.feature_owner].reads != 0) ++part.feature_owner;
+  }
+}
+
 }  // namespace
 
 Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
@@ -40,14 +64,17 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
     const auto& liv = genome.livs[i];
     auto& part = plan.livs[i];
     part.liv_class = &catalogue.at(liv.liv_class);
+    part.routed = liv.route != 0;
     part.weight_owner = owner_of(genome, i, &Liv::featurizer_group, &Liv::featurizer_strategy);
     part.feature_owner = owner_of(genome, i, &Liv::feature_group, &Liv::feature_strategy);
     if (part.feature_owner != i) part.reads = catalogue.shared_groups(liv.liv_class, liv.feature_strategy);
+  }
+  settle_learned_groups(catalogue, plan);
+  for (auto& part : plan.livs) {
     const auto groups = catalogue.featurizer_of(*part.liv_class).groups.size();
     assert(groups < 32);
     part.computes = ((GroupMask{1} << groups) - 1) & ~part.reads;
     plan.livs[part.weight_owner].bank |= part.computes;
-    part.routed = liv.route != 0;
   }
   group_paths(genome, plan);
   return plan;

@@ -12,7 +12,7 @@ namespace starling::genome {
 struct LivPlan {
   const LivClass* liv_class = nullptr;
   std::size_t weight_owner = 0;   ///< LIV whose featurizer bank is used; itself where nothing is shared
-  std::size_t feature_owner = 0;  ///< LIV whose activations are read; itself where it reads none
+  std::size_t feature_owner = 0;  ///< LIV whose features are read; itself where it reads none
   GroupMask reads = 0;            ///< groups read from feature_owner
   GroupMask computes = 0;         ///< all the other groups of its featurizer
   GroupMask bank = 0;             ///< groups its own bank holds: those that any who use it compute; 0 where it has none
@@ -32,8 +32,10 @@ struct Plan {
 };
 
 /// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns,
-/// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order says who
-/// owns. `genome` must be valid for the catalogue.
+/// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order
+/// says who owns. Where features are weights (B and C of a state space), to read them from a LIV is to read them from all with
+/// its weights: who shares its weights anyway reads nothing, and the first of them that reads nothing stands for the owner.
+/// `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

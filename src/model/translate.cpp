@@ -10,7 +10,7 @@ static_assert(static_cast<int>(genome::TokenMixing::semi_separable) == static_ca
 static_assert(static_cast<int>(genome::Sparsity::block_diagonal) == static_cast<int>(operators::Sparsity::block_diagonal));
 static_assert(static_cast<int>(genome::Nonlinearity::gelu) == static_cast<int>(operators::Nonlinearity::gelu));
 static_assert(static_cast<int>(genome::ChannelMixing::monarch) == static_cast<int>(operators::ChannelMixing::monarch));
-static_assert(static_cast<int>(genome::Parametrisation::implicit) == static_cast<int>(operators::Parametrisation::implicit));
+static_assert(static_cast<int>(genome::Parametrisation::liquid) == static_cast<int>(operators::Parametrisation::liquid));
 
 template <class To, class From>
 To same_number(From value) {

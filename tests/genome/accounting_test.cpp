@@ -48,6 +48,8 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   EXPECT_EQ(liv("71111").matrices, 4 * d * d);
   EXPECT_EQ(liv("71111").vectors, 8960 + 64 * d + d);  // the network of the filter
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(liv(memoryless).without_embedding(), 3 * d * 2048 + d);
+  EXPECT_EQ(liv("11.1.1.1.1").matrices, 3 * d * d);
+  EXPECT_EQ(liv("11.1.1.1.1").vectors, 3 * 64 * d + d + d + d);  // A, B, C, step sizes, D
 }
 
 TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
@@ -106,6 +108,9 @@ TEST(Parameters, ReadGroupsAreNotInstantiated) {
   EXPECT_EQ(livs[0].parameters.matrices, 4 * d * d);
   EXPECT_EQ(livs[1].parameters.matrices, 2 * d * d);
   EXPECT_EQ(livs[2].parameters.matrices, d * d);
+  // B and C of a state space are weights: who reads them has A, its step sizes, v and z alone.
+  EXPECT_EQ(account_of("11.1.1.1.2-11.1.1.1.2", paper).livs[1].parameters.matrices, 3 * d * d);
+  EXPECT_EQ(account_of("11.1.1.1.2-11.1.1.1.2", paper).livs[1].parameters.vectors, 64 * d + d + d + d);
   // As soon as one member computes k, the bank holds it, though its owner reads it.
   const auto mixed = account_of("11112-11212-11214", paper).livs;
   EXPECT_EQ(mixed[1].parameters.matrices, 3 * d * d);
@@ -128,6 +133,8 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("51111", 0), 0, 2 * d);
   expect(cache("51112-51112", 1), 0, 2 * d);
   expect(cache("61111", 0), 0, 2 * d);
+  expect(cache("11.1.1.1.1", 0), 0, 64 * d);
+  expect(cache("11.1.1.1.2-11.1.1.1.2", 1), 0, 64 * d);
   expect(cache("71111", 0), 0, 0);
   EXPECT_EQ(cache("71111", 0).elements(1000), 1000 * d);
   EXPECT_EQ(cache("71111", 0).elements(5000), 4096 * d) << "the kernel is as long as the sequence";
@@ -178,6 +185,7 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("61111"), 2 * 4 * d * d + 6 * d);
   EXPECT_EQ(flops("71111"), 2 * 4 * d * d + d * (length + 1));
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
+  EXPECT_EQ(flops("11.1.1.1.1"), 2 * 3 * d * d + 11 * 32 * d + 2 * d);
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
   EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
   EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));

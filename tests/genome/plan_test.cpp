@@ -81,6 +81,23 @@ TEST(Plan, AMemberOfAPathGroupMayReadAnEarlierOne) {
   EXPECT_TRUE(plan.livs[1].path_routed);
 }
 
+TEST(Plan, ReadingWeightsFromWhoHasThemAnywayIsReadingNothing) {
+  const char* shared = "11.1.2.1.1-11.1.2.1.1";
+  EXPECT_EQ(plan_of("11.1.2.1.2-11.1.2.1.2"), plan_of(shared));
+  EXPECT_EQ(plan_of("11.1.2.1.2-11.1.2.1.3"), plan_of(shared));
+  EXPECT_NE(plan_of("41212-41212"), plan_of("41211-41211")) << "activations differ though weights are shared";
+}
+
+TEST(Plan, WhicheverOfThoseWithTheSameWeightsIsReadIsOne) {
+  const auto plan = plan_of("11.1.2.1.2-11.1.2.2.1-11.1.1.1.2");
+  EXPECT_EQ(plan_of("11.1.2.2.1-11.1.2.1.2-11.1.1.1.2"), plan);
+  EXPECT_EQ(plan_of("11.1.2.1.2-11.1.2.1.4-11.1.1.1.2"), plan);
+  EXPECT_EQ(plan.livs[2].feature_owner, 0u);
+  EXPECT_EQ(plan.livs[2].reads, mask("S4-1", {"B", "C"}));
+  EXPECT_EQ(plan.livs[2].bank, mask("S4-1", {"A", "v", "z"}));
+  EXPECT_NE(plan_of("11.1.1.1.2-11.1.1.2.1-11.1.1.1.2"), plan_of("11.1.1.2.1-11.1.1.1.2-11.1.1.1.2"));
+}
+
 TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
 
 }  // namespace

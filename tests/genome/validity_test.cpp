@@ -89,7 +89,8 @@ TEST(Canonical, NumbersPathGroupsInDepthOrder) {
 }
 
 /// What a genome means, from the definition and without the plan: for every LIV and feature group the LIV whose
-/// activations are used and the first LIV that computes this group with the same weights.
+/// activations are used and the first LIV that computes this group with the same weights. Where the group is weights itself, to
+/// read it is to have them.
 std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
   const auto& livs = genome.livs;
   const auto feature_owner = [&](std::size_t i) {
@@ -110,12 +111,14 @@ std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
     const auto& liv_class = catalogue.at(livs[i].liv_class);
     text += liv_class.name;
     for (std::size_t group = 0; group < catalogue.featurizer_of(liv_class).groups.size(); ++group) {
-      if (reads(i, group)) {
+      const bool is_weights = catalogue.featurizer_of(liv_class).groups[group].parametrisation == Parametrisation::direct;
+      if (reads(i, group) && !is_weights) {
         text += " a" + std::to_string(feature_owner(i));
         continue;
       }
+      const auto from = reads(i, group) ? feature_owner(i) : i;
       std::size_t j = 0;
-      while (!same_weights(i, j) || reads(j, group)) ++j;
+      while (!same_weights(from, j) || reads(j, group)) ++j;
       text += " w" + std::to_string(j);
     }
     const bool joins_next = i + 1 < livs.size() && livs[i].path != 0 && livs[i].path == livs[i + 1].path;
@@ -185,11 +188,13 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
 
 INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                          testing::Values(Enumerated{1, {1, 3, 4, 6, 8}, 144}, Enumerated{2, {1, 3, 4, 6, 8}, 20736},
-                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{4, {8}, 65536},
-                                         Enumerated{2, {3, 8}, 82944, 2, 1}, Enumerated{3, {8}, 110592, 2, 0}),
+                                         Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{3, {11}, 32768},
+                                         Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1},
+                                         Enumerated{3, {8}, 110592, 2, 0}),
                          [](const auto& space) {
-                           return "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) +
-                                  (space.param.paths > 0 ? "WithPaths" : "");
+                           auto name = "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) + "Over";
+                           for (const auto id : space.param.classes) name += "_" + std::to_string(id);
+                           return name + (space.param.paths > 0 ? "WithPaths" : "");
                          });
 
 TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {

@@ -49,6 +49,30 @@ TYPED_TEST(Elementary, FunctionsAreWithinAFewUlps) {
   EXPECT_LT(worst_ulps<T>(-3, 8, 100000, normal_cdf<T>, exact_cdf), 32);
 }
 
+TYPED_TEST(Elementary, TangentIsWithinTwoUlpsOfOne) {
+  using T = TypeParam;
+  const T ulp = std::numeric_limits<T>::epsilon();
+  for (int i = -20000; i <= 20000; ++i) {
+    const T x = static_cast<T>(i) * T(0.001);
+    ASSERT_NEAR(tangent<T>(splat(x))[0], std::tanh(static_cast<double>(x)), 2 * ulp) << x;
+  }
+  EXPECT_EQ(tangent<T>(splat(std::numeric_limits<T>::infinity()))[0], T(1));
+  EXPECT_EQ(tangent<T>(splat(-std::numeric_limits<T>::infinity()))[0], T(-1));
+  EXPECT_TRUE(std::isnan(tangent<T>(splat(T(NAN)))[0]));
+}
+
+TEST(SineAndCosine, AreExactToRoundingInEveryQuadrant) {
+  for (const double scale : {0.001, 0.37, 29.0}) {
+    for (int i = -30000; i <= 30000; ++i) {
+      const double x = i * scale;
+      const auto [sine, cosine] = sine_and_cosine(splat(x));
+      ASSERT_NEAR(sine[0], std::sin(x), 1e-15) << x;
+      ASSERT_NEAR(cosine[0], std::cos(x), 1e-15) << x;
+    }
+  }
+  EXPECT_TRUE(std::isnan(sine_and_cosine(splat(infinite)).sine[0]));
+}
+
 TYPED_TEST(Elementary, ExtremesAndNaN) {
   using T = TypeParam;
   const auto at = [](auto function, double x) { return static_cast<double>(function(splat(static_cast<T>(x)))[0]); };

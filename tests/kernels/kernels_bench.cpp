@@ -4,6 +4,7 @@
 // for a lower level.
 #include <starling/kernels/adamw.hpp>
 #include <starling/kernels/attention.hpp>
+#include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
@@ -351,6 +352,51 @@ void long_convolution(benchmark::State& state, bool backward) {
   });
 }
 
+void complex_scan(benchmark::State& state, bool liquid, bool backward) {
+  const std::int64_t length = state.range(0), width = state.range(1), pairs = 32, tokens = batch * length, size = 2 * pairs * width;
+  Floats u = filled(tokens * width), decay = filled(size, 0.7f), weight = filled(size), leak = filled(size, 0.01f), skip = filled(width);
+  Floats y(u.size()), checkpoints(complex_scan_checkpoint_elements(batch, length, width, pairs));
+  Floats du(u.size()), ddecay(size), dweight(size), dleak(size), dskip(width);
+  const float* leaks = liquid ? leak.data() : nullptr;
+  const double count = static_cast<double>(tokens * width), updates = count * static_cast<double>(pairs);
+  const double flops = liquid ? (backward ? 35 : 8) : (backward ? 23 : 6);
+  measure(state, count * 4 * (backward ? 6 : 3), 2 * updates * flops + (liquid ? count * flops_of_exp : 0), [&] {
+    complex_scan_forward(ComplexScanForward<float>{.u = u.data(),
+                                                   .decay = decay.data(),
+                                                   .weight = weight.data(),
+                                                   .leak = leaks,
+                                                   .skip = skip.data(),
+                                                   .y = y.data(),
+                                                   .checkpoints = checkpoints.data(),
+                                                   .batch = batch,
+                                                   .length = length,
+                                                   .width = width,
+                                                   .pairs = pairs,
+                                                   .u_stride = width,
+                                                   .y_stride = width});
+    if (backward)
+      complex_scan_backward(ComplexScanBackward<float>{.u = u.data(),
+                                                       .decay = decay.data(),
+                                                       .weight = weight.data(),
+                                                       .leak = leaks,
+                                                       .skip = skip.data(),
+                                                       .checkpoints = checkpoints.data(),
+                                                       .dy = y.data(),
+                                                       .du = du.data(),
+                                                       .ddecay = ddecay.data(),
+                                                       .dweight = dweight.data(),
+                                                       .dleak = liquid ? dleak.data() : nullptr,
+                                                       .dskip = dskip.data(),
+                                                       .batch = batch,
+                                                       .length = length,
+                                                       .width = width,
+                                                       .pairs = pairs,
+                                                       .u_stride = width,
+                                                       .dy_stride = width,
+                                                       .du_stride = width});
+  });
+}
+
 void adamw_step(benchmark::State& state) {
   const std::int64_t count = state.range(0);
   Floats p = filled(count), g = filled(count), m(p.size()), v(p.size());
@@ -410,6 +456,9 @@ BENCHMARK_CAPTURE(linear_attention, forward, false)->Apply(sizes);
 BENCHMARK_CAPTURE(linear_attention, both, true)->Apply(sizes);
 BENCHMARK_CAPTURE(long_convolution, forward, false)->Apply(sizes)->Args({4096, 256});
 BENCHMARK_CAPTURE(long_convolution, both, true)->Apply(sizes)->Args({4096, 256});
+BENCHMARK_CAPTURE(complex_scan, forward, false, false)->Apply(sizes);
+BENCHMARK_CAPTURE(complex_scan, both, false, true)->Apply(sizes);
+BENCHMARK_CAPTURE(complex_scan, both_liquid, true, true)->Apply(sizes);
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);

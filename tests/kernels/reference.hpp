@@ -4,8 +4,10 @@
 
 #include <starling/kernels/adamw.hpp>
 #include <starling/kernels/attention.hpp>
+#include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/discretise.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/long_convolution.hpp>
@@ -38,5 +40,9 @@ void run(const LinearAttentionForward<double>& a);
 void run(const LinearAttentionBackward<double>& a);
 void run(const LongConvolutionForward<double>& a);
 void run(const LongConvolutionBackward<double>& a);
+void run(const Discretise<double>& a);
+void run(const DiscretiseBackward<double>& a);
+void run(const ComplexScanForward<double>& a);
+void run(const ComplexScanBackward<double>& a);
 
 }  // namespace starling::kernels::reference

@@ -135,6 +135,17 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto relu = memoryless;
   relu.config.name = "GMemless-3";
   relu.config.nonlinearity = Nonlinearity::relu;
+  const auto learned = [&](const char* name) {
+    return GroupConfig{
+        .name = name, .channels = width, .parametrisation = Parametrisation::direct, .channel_mixing = ChannelMixing::diagonal};
+  };
+  ClassCase state_space{
+      {.name = "S4-1",
+       .token_mixing = TokenMixing::semi_separable,
+       .channel_mixing = ChannelMixing::diagonal,
+       .width = width,
+       .groups = {learned("B"), learned("C"), learned("A"), {.name = "v", .channels = width}, {.name = "z", .channels = width}}},
+      modulators};
   std::vector<ClassCase> cases = {attention,
                                   linear,
                                   grouped,
@@ -147,6 +158,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   memoryless,
                                   gelu,
                                   relu,
+                                  state_space,
                                   split(attention),
                                   split(grouped),
                                   split(halved),

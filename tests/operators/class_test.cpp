@@ -39,9 +39,17 @@ struct Subject {
     for (const auto& spec : op->own()) own.push_back(leaf(random_tensor(spec.shape, stream, 0.4)));
     for (std::size_t group = 0; group < which.config.groups.size(); ++group) {
       const bool is_read = contains(reads, group);
-      read.push_back(is_read ? leaf(random_tensor({batch, length, which.config.groups[group].channels}, stream)) : at::Tensor());
+      read.push_back(is_read ? leaf(random_tensor(feature_shape(group), stream)) : at::Tensor());
     }
     x = leaf(random_tensor({batch, length, width}, stream));
+  }
+
+  /// Features that are weights have neither sequences nor tokens.
+  bool is_weights(std::size_t group) const { return which.config.groups[group].parametrisation == Parametrisation::direct; }
+  std::vector<std::int64_t> feature_shape(std::size_t group) const {
+    if (!is_weights(group)) return {batch, length, which.config.groups[group].channels};
+    return std::find_if(op->bank().begin(), op->bank().end(), [&](const auto& spec) { return spec.group == static_cast<int>(group); })
+        ->shape;
   }
 
   static at::Tensor leaf(const at::Tensor& tensor) { return tensor.requires_grad_(true); }
@@ -138,7 +146,9 @@ TEST_P(EveryClass, IsItsEquation) {
     reference::Features features;
     for (std::size_t group = 0; group < subject.read.size(); ++group) {
       if (subject.read[group].defined()) {
-        features[subject.which.config.groups[group].name] = reference::to_matrix(subject.read[group].select(0, sequence));
+        const auto& read = subject.read[group];
+        features[subject.which.config.groups[group].name] =
+            reference::to_matrix(subject.is_weights(group) ? read : read.select(0, sequence));
       }
     }
     const auto expected = subject.which.reference(reference::to_matrix(subject.x.select(0, sequence)), weights_by_name(subject), features);
@@ -176,7 +186,7 @@ TEST_P(EveryClass, HasTheGradientOfCentralDifferences) {
     });
     if (!shareable) continue;
     exported.push_back(group);
-    feature_weights.push_back(random_tensor({batch, length, config.channels}, stream));
+    feature_weights.push_back(random_tensor(subject.feature_shape(group), stream));
   }
   const auto scalar = [&] {
     auto features = subject.read;
@@ -212,8 +222,9 @@ TEST_P(EveryClass, IsCausal) {
   const auto before = subject.forward();
   for (std::int64_t t = 0; t < length; ++t) {
     auto features = subject.read;
-    for (auto& feature : features) {
-      if (!feature.defined()) continue;
+    for (std::size_t group = 0; group < features.size(); ++group) {
+      auto& feature = features[group];
+      if (!feature.defined() || subject.is_weights(group)) continue;
       feature = feature.clone();
       feature.select(1, t).add_(3.0);
     }

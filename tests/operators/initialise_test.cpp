@@ -60,6 +60,26 @@ TEST(Initialise, StartsTheStepsLogUniformlyBetweenAThousandthAndATenth) {
   EXPECT_NEAR(steps.log().mean().item<double>(), std::log(0.01), 0.1);
 }
 
+TEST(Initialise, StartsStateSpacesAsS4DLin) {
+  const auto half =
+      filled({.name = "A.log", .shape = {32, 5}, .fill = Fill::constant, .scale = std::log(0.5)}, Rule::glorot, 6, at::kDouble);
+  EXPECT_EQ(half.min().item<double>(), std::log(0.5));
+  EXPECT_EQ(half.max().item<double>(), std::log(0.5));
+  const auto turns = filled({.name = "A.imaginary", .shape = {32, 5}, .fill = Fill::harmonics}, Rule::glorot, 6, at::kDouble);
+  const auto one = filled({.name = "B", .shape = {64, 5}, .fill = Fill::complex_one}, Rule::glorot, 6, at::kDouble);
+  for (int channel = 0; channel < 5; ++channel) {
+    for (int pair = 0; pair < 32; ++pair) {
+      EXPECT_DOUBLE_EQ(turns[pair][channel].item<double>(), std::acos(-1.0) * pair);
+      EXPECT_EQ(one[pair][channel].item<double>(), 1.0);
+      EXPECT_EQ(one[32 + pair][channel].item<double>(), 0.0);
+    }
+  }
+  const auto steps = filled({.name = "A.step", .shape = {4000}, .fill = Fill::log_step}, Rule::glorot, 6, at::kDouble);
+  EXPECT_GE(steps.min().item<double>(), std::log(0.001));
+  EXPECT_LE(steps.max().item<double>(), std::log(0.1));
+  EXPECT_NEAR(steps.mean().item<double>(), std::log(0.01), 0.1);
+}
+
 TEST(Initialise, StartsGatedDecaysWithMemoriesFromTwoToAThousandTokens) {
   const auto values = filled({.name = "A.bias", .shape = {4000}, .fill = Fill::decay_bias}, Rule::glorot, 6, at::kDouble);
   const auto leaks = values.neg().sigmoid();

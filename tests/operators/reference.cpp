@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <functional>
 #include <stdexcept>
 
@@ -312,6 +313,43 @@ Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& f
   return y;
 }
 
+Matrix state_space(const Matrix& x, const Weights& weights, Features& features) {
+  using Complex = std::complex<double>;
+  const auto number = [](const Matrix& both, std::size_t n, std::size_t channel) {
+    return Complex(both(n, channel), both(both.rows / 2 + n, channel));
+  };
+  const auto v = times_transposed(x, weights.at("v"));
+  const auto z = times_transposed(x, weights.at("z"));
+  const auto b = feature(features, "B", [&] { return weights.at("B"); });
+  const auto c = feature(features, "C", [&] { return weights.at("C"); });
+  const bool liquid = weights.contains("A.liquid");
+  Matrix y(x.rows, v.columns);
+  for (std::size_t channel = 0; channel < v.columns; ++channel) {
+    const double step = std::exp(weights.at("A.step").values[channel]);
+    for (std::size_t i = 0; i < x.rows; ++i) y(i, channel) = weights.at("D").values[channel] * v(i, channel);
+    // T_ij = 2 Re Σ_n C_n (Π_{j < s ≤ i} a_s) (Ā_n − 1) / A_n B_n, and D on the diagonal.
+    for (std::size_t n = 0; n < b.rows / 2; ++n) {
+      const Complex a(-std::exp(weights.at("A.log")(n, channel)), weights.at("A.imaginary")(n, channel));
+      const Complex decay = std::exp(step * a);
+      const Complex input = (decay - 1.0) / a * number(b, n, channel);
+      Complex bend = 0;
+      if (liquid) {
+        const auto raw = number(weights.at("A.liquid"), n, channel);
+        bend = (1 - std::abs(decay)) * raw / std::sqrt(1 + std::norm(raw));
+      }
+      for (std::size_t j = 0; j < x.rows; ++j) {
+        Complex kept = 1;
+        for (std::size_t i = j; i < x.rows; ++i) {
+          if (i > j) kept *= decay + bend * std::tanh(v(i, channel));
+          y(i, channel) += 2 * (number(c, n, channel) * kept * input).real() * v(j, channel);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < x.rows; ++i) y(i, channel) *= silu(z(i, channel));
+  }
+  return y;
+}
+
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double)) {
   const auto gate = feature(features, "gate", [&] { return times_transposed(x, weights.at("gate")); });
   auto y = times_transposed(x, weights.at("value"));
@@ -328,6 +366,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "Rec-2") return gated_recurrence(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
   if (class_name == "GConv-2") return implicit_convolution(x, weights, features, setting.length);
+  if (class_name == "S4-1") return state_space(x, weights, features);
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
   if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);

@@ -45,6 +45,7 @@ Matrix differential_attention(const Matrix& x, const Weights& weights, Features&
 Matrix selective_state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_recurrence(const Matrix& x, const Weights& weights, Features& features);
 Matrix gated_convolution(const Matrix& x, const Weights& weights, Features& features);
+Matrix state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length);
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 

@@ -351,6 +351,7 @@ class Classes(Case):
         classes = {c["name"]: c for c in data["classes"]}
         self.assertEqual(set(classes), {
             "SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3",
+            "S4-1",
             "SA-1-Diff", "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
@@ -365,6 +366,7 @@ class Classes(Case):
         self.assertEqual(classes["SA-1-Diff"]["operator_genome"], classes["SA-1"]["operator_genome"])
         self.assertEqual(classes["Rec-1-Diff"]["cache"]["elements"], 35 * d)
         self.assertEqual(classes["GConv-1"]["cache"]["elements"], 2 * d)
+        self.assertEqual(classes["S4-1"]["cache"]["elements"], 64 * d)
         self.assertEqual([g["name"] for g in classes["GMemless"]["feature_groups"]], ["gate", "value"])
         text = self.output("classes")
         for name, c in classes.items():

@@ -39,6 +39,8 @@ const char* parametrisation(genome::Parametrisation p) {
       return "decay";
     case genome::Parametrisation::implicit:
       return "implicit";
+    case genome::Parametrisation::liquid:
+      return "liquid";
   }
   return "?";
 }
