@@ -26,7 +26,7 @@ enum class Fill {
 
 struct TensorSpec {
   std::string name;                 ///< within its bank or LIV: "q", "A.up", "out"
-  std::vector<std::int64_t> shape;  ///< a matrix is (outputs, inputs)
+  std::vector<std::int64_t> shape;  ///< a matrix is (outputs, inputs), the blocks of a block-diagonal one (blocks, outputs, inputs)
   bool matrix = false;              ///< a projection; see Parameter::matrix
   Fill fill = Fill::projection;
   double scale = 1.0;

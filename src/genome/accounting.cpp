@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/base/monarch.hpp>
 #include <starling/genome/plan.hpp>
 
 namespace starling::genome {
@@ -125,7 +126,7 @@ class ClassAccount {
     switch (group.parametrisation) {
       case Parametrisation::input:
       case Parametrisation::decay:
-        return width_ * channels(group);
+        return projection(group.channel_mixing, width_, channels(group));
       case Parametrisation::direct:
       case Parametrisation::implicit:
       case Parametrisation::liquid:
@@ -156,10 +157,15 @@ class ClassAccount {
     return 0;
   }
 
+  /// Elements of a matrix.
+  static std::int64_t projection(ChannelMixing mixing, std::int64_t inputs, std::int64_t outputs) {
+    return mixing == ChannelMixing::monarch ? monarch_sizes(inputs, outputs).elements() : inputs * outputs;
+  }
+
   /// W_o: from the channels that token mixing leaves back to the width.
   std::int64_t output_matrix() const {
     const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
-    return channels(value) * value.repeat * width_;
+    return projection(class_.op.channel_mixing, channels(value) * value.repeat, width_);
   }
 
   std::int64_t mixing_flops(std::int64_t length) const {

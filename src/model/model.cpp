@@ -107,7 +107,7 @@ struct Model::Parts {
                                             .computes = block.computes,
                                             .features = local,
                                             .state = state ? &state->livs[i] : nullptr});
-      x = operators::add_projection(x, mixed, block.own[0]);
+      x = block.op->output(x, mixed, block.own);
       if (block.is_read) features[i] = std::move(local);
     }
     return operators::rms_norm(x, norm);

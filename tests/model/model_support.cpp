@@ -115,7 +115,7 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     const auto normalised = reference::rms_norm(x, weights.at("norm"));
     const auto mixed =
         reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
-    const auto branch = reference::times_transposed(mixed, weight(own + "out"));
+    const auto branch = reference::through(mixed, weights, "out");
     for (std::size_t j = 0; j < x.values.size(); ++j) x.values[j] += branch.values[j];
   }
   return reference::times_transposed(reference::rms_norm(x, weight("norm")), embedding);

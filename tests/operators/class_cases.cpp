@@ -142,6 +142,10 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto liquid = state_space;
   liquid.config.name = "S4-2";
   liquid.config.groups[2].parametrisation = Parametrisation::liquid;
+  auto monarch = state_space;
+  monarch.config.name = "S4-Monarch";
+  monarch.config.channel_mixing = ChannelMixing::monarch;
+  for (const auto group : {3u, 4u}) monarch.config.groups[group].channel_mixing = ChannelMixing::monarch;
   return {attention,
           linear,
           grouped,
@@ -156,6 +160,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
           relu,
           state_space,
           liquid,
+          monarch,
           split(attention),
           split(grouped),
           split(halved),
