@@ -4,7 +4,8 @@
 // zero-order hold: Ā = exp(Δ A), B̄ = B (Ā − 1) / A, A = −exp(A.log) + i A.imaginary, Δ = exp(A.step) per channel, b = l / √(1 +
 // |l|²) with l = A.liquid. A, B and C are weights, so that LIVs which share the features B and C share these tensors. Start
 // (S4D-Lin): A_n = −½ + i π n, Δ log-uniform in [10⁻³, 10⁻¹], B = 1, C complex normal. State: x without its constant factor
-// B̄, real parts then imaginary ones; and the convolutions' last taps − 1 inputs.
+// B̄, real parts then imaginary ones; and the convolutions' last taps − 1 inputs. W_o is a Monarch matrix where the channel mixing
+// of the operator is (S4-Monarch).
 #include <starling/operators/functions/gated_unit.hpp>
 #include <starling/operators/functions/state_space.hpp>
 #include <starling/operators/livs/livs.hpp>
@@ -40,7 +41,9 @@ class StateSpace final : public Operator {
     liquid_ = config.groups[a_].parametrisation == Parametrisation::liquid;
     if (liquid_) bank_.push_back({.name = "A.liquid", .shape = {2 * pairs, width_}, .fill = Fill::normal, .scale = 0.1, .group = a_group});
     projected_.declare_taps(config, bank_);
-    own_ = {output_projection(width_, width_), {.name = "D", .shape = {width_}, .fill = Fill::one}};
+    monarch_output_ = config.channel_mixing == ChannelMixing::monarch;
+    own_ = monarch_output_ ? monarch_output_projection(width_, width_) : std::vector{output_projection(width_, width_)};
+    own_.push_back({.name = "D", .shape = {width_}, .fill = Fill::one});
   }
 
   std::vector<StateSpec> state(GroupMask computes) const override {
@@ -65,12 +68,17 @@ class StateSpace final : public Operator {
     return gated_unit(features[z_], continue_state_space(features[v_], derived, skip, *kept), kernels::Gate::silu);
   }
 
+  at::Tensor output(const at::Tensor& residual, const at::Tensor& mixed, const Tensors& own) const override {
+    return monarch_output_ ? add_monarch_projection(residual, mixed, own) : Operator::output(residual, mixed, own);
+  }
+
  private:
   std::size_t b_, c_, a_, v_, z_;
   std::int64_t width_;
   std::size_t b_slot_ = 0;  ///< then C, and what A is made of
   bool liquid_ = false;
   ProjectedGroups projected_;
+  bool monarch_output_ = false;
 };
 
 /// Weights per channel, the same at every token.
@@ -83,7 +91,8 @@ bool is_direct(GroupConfig group, Parametrisation parametrisation) {
 
 std::unique_ptr<Operator> state_space(const Config& config) {
   if (config.differential || config.token_mixing != TokenMixing::semi_separable || config.sparsity != Sparsity::none ||
-      config.nonlinearity != Nonlinearity::none || config.channel_mixing != ChannelMixing::diagonal ||
+      config.nonlinearity != Nonlinearity::none ||
+      (config.channel_mixing != ChannelMixing::diagonal && config.channel_mixing != ChannelMixing::monarch) ||
       !has_groups(config, {"B", "C", "A", "v", "z"})) {
     return nullptr;
   }

@@ -87,8 +87,10 @@ std::string operator_rules(const OperatorGenome& op) {
     case TokenMixing::low_rank:
       if (op.channel_mixing == ChannelMixing::dense || op.channel_mixing == ChannelMixing::grouped) break;
       return "token mixing 2 (low rank) has channel mixing 2 (one head) or 3 (heads), found " + named(op.channel_mixing);
-    case TokenMixing::toeplitz:
     case TokenMixing::semi_separable:
+      if (op.channel_mixing == ChannelMixing::monarch) break;
+      [[fallthrough]];
+    case TokenMixing::toeplitz:
       if (op.channel_mixing == ChannelMixing::diagonal) break;
       return "token mixing " + named(mixing) + " has channel mixing 1: every channel has its own T; found " + named(op.channel_mixing);
   }
@@ -213,7 +215,6 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
     return "1 … " + std::to_string(max_taps) + " taps where its token mixing is 3, found " + std::to_string(group.kernel);
   }
   if (group.nonlinearity == Nonlinearity::softmax) return "nonlinearity 1, 3, 4 or 5, found " + named(group.nonlinearity);
-  if (group.channel_mixing == ChannelMixing::monarch) return "channel mixing 1, 2 or 3, found " + named(group.channel_mixing);
   if (group.channel_mixing == ChannelMixing::diagonal && !is_whole(group)) {
     return "expansion 1 where its channel mixing is 1 (diagonal), found " + text(group.expansion);
   }
@@ -265,6 +266,9 @@ std::string objection(const OperatorGenome& op, const std::vector<FeatureGroup>&
       find(groups, "k")->repeat != find(groups, "v")->repeat) {
     return "without nonlinearity and sparsity k and v repeat alike: a state is of one head of each; found repeat " +
            std::to_string(find(groups, "k")->repeat) + " of k and " + std::to_string(find(groups, "v")->repeat) + " of v";
+  }
+  if (op.channel_mixing == ChannelMixing::monarch && !is_state_space(op, groups)) {
+    return "channel mixing 4 (Monarch) is that of the output projection of a state space: A direct or liquid";
   }
   return differential ? differential_rules(op, groups) : "";
 }

@@ -45,7 +45,7 @@ FeatureGroup random_group(std::string name, TokenMixing of_operator, Parametrisa
     if (group.parametrisation == Parametrisation::direct) group.kernel = static_cast<int>(1 + stream.below(genome::max_taps));
     return group;
   }
-  group.channel_mixing = pick({ChannelMixing::diagonal, ChannelMixing::dense, ChannelMixing::grouped}, stream);
+  group.channel_mixing = pick({ChannelMixing::diagonal, ChannelMixing::dense, ChannelMixing::grouped, ChannelMixing::monarch}, stream);
   group.nonlinearity = pick({Nonlinearity::none, Nonlinearity::none, Nonlinearity::relu, Nonlinearity::silu, Nonlinearity::gelu}, stream);
   if (stream.chance(0.4)) {
     group.token_mixing = TokenMixing::toeplitz;

@@ -146,6 +146,13 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
        .width = width,
        .groups = {learned("B"), learned("C"), learned("A"), {.name = "v", .channels = width}, {.name = "z", .channels = width}}},
       modulators};
+  auto liquid = state_space;
+  liquid.config.name = "S4-2";
+  liquid.config.groups[2].parametrisation = Parametrisation::liquid;
+  auto monarch = state_space;
+  monarch.config.name = "S4-Monarch";
+  monarch.config.channel_mixing = ChannelMixing::monarch;
+  for (const auto group : {3u, 4u}) monarch.config.groups[group].channel_mixing = ChannelMixing::monarch;
   std::vector<ClassCase> cases = {attention,
                                   linear,
                                   grouped,
@@ -159,6 +166,8 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   gelu,
                                   relu,
                                   state_space,
+                                  liquid,
+                                  monarch,
                                   split(attention),
                                   split(grouped),
                                   split(halved),
