@@ -128,6 +128,11 @@ class PopulationRole {
     const auto id = record.outcome.id;
     const auto commit = search_.apply_outcome(record.outcome);
     if (!commit.counted) return;
+    killed_in_a_row_ = record.outcome.status == search::Status::killed ? killed_in_a_row_ + 1 : 0;
+    if (killed_in_a_row_ == settings_.give_up_after) {
+      self_->send(wiring_.control, finished_atom_v,
+                  std::to_string(killed_in_a_row_) + " candidates in a row could not be evaluated; the last: " + record.reason);
+    }
     if (record.duration_s > 0) {
       total_duration_s_ += record.duration_s;
       ++durations_;
@@ -299,6 +304,7 @@ class PopulationRole {
   std::size_t next_baseline_ = 0;
   double total_duration_s_ = 0;
   std::uint64_t durations_ = 0;
+  std::uint32_t killed_in_a_row_ = 0;
   bool begun_ = false;
   bool making_ = false;  ///< a candidate is bred or on its way to disk
   bool exhausted_ = false;

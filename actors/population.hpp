@@ -6,6 +6,8 @@
 //   that was not started returns without cost. The first durable result of an id counts, from whichever attempt it comes.
 // - Candidate i + 1 is bred only after i is durable. A proposal seen before is refused and bred again with the next attempt number.
 // - A record that does not fit the search (an outcome with too few objectives) ends the population, which tells `control` why.
+// - So many killed candidates in a row, with no other result between them, mean that the machine is at fault (a full disk): `control` is told, and the
+//   run ends while there is budget left.
 // - Towards the end, when nothing is left to hand out, a prefetched lease is recalled for an evaluator that would be idle.
 #pragma once
 
@@ -23,6 +25,7 @@ struct PopulationSettings {
   std::vector<search::Candidate> baselines;  ///< evaluated first; without ids
   genome::Dimensions dimensions;
   std::chrono::milliseconds least_deadline{3'600'000};  ///< the deadline is max(this, 4 × mean duration so far)
+  std::uint32_t give_up_after = 5;                        ///< killed candidates in a row
 };
 
 struct PopulationWiring {

@@ -46,6 +46,7 @@ PopulationSettings population_settings(const experiment::Experiment& experiment)
   settings.search = experiment::search_settings(experiment);
   settings.dimensions = experiment::dimensions(experiment);
   settings.least_deadline = milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
+  settings.give_up_after = static_cast<std::uint32_t>(experiment.worker_options.give_up_after);
   const auto& space = settings.search.breeding.space;
   for (const auto& name : experiment.search.baselines) {
     search::Candidate baseline;

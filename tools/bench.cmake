@@ -1,5 +1,7 @@
-# The C++ side of tools/bench train.
+# What tools/bench runs.
 if(STARLING_BENCHMARKS)
   add_executable(bench_train bench_train.cpp)
   target_link_libraries(bench_train PRIVATE starling_training starling_warnings CLI11::CLI11 fmt::fmt nlohmann_json::nlohmann_json)
+  add_executable(bench_operators bench_operators.cpp)
+  target_link_libraries(bench_operators PRIVATE starling_training starling_warnings fmt::fmt)
 endif()

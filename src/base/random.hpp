@@ -23,6 +23,7 @@ enum class Purpose : std::uint32_t {
   task_data = 11,
   dropout = 12,
   test = 13,
+  generation = 14,
 };
 
 /// One block of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
 #include <starling/experiment/objectives.hpp>
 #include <starling/experiment/reader.hpp>
@@ -100,8 +101,7 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
 }
 
 std::int64_t vocabulary(const Experiment& experiment) {
-  constexpr std::int64_t bytes = 257;  // and the separator of documents
-  return experiment.task.kind == "mad" ? experiment.task.vocabulary : bytes;
+  return experiment.task.kind == "mad" ? experiment.task.vocabulary : byte_vocabulary;
 }
 
 genome::Dimensions dimensions(const Experiment& experiment) {

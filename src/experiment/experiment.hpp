@@ -73,6 +73,7 @@ struct Training {
 
 struct Workers {
   std::int64_t attempts = 3;
+  std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
   double deadline_minutes = 60;  ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;

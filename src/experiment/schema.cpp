@@ -129,6 +129,8 @@ std::vector<Key> make_schema() {
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
+      {"evaluation.give_up_after", field<&E::worker_options, &Workers::give_up_after>(), IntegerRange{1, 1'000'000},
+       "Candidates given up one after another that end the run: what is wrong is not the genomes."},
       {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(), NumberRange{0, 1e6, true, false},
        "Least time an evaluation may take; the limit is the larger of this and four times the mean so far."},
   };

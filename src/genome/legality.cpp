@@ -176,8 +176,19 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
   return "";
 }
 
+/// A, B or C of a state space.
+std::string learned_rules(const FeatureGroup& group) {
+  const bool may_be =
+      group.parametrisation == Parametrisation::direct || (group.name == "A" && group.parametrisation == Parametrisation::liquid);
+  if (!may_be) return "a direct parametrisation, as A has one";
+  if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
+  if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity, found " + named(group.nonlinearity);
+  return group.channel_mixing == ChannelMixing::diagonal ? "" : "channel mixing 1 (diagonal), found " + named(group.channel_mixing);
+}
+
 /// How the values of one group are made.
 std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, const FeatureGroup& group) {
+  if (is_state_space(op, groups) && (group.name == "A" || group.name == "B" || group.name == "C")) return learned_rules(group);
   const bool is_kernel = op.token_mixing == TokenMixing::toeplitz && group.name == "K";
   const bool is_decay = op.token_mixing == TokenMixing::semi_separable && group.name == "A";
   const auto made = group.parametrisation;
@@ -191,16 +202,9 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
                ? ""
                : "1 … " + std::to_string(max_taps) + " taps, found " + std::to_string(group.kernel);
   }
-  if (is_state_space(op, groups) && (is_decay || group.name == "B" || group.name == "C")) {
-    if (!is_decay && made != Parametrisation::direct) return "a direct parametrisation, as A has one";
-    if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
-    if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity, found " + named(group.nonlinearity);
-    return group.channel_mixing == ChannelMixing::diagonal ? "" : "channel mixing 1 (diagonal), found " + named(group.channel_mixing);
-  }
   if (is_decay) {
-    if (made != Parametrisation::selective && made != Parametrisation::decay) {
-      return "a selective, direct or liquid parametrisation, or decays";
-    }
+    if (made != Parametrisation::selective && made != Parametrisation::decay)
+      return "a selective, direct or liquid parametrisation or decays";
     if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
     if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity of its own, found " + named(group.nonlinearity);
     return group.channel_mixing == ChannelMixing::dense ? "" : "channel mixing 2 (dense), found " + named(group.channel_mixing);

@@ -63,6 +63,7 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
   for (std::size_t i = 0; i < genome.depth(); ++i) {
     const auto& liv = genome.livs[i];
     auto& part = plan.livs[i];
+    part.routed = liv.route != 0;
     part.liv_class = &catalogue.at(liv.liv_class);
     part.routed = liv.route != 0;
     part.weight_owner = owner_of(genome, i, &Liv::featurizer_group, &Liv::featurizer_strategy);

@@ -1,17 +1,13 @@
 // Language modelling on text files, byte by byte.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/tasks/options.hpp>
 #include <starling/tasks/task.hpp>
 
 namespace starling::tasks {
-
-/// Tokens 0 … 255 are bytes; 256 stands before every document.
-inline constexpr std::int64_t byte_separator = 256;
-inline constexpr std::int64_t byte_vocabulary = 257;
 
 /// Training: the training documents form one stream; an epoch is its windows of sequence_length + 1 tokens that overlap by one, laid out
 /// from a phase that the epoch draws, in an order that is a stateless permutation of (seed, epoch). Held-out parts: windows of

@@ -62,7 +62,7 @@ RunResult run_to_the_end(Engine& engine) {
 }
 
 TEST(Engine, RunsASearchToItsBudgetAndRecordsAllOfIt) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     Engine engine(setup(directory.path(), 40, 3));
     const auto result = run_to_the_end(engine);
@@ -86,7 +86,7 @@ TEST(Engine, RunsASearchToItsBudgetAndRecordsAllOfIt) {
 
 TEST(Engine, LeavesNoActorBehind) {
   for (const bool interrupted : {false, true}) {
-    TemporaryDirectory directory;
+    TemporaryFolder directory;
     {
       Engine engine(setup(directory.path(), 20, 2));
       if (interrupted) engine.stop();
@@ -97,7 +97,7 @@ TEST(Engine, LeavesNoActorBehind) {
 }
 
 TEST(Engine, EndsWhenItIsDestroyedWhileEvaluationsBlock) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto blocking = setup(directory.path(), 20, 2);
   std::atomic<int> running{0};
   blocking.evaluate = [&](const Job& job, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&) {
@@ -117,7 +117,7 @@ TEST(Engine, EndsWhenItIsDestroyedWhileEvaluationsBlock) {
 }
 
 TEST(Engine, ReportsEveryRecordToItsObserverInJournalOrder) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto observed = setup(directory.path(), 12, 2);
   std::mutex mutex;
   std::vector<std::uint64_t> seqs;
@@ -134,7 +134,7 @@ TEST(Engine, ReportsEveryRecordToItsObserverInJournalOrder) {
 }
 
 TEST(Engine, EndsAndSaysWhyWhereAnOutcomeDoesNotFitTheSearch) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto wrong = setup(directory.path(), 12, 2);
   wrong.evaluate = [](const Job& job, const std::atomic<bool>&, const std::function<void(const Progress&)>&) {
     auto record = judge(job);
@@ -151,7 +151,7 @@ TEST(Engine, EndsAndSaysWhyWhereAnOutcomeDoesNotFitTheSearch) {
 }
 
 TEST(Engine, EndsWhereARoleCannotBegin) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto impossible = setup(directory.path(), 12, 2);
   impossible.experiment.search.population = 0;
   {
@@ -164,7 +164,7 @@ TEST(Engine, EndsWhereARoleCannotBegin) {
 }
 
 TEST(Engine, EndsWhereItsObserverThrows) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto observed = setup(directory.path(), 12, 2);
   observed.observer.on_record = [](const run::JournalEntry& entry) {
     if (entry.seq == 5) throw std::runtime_error("nobody looks");
@@ -180,7 +180,7 @@ TEST(Engine, EndsWhereItsObserverThrows) {
 }
 
 TEST(Engine, IsNotCompleteWhereItsEndCannotBeRecorded) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto full = setup(directory.path(), 7, 1);
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
@@ -215,7 +215,7 @@ EngineSetup scripted(const std::filesystem::path& directory, const std::string& 
 }
 
 TEST(Engine, KillsWorkersThatDoNotBecomeReadyAndGivesUpAfterThree) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   auto mute = scripted(directory.path(), "exec sleep 1000");
   mute.ready_within = std::chrono::milliseconds(0);
   {
@@ -228,7 +228,7 @@ TEST(Engine, KillsWorkersThatDoNotBecomeReadyAndGivesUpAfterThree) {
 }
 
 TEST(Engine, RemovesWhatItsWorkersWereWritingWhenTheyWereStopped) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   const auto checkpoints = directory.path() / "checkpoints";
   auto busy = scripted(directory.path(), "echo half > '" + (checkpoints / "00000002.h5.tmp").string() + "'; exec sleep 1000");
   std::ofstream(checkpoints / "00000001.h5") << "whole";
@@ -244,7 +244,7 @@ TEST(Engine, RemovesWhatItsWorkersWereWritingWhenTheyWereStopped) {
 }
 
 TEST(Engine, FailsWhereAJournalIsThereAlready) {
-  TemporaryDirectory directory;
+  TemporaryFolder directory;
   {
     Engine engine(setup(directory.path(), 7, 1));
     run_to_the_end(engine);

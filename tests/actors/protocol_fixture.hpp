@@ -1,12 +1,11 @@
 // Population, selection, mutation and recorder on CAF's deterministic test scheduler, with evaluators that the test plays itself.
 #pragma once
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include <deque>
-#include <filesystem>
 #include <map>
 #include <set>
 
@@ -18,20 +17,9 @@
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/validity.hpp>
 
+#include <support/temporary_folder.hpp>
+
 namespace starling::actors {
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "starling-XXXXXX").string();
-    path_ = mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct TestConfig : caf::actor_system_config {
   TestConfig() {
@@ -163,7 +151,7 @@ class Protocol : public ::testing::Test {
     return found;
   }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   TestConfig config_;
   caf::actor_system system_{config_};
   PopulationSettings settings_;

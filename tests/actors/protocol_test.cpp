@@ -92,6 +92,29 @@ TEST_F(Protocol, AfterThreeLostAttemptsACandidateIsKilledAndTheSearchGoesOn) {
   EXPECT_EQ(told_->finished, std::vector<std::string>{"budget"});
 }
 
+TEST_F(Protocol, CandidatesKilledInARowEndTheRunAndAnyOtherResultBreaksTheRow) {
+  settings_.search.attempts = 1;
+  settings_.give_up_after = 3;
+  start();
+  int workers = 0;
+  const auto kill_one = [&] {
+    auto& worker = add_worker("w" + std::to_string(workers++), 1);
+    begin_job(worker, worker.job(0));
+    caf::anon_send(population_, lost_atom_v, worker.name, worker.job(0).id, 1u, std::string("no space left on device"));
+    run();
+  };
+  kill_one();
+  kill_one();
+  auto& fortunate = add_worker("fortunate", 1);
+  finish_job(fortunate, fortunate.job(0), {}, Status::diverged);
+  kill_one();
+  kill_one();
+  EXPECT_TRUE(told_->finished.empty());
+  kill_one();
+  EXPECT_THAT(told_->finished,
+              ::testing::ElementsAre("3 candidates in a row could not be evaluated; the last: no space left on device"));
+}
+
 TEST_F(Protocol, AResultThatIsOnItsWayWhenItsWorkerIsLostCounts) {
   start();
   auto& a = add_worker("w0", 1);

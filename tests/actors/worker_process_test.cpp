@@ -35,7 +35,7 @@ class WorkerProcesses : public ::testing::Test {
   std::filesystem::path program() const { return directory_.path() / "program"; }
   std::filesystem::path log() const { return directory_.path() / "log"; }
 
-  TemporaryDirectory directory_;
+  TemporaryFolder directory_;
 };
 
 TEST_F(WorkerProcesses, AreToldTheirNameAndTheIntroductionAndWriteToTheLog) {

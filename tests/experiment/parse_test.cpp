@@ -1,13 +1,12 @@
 #include <gmock/gmock.h>
 
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include <starling/base/random.hpp>
 #include <starling/experiment/objectives.hpp>
+
+#include <support/temporary_folder.hpp>
 
 #include "examples.hpp"
 
@@ -74,6 +73,7 @@ initialization = "he"
 precision = "f32"
 [evaluation]
 attempts = 5
+give_up_after = 2
 deadline_minutes = 0.5
 )",
                        "x.toml");
@@ -93,7 +93,7 @@ deadline_minutes = 0.5
   expected.model = {4, 512, "liquid"};
   expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, {}};
   expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
-  expected.worker_options = {5, 0.5};
+  expected.worker_options = {5, 2, 0.5};
   EXPECT_EQ(e, expected);
 }
 
@@ -183,16 +183,7 @@ TEST(Overrides, ThatAreNotUtf8AreRefused) {
 
 class Load : public ::testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() / ("starling-experiment-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-  std::filesystem::path write(const std::string& text) {
-    const auto file = directory_ / "x.toml";
-    std::ofstream(file, std::ios::binary) << text;
-    return file;
-  }
+  std::filesystem::path write(const std::string& text) { return folder_.write("x.toml", text); }
   std::string complaint_of(const std::filesystem::path& file) {
     try {
       load(file);
@@ -202,7 +193,8 @@ class Load : public ::testing::Test {
     ADD_FAILURE() << "was accepted";
     return "";
   }
-  std::filesystem::path directory_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path directory_ = folder_.path();
 };
 
 TEST_F(Load, ReadsAFileWithWindowsLineEndsAndByteOrderMark) {
@@ -232,7 +224,7 @@ TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
   EXPECT_THAT(text, StartsWith("name = \"experiment\"\nseed = 1\nworkers = 1\n\n[budget]\nevaluations = "
                                "48\n\n[task]\nkind = \"language-model\"\n"));
   EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
-  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ndeadline_minutes = 60.0\n"));
+  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ndeadline_minutes = 60.0\n"));
   EXPECT_THAT(text, ::testing::Not(HasSubstr("vocabulary")));
   EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
 }
@@ -295,6 +287,7 @@ Experiment random_experiment(Stream& stream) {
   e.training.gradient_clip = std::exp(20 * stream.uniform() - 10);
   e.training.initialization = stream.chance(0.5) ? "glorot" : "he";
   e.worker_options.attempts = integer(1, 100);
+  e.worker_options.give_up_after = integer(1, 1'000);
   e.worker_options.deadline_minutes = std::exp(10 * stream.uniform());
   return e;
 }

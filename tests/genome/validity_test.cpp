@@ -192,9 +192,10 @@ INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                                          Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1},
                                          Enumerated{3, {8}, 110592, 2, 0}),
                          [](const auto& space) {
-                           auto name = "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) + "Over";
+                           auto name = "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) +
+                                       (space.param.paths > 0 ? "WithPaths" : "") + "Over";
                            for (const auto id : space.param.classes) name += "_" + std::to_string(id);
-                           return name + (space.param.paths > 0 ? "WithPaths" : "");
+                           return name;
                          });
 
 TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {

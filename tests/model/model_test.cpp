@@ -160,6 +160,39 @@ TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
   EXPECT_TRUE(score.predictions.equal(log_probability.argmax(-1)));
 }
 
+TEST(Loss, OfPaddedSequencesIsThatOfEachAloneForEveryClassAndSharingStrategy) {
+  constexpr std::int64_t lengths[] = {9, 5};
+  for (const auto& [name, genome] : sharing_genomes()) {
+    const auto model = make(genome);
+    stir(model, 2);
+    auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 3);
+    auto targets = token_tensor(2, tiny.length, tiny.vocabulary, 4);
+    targets[1].slice(0, lengths[1]).fill_(-100);
+    double nats = 0;
+    for (int sequence = 0; sequence < 2; ++sequence) {
+      const auto alone = [&](const at::Tensor& batch) { return batch.narrow(0, sequence, 1).narrow(1, 0, lengths[sequence]).contiguous(); };
+      nats += model.score(alone(tokens), alone(targets)).nats;
+    }
+    const auto gradients = [&] {
+      std::vector<at::Tensor> all;
+      model.loss(tokens, targets).backward();
+      for (const auto& parameter : model.parameters()) {
+        all.push_back(parameter.value.grad().clone());
+        parameter.value.mutable_grad().zero_();
+      }
+      return all;
+    };
+    EXPECT_NEAR(model.loss(tokens, targets).item<double>(), nats / (9 + 5), 1e-12) << name;
+    const auto before = gradients();
+    tokens[1].slice(0, lengths[1]).fill_(7);
+    const auto after = gradients();
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      // The padding tokens' own embeddings have no gradient either way.
+      EXPECT_EQ(largest_difference(before[i], after[i]), 0.0) << name << ' ' << model.parameters()[i].name;
+    }
+  }
+}
+
 TEST(Loss, BeforeTrainingIsThatOfAUniformGuess) {
   const auto model = make(genome::baseline(catalogue, "transformer++", 6), at::kFloat, 5, {.width = 64, .length = 32, .vocabulary = 256});
   const auto loss = model.loss(token_tensor(2, 32, 256, 1), token_tensor(2, 32, 256, 2));

@@ -1,6 +1,5 @@
 // `starling show` and `starling front` on journals written here.
 #include <gmock/gmock.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -9,6 +8,8 @@
 #include <starling/base/error.hpp>
 #include <starling/genome/genome.hpp>
 #include <starling/run/journal.hpp>
+
+#include <support/temporary_folder.hpp>
 
 #include "commands.hpp"
 
@@ -22,13 +23,6 @@ using ::testing::Not;
 
 class Show : public ::testing::Test {
  protected:
-  void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() / ("starling show " + std::to_string(::getpid()));
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-  }
-  void TearDown() override { std::filesystem::remove_all(directory_); }
-
   template <class Work>
   std::string printed(Work work, int expected_code = exit_code::done) {
     testing::internal::CaptureStdout();
@@ -142,7 +136,8 @@ class Show : public ::testing::Test {
     write(records);
   }
 
-  std::filesystem::path directory_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path directory_ = folder_.path();
 };
 
 TEST_F(Show, SummarisesARun) {

@@ -31,6 +31,8 @@ REDUCED = {
     "tools/test": (
         "tools/test --help | grep '^Usage: tools/test'",
         "would run this test, among others"),
+    "tools/bench operators": (
+        "tools/bench operators --rounds 1", "best times need rounds on a machine that has nothing else to do"),
     "tools/bench train": (
         "tools/bench train --steps 2" if CAN_COMPARE else "tools/bench --help | grep '^Usage: tools/bench train'",
         "forty steps of three models take half a minute; the Python PyTorch that it compares with need not be installed"),

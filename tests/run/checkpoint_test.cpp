@@ -14,6 +14,8 @@
 #include <starling/run/crc32c.hpp>
 #include <starling/run/files.hpp>
 
+#include <support/temporary_folder.hpp>
+
 #include "sample_run.hpp"
 
 namespace starling::run {
@@ -59,7 +61,7 @@ const CheckpointInfo info{12, "21211-31112", "name = \"größer\"\n" + std::stri
 
 class CheckpointTest : public ::testing::Test {
  protected:
-  testing::TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::filesystem::path file_ = directory_.path() / "checkpoints" / "00000012.h5";
 };
 

@@ -10,6 +10,8 @@
 #include <set>
 #include <thread>
 
+#include <support/temporary_folder.hpp>
+
 #include "sample_run.hpp"
 
 namespace starling::run {
@@ -30,7 +32,7 @@ unsigned mode_of(const std::filesystem::path& path) {
 }
 
 TEST(DurableFile, AppearsWholeOrNotAtAll) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   const auto path = directory.path() / "file";
   write_durably(path, "old");
   {
@@ -45,7 +47,7 @@ TEST(DurableFile, AppearsWholeOrNotAtAll) {
 }
 
 TEST(DurableFile, WrittenOnAFullDiskLeavesTheOldOne) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   const auto path = directory.path() / "file";
   write_durably(path, "old");
   std::filesystem::create_symlink("/dev/full", directory.path() / "file.tmp");
@@ -56,7 +58,7 @@ TEST(DurableFile, WrittenOnAFullDiskLeavesTheOldOne) {
 }
 
 TEST(RunDirectories, AreNumberedFromOneAndPrivate) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   const auto runs = directory.path() / "deep" / "runs";
   EXPECT_EQ(next_run_directory(runs, "quickstart"), runs / "quickstart-1");
   EXPECT_EQ(next_run_directory(runs, "quickstart"), runs / "quickstart-2");
@@ -69,7 +71,7 @@ TEST(RunDirectories, AreNumberedFromOneAndPrivate) {
 }
 
 TEST(RunDirectories, AreNeverGivenTwice) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   std::vector<std::vector<std::filesystem::path>> taken(4);
   {
     std::vector<std::jthread> threads;
@@ -85,7 +87,7 @@ TEST(RunDirectories, AreNeverGivenTwice) {
 }
 
 TEST(RunDirectories, RefuseNamesThatAreNone) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   for (const std::string name : {"", "..", ".hidden", "a/b", "/"}) {
     EXPECT_THROW(next_run_directory(directory.path(), name), UserError) << name;
   }
@@ -93,7 +95,7 @@ TEST(RunDirectories, RefuseNamesThatAreNone) {
 }
 
 TEST(RunDirectories, GivenByTheUserMustBeNewOrEmpty) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   const auto path = directory.path() / "a" / "b";
   create_run_directory(path);
   EXPECT_EQ(mode_of(path), 0700u);

@@ -15,6 +15,8 @@
 
 #include <starling/base/error.hpp>
 
+#include <support/temporary_folder.hpp>
+
 #include "sample_run.hpp"
 
 namespace starling::run {
@@ -26,7 +28,7 @@ using ::testing::ThrowsMessage;
 
 class JournalTest : public ::testing::Test {
  protected:
-  testing::TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::filesystem::path path_ = directory_.path() / "journal";
 
   void write_bytes(std::span<const std::uint8_t> bytes) {

@@ -16,6 +16,8 @@
 #include <starling/run/summary.hpp>
 #include <starling/search/steady_state.hpp>
 
+#include <support/temporary_folder.hpp>
+
 #include "sample_run.hpp"
 
 // What the file holds is checked from outside, by check_run_h5.py; here is what an outsider cannot cause.
@@ -28,7 +30,7 @@ using ::testing::ThrowsMessage;
 
 class PublisherTest : public ::testing::Test {
  protected:
-  testing::TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::filesystem::path file_ = directory_.path() / "run.h5";
 
   std::int64_t published() const {
@@ -122,7 +124,7 @@ TEST_F(PublisherTest, StoppedByALimitOnFileSizesGoesOnAfterwards) {
 
 TEST_F(PublisherTest, KeepsRunsOfOneProcessApart) {
   const auto entries = testing::as_entries(testing::sample_run());
-  testing::TemporaryDirectory other_directory;
+  TemporaryFolder other_directory;
   Publisher one(directory_.path()), other(other_directory.path());
   for (std::size_t i = 0; i < 40; ++i) {
     one.add(entries[i]);

@@ -1,10 +1,7 @@
 #include "sample_run.hpp"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 namespace starling::run::testing {
 namespace {
@@ -142,17 +139,6 @@ std::vector<JournalEntry> as_entries(const std::vector<Record>& records) {
   std::vector<JournalEntry> entries;
   for (std::uint64_t seq = 0; seq < records.size(); ++seq) entries.push_back({seq, records[seq]});
   return entries;
-}
-
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "starling-run-test-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot create " + pattern);
-  path_ = pattern;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace starling::run::testing

@@ -1,8 +1,6 @@
 // A made-up but consistent run with every kind of record in it, the same for the same arguments.
 #pragma once
 
-#include <filesystem>
-#include <string>
 #include <vector>
 
 #include <starling/base/random.hpp>
@@ -19,18 +17,5 @@ struct SampleSize {
 
 std::vector<Record> sample_run(const SampleSize& size = {}, std::uint64_t seed = 1);
 std::vector<JournalEntry> as_entries(const std::vector<Record>& records);
-
-/// A directory of its own, removed at the end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace starling::run::testing

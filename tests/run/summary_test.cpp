@@ -9,6 +9,8 @@
 #include <starling/base/error.hpp>
 #include <starling/search/pareto.hpp>
 
+#include <support/temporary_folder.hpp>
+
 #include "sample_run.hpp"
 
 namespace starling::run {
@@ -72,7 +74,7 @@ TEST(Summary, KnowsNoCheckpointThatWasDropped) {
 }
 
 TEST(Summary, IsReadFromTheJournalOfARunDirectory) {
-  testing::TemporaryDirectory directory;
+  TemporaryFolder directory;
   EXPECT_THAT([&] { summarise(directory.path() / "absent"); }, ThrowsMessage<UserError>(HasSubstr("no such run directory")));
   EXPECT_THAT([&] { summarise(directory.path()); }, ThrowsMessage<UserError>(HasSubstr("not a run directory")));
   auto journal = Journal::create(directory.path() / "journal");

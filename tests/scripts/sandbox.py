@@ -12,7 +12,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 
 HARMLESS = (
-    "awk basename bash cat cp cut dirname du env grep mkdir mktemp readlink realpath rm sed touch tr true"
+    "awk basename bash cat cp cut dirname du env find grep mkdir mktemp readlink realpath rm sed tar touch tr true"
 ).split()
 
 # Every stand-in first writes down how it was called.
@@ -101,6 +101,17 @@ folder.write_text('<testsuite name="(empty)"\\n' + ''.join(f'\\t{k}="{v}"\\n' fo
                   '\\t<testcase name="a tests=&quot;7&quot;"/>\\n</testsuite>\\n')
 sys.exit(code)
 """,
+    "debootstrap": """
+folder = Path(arguments[-1])
+assert not (folder / 'left').exists()
+for name in ('proc', 'dev/pts', 'etc', 'left'):
+    (folder / name).mkdir(parents=True)
+sys.exit(int((lines('debootstrap_code') or ['0'])[0]))
+""",
+    "unshare": "command = arguments[arguments.index('--') + 1:]\nos.execvp(command[0], command)",
+    "mount": "",
+    "chroot": "sys.exit(int((lines('chroot_code') or ['0'])[0]))",
+    "git": "print('CMakePresets.json', end='\\0')",
     "starling": """
 code = int((lines('starling_code') or ['0'])[0])
 if '--out' in arguments:

@@ -154,7 +154,7 @@ class Setup(Sandbox):
 
     def test_installs_the_python_to_compare_with_only_on_request(self):
         self.assert_ends(self.run_script("setup", "--compare"), 0)
-        self.assertEqual(self.changes(), [[*INSTALL, "python3-torch"]])
+        self.assertEqual(self.changes(), [[*INSTALL, *self.packages("compare")]])
 
     def test_says_what_to_do_on_other_systems(self):
         (self.bin / "apt-get").unlink()

@@ -105,6 +105,50 @@ class Test(Sandbox):
         self.assert_ends(self.run_script(copy / "tools/test", "--preset", "release"), 0)
         self.assertEqual(self.steps()[0], "configure release --fresh")
 
+    def in_debian(self, *arguments):
+        """From a tree without spaces, whose tools/test is the stand-in behind chroot."""
+        tree = self.folder / "tree"
+        if not tree.exists():
+            shutil.copytree(self.tree, tree)
+        return tree, self.run_script(tree / "tools/test", "--debian", *arguments)
+
+    def test_another_debian_is_made_once_and_gets_the_tree_and_the_arguments(self):
+        self.set("chroot_code", "8")
+        tree, result = self.in_debian("13", "--preset", "release", "--", "-R", "a b")
+        self.assert_ends(result, 8)
+        folder = str(tree / "build/debian-13")
+        self.assertEqual(self.calls("debootstrap"), [["debootstrap", "--variant=minbase", "trixie", folder]])
+        self.assertEqual([call[-1] for call in self.calls("mount")], [f"{folder}/{place}" for place in ("proc", "dev", "dev/pts")])
+        chroot, = self.calls("chroot")
+        self.assertEqual(chroot[1], folder)
+        self.assertEqual(chroot[chroot.index("/starling/tools/test") + 1:], ["--preset", "release", "--", "-R", "a b"])
+        self.assertTrue((tree / "build/debian-13/starling/CMakePresets.json").exists())
+        gone = tree / "build/debian-13/starling/gone.cpp"
+        gone.touch()
+        kept = tree / "build/debian-13/starling/build/object"
+        kept.parent.mkdir()
+        kept.touch()
+        self.in_debian("13")
+        self.assertEqual(len(self.calls("debootstrap")), 1)
+        self.assertFalse(gone.exists(), "what left the tree leaves the copy")
+        self.assertTrue(kept.exists())
+
+    def test_another_debian_that_was_left_half_made_is_made_anew(self):
+        self.set("debootstrap_code", "1")
+        self.assert_ends(self.in_debian("12")[1], 1)
+        self.assertEqual(self.calls("chroot"), [])
+        self.set("debootstrap_code", "0")
+        self.assert_ends(self.in_debian("12")[1], 0)
+
+    def test_another_debian_is_refused_where_it_cannot_be(self):
+        self.assertIn("found '11'", self.in_debian("11")[1].stderr)
+        self.assertIn("spaces", self.run_script("test", "--debian", "13").stderr)
+        self.set("uid", "1000")
+        _, result = self.in_debian("13")
+        self.assert_ends(result, 2)
+        self.assertIn("only root", result.stderr)
+        self.assertEqual(self.calls("debootstrap", "mount", "chroot"), [])
+
     def test_refuses_what_it_does_not_know(self):
         for arguments in (["--fast"], ["genome"], ["--preset", "fast"], ["--preset"], ["--preset="]):
             self.assert_ends(self.run_script("test", *arguments), 2)

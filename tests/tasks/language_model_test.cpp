@@ -13,7 +13,7 @@
 #include <starling/tasks/text_files.hpp>
 #include <starling/tasks/token_references.hpp>
 
-#include "temporary_folder.hpp"
+#include <support/temporary_folder.hpp>
 
 namespace starling::tasks {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <starling/base/error.hpp>
 
-#include "temporary_folder.hpp"
+#include <support/temporary_folder.hpp>
 
 namespace starling::tasks {
 namespace {

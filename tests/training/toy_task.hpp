@@ -16,12 +16,13 @@ class ToyTask final : public tasks::Task {
   struct Settings {
     bool accuracy = false;
     std::int64_t held_out = 10;  ///< sequences
+    std::int64_t length = 16;
   };
   ToyTask() = default;
   explicit ToyTask(Settings settings) : settings_(settings) {}
 
   std::int64_t vocabulary() const override { return 11; }
-  std::int64_t sequence_length() const override { return 16; }
+  std::int64_t sequence_length() const override { return settings_.length; }
   tasks::Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
     return batch(Stream(seed, Purpose::test, static_cast<std::uint64_t>(step)), sequences);
   }
@@ -41,8 +42,8 @@ class ToyTask final : public tasks::Task {
   std::string summary() const override { return "toy"; }
 
  private:
-  static tasks::Batch batch(Stream stream, std::int64_t sequences) {
-    const std::int64_t length = 17;
+  tasks::Batch batch(Stream stream, std::int64_t sequences) const {
+    const std::int64_t length = settings_.length + 1;
     at::Tensor tokens = at::empty({sequences, length}, at::kLong);
     auto* token = tokens.data_ptr<std::int64_t>();
     for (std::int64_t i = 0; i < sequences; ++i) {
@@ -52,7 +53,7 @@ class ToyTask final : public tasks::Task {
         now = stream.chance(0.05) ? static_cast<std::int64_t>(stream.below(11)) : (now * 3 + 2) % 11;
       }
     }
-    return {tokens.slice(1, 0, 16).contiguous(), tokens.slice(1, 1, 17).contiguous()};
+    return {tokens.slice(1, 0, length - 1).contiguous(), tokens.slice(1, 1, length).contiguous()};
   }
 
   Settings settings_{};

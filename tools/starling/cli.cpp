@@ -56,6 +56,7 @@ class CommandLine {
     add_front();
     add_classes();
     add_describe();
+    add_generate();
     add_doctor();
   }
 
@@ -169,6 +170,37 @@ class CommandLine {
     add_json(command, describe_.json);
   }
 
+  void add_generate() {
+    auto* command = add("generate", "Continue a prompt with the weights that a run saved", [this] { return tools::generate(generate_); });
+    command->add_option("checkpoint", generate_.checkpoint, "Weights: RUN/checkpoints/NNNNNNNN.h5")->required()->type_name("CHECKPOINT");
+    auto* prompt = command->add_option("--prompt", generate_.prompt, "Text to continue; for a MAD task, tokens as numbers")->type_name("TEXT");
+    command->add_option("--prompt-file", generate_.prompt_file, "The prompt is in this file, - for standard input")
+        ->type_name("FILE")
+        ->excludes(prompt);
+    command->add_option("--tokens", generate_.tokens, "At most so many; less where the model ends its document")
+        ->check(CLI::Range(std::int64_t{1}, largest_length))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--samples", generate_.samples, "Continuations of the same prompt")
+        ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--temperature", generate_.temperature, "Divides the logits; 0 takes the most likely token")
+        ->check(CLI::Range(0.0, 1e6))
+        ->type_name("T")
+        ->capture_default_str();
+    command->add_option("--top-k", generate_.top_k, "Only the K most likely tokens; 0 for all")
+        ->check(CLI::Range(std::int64_t{0}, largest_length))
+        ->type_name("K")
+        ->capture_default_str();
+    command->add_option("--top-p", generate_.top_p, "Only the most likely tokens that together have this probability")
+        ->check(CLI::Range(0.0, 1.0))
+        ->type_name("P")
+        ->capture_default_str();
+    command->add_option("--seed", generate_.seed, "Of the random choice")->type_name("N")->capture_default_str();
+    add_json(command, generate_.json);
+  }
+
   void add_doctor() {
     auto* command =
         add("doctor", "Say which LibTorch, BLAS and devices are in use, and how fast they are", [this] { return tools::doctor(doctor_); });
@@ -219,6 +251,7 @@ class CommandLine {
   FrontArguments front_;
   ClassesArguments classes_;
   DescribeArguments describe_;
+  GenerateArguments generate_;
   DoctorArguments doctor_;
 };
 

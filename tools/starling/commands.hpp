@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <starling/base/byte_tokens.hpp>
+
 namespace starling::tools {
 
 /// Exit codes of every command.
@@ -40,7 +42,7 @@ struct DescribeArguments {
   std::int64_t width = 0;
   std::optional<std::int64_t> depth;
   std::int64_t length = 0;
-  std::int64_t vocabulary = 257;
+  std::int64_t vocabulary = byte_vocabulary;
   bool json = false;
 };
 int describe(const DescribeArguments& arguments);
@@ -57,6 +59,20 @@ struct FrontArguments {
   bool json = false;
 };
 int front(const FrontArguments& arguments);
+
+struct GenerateArguments {
+  std::filesystem::path checkpoint;
+  std::string prompt;
+  std::string prompt_file;  ///< in place of prompt; "-" for standard input
+  std::int64_t tokens = 256;
+  std::int64_t samples = 1;
+  double temperature = 1;
+  std::int64_t top_k = 0;
+  double top_p = 1;
+  std::uint64_t seed = 1;
+  bool json = false;
+};
+int generate(const GenerateArguments& arguments);
 
 struct DoctorArguments {
   bool json = false;

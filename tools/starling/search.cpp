@@ -23,6 +23,7 @@
 
 #include "commands.hpp"
 #include "front_table.hpp"
+#include "git_commit.hpp"
 #include "records_json.hpp"
 #include "run.hpp"
 #include "screen.hpp"
@@ -64,7 +65,7 @@ run::RunStarted describe_start(const experiment::Experiment& experiment) {
   started.experiment_toml = experiment::to_toml(experiment);
   started.command_line = command_line();
   started.starling_version = STARLING_VERSION;
-  started.git_commit = STARLING_GIT_COMMIT;
+  started.git_commit = git_commit;
   started.host = host_name();
   started.seed = experiment.seed;
   started.objectives = experiment::objectives_of(experiment);

@@ -11,6 +11,7 @@
 #include <starling/training/process.hpp>
 
 #include "doctor.hpp"
+#include "generate.hpp"
 #include "workshop.hpp"
 
 namespace {
@@ -18,7 +19,8 @@ namespace {
 int usage() {
   std::fputs(
       "usage: starling-worker worker NAME   (started by 'starling run')\n"
-      "       starling-worker doctor [--json]\n",
+      "       starling-worker doctor [--json]\n"
+      "       starling-worker generate OPTIONS CHECKPOINT PROMPT   (started by 'starling generate')\n",
       stderr);
   return 2;
 }
@@ -37,6 +39,9 @@ int main(int count, char** arguments) {
     }
     const bool json = count == 3 && std::strcmp(arguments[2], "--json") == 0;
     if (std::strcmp(arguments[1], "doctor") == 0 && (count == 2 || json)) return starling::worker::doctor(json);
+    if (std::strcmp(arguments[1], "generate") == 0 && count == 5) {
+      return starling::worker::generate(arguments[2], arguments[3], arguments[4]);
+    }
     return usage();
   } catch (const starling::UserError& error) {
     std::fprintf(stderr, "starling-worker: %s\n", error.what());

@@ -1,9 +1,8 @@
 // A folder of its own for one test, removed afterwards.
 #pragma once
 
-#include <unistd.h>
+#include <stdlib.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -13,9 +12,10 @@ namespace starling {
 
 class TemporaryFolder {
  public:
+  /// Its name holds a space: paths are to survive one.
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "starling-test-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a temporary folder");
+    std::string name = (std::filesystem::temp_directory_path() / "starling test-XXXXXX").string();
+    if (!mkdtemp(name.data())) throw std::runtime_error("cannot create " + name);
     path_ = std::filesystem::canonical(name);
   }
   ~TemporaryFolder() {
@@ -27,9 +27,12 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  void write(const std::string& name, const std::string& text) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
+  /// Folders on the way are made.
+  std::filesystem::path write(const std::string& name, const std::string& text) const {
+    const auto file = path_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+    return file;
   }
 
  private:
