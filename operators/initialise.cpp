@@ -107,9 +107,9 @@ double value_of(const TensorSpec& spec, double sigma, std::int64_t row, std::int
 double sigma_of(const TensorSpec& spec, Rule rule, std::size_t depth) {
   if (spec.fill == Fill::normal) return spec.scale;
   if (spec.fill != Fill::projection && spec.fill != Fill::output) return 0;
-  assert(spec.shape.size() == 2);
-  const auto outputs = static_cast<double>(spec.shape[0] / spec.blocks);
-  const auto inputs = static_cast<double>(spec.shape[1]);
+  assert(spec.shape.size() >= 2);
+  const auto outputs = static_cast<double>(spec.shape.end()[-2]);
+  const auto inputs = static_cast<double>(spec.shape.back());
   const double sigma = std::sqrt(2.0 / (rule == Rule::glorot ? inputs + outputs : inputs));
   return spec.fill == Fill::output ? sigma / std::sqrt(2.0 * static_cast<double>(depth)) : sigma;
 }

@@ -25,8 +25,8 @@ std::unique_ptr<Operator> gated_recurrence(const Config& config);
 std::unique_ptr<Operator> gated_convolution(const Config& config);
 /// The same with a K as long as the sequence, a function of position (GConv-2), or as the band: Toeplitz, no nonlinearity; groups B, C, v, K.
 std::unique_ptr<Operator> implicit_convolution(const Config& config);
-/// Diagonal complex state space whose A, B and C are weights (S4-1), also with decays that the input bends (S4-2):
-/// semi-separable, no nonlinearity; groups B, C, A, v, z.
+/// Diagonal complex state space whose A, B and C are weights (S4-1), also with decays that the input bends (S4-2) or
+/// with Monarch projections (S4-Monarch): semi-separable, no nonlinearity; groups B, C, A, v, z.
 std::unique_ptr<Operator> state_space(const Config& config);
 /// act(gate) ⊙ value (GMemless, GMemless-2, GMemless-3): diagonal, SiLU, GELU, ReLU or none; groups gate, value.
 std::unique_ptr<Operator> gated_memoryless(const Config& config);

@@ -57,6 +57,12 @@ FeatureGroup learned(std::string name, Parametrisation parametrisation = Paramet
   return with_parametrisation(projected(std::move(name)), parametrisation, ChannelMixing::diagonal);
 }
 
+FeatureGroup by_monarch(std::string name) {
+  auto group = projected(std::move(name));
+  group.channel_mixing = ChannelMixing::monarch;
+  return group;
+}
+
 std::vector<Featurizer> liquid_featurizers() {
   constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
@@ -85,6 +91,7 @@ std::vector<Featurizer> liquid_featurizers() {
       {9, {projected("gate", gated), projected("value", gated)}},
       {10, {learned("B"), learned("C"), learned("A"), projected("v"), projected("z")}},
       {11, {learned("B"), learned("C"), learned("A", Parametrisation::liquid), projected("v"), projected("z")}},
+      {12, {learned("B"), learned("C"), learned("A"), by_monarch("v"), by_monarch("z")}},
   };
 }
 
@@ -141,6 +148,8 @@ std::vector<LivClass> liquid_classes() {
           "(Ā − 1) / A"),
       row(12, "S4-2", {11, T::semi_separable, S::none, N::none, C::diagonal},
           "as S4-1 with decays that the input bends: x_t = (Ā + (1 − |Ā|) b tanh(v_t)) ⊙ x_{t−1} + B̄ v_t, |b| < 1"),
+      row(13, "S4-Monarch", {12, T::semi_separable, S::none, N::none, C::monarch},
+          "as S4-1; W_v, W_z and W_o are Monarch matrices Pᵀ L P R, L and R block-diagonal"),
       differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
       differential(row(15, "SA-2-Diff", {1, T::low_rank, S::none, N::none, C::grouped},
                        "y = W_o (y₁ − λ y₂), y_i as the normalised sum of SA-2 with q and k of its own")),

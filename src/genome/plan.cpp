@@ -65,6 +65,7 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
     auto& part = plan.livs[i];
     part.routed = liv.route != 0;
     part.liv_class = &catalogue.at(liv.liv_class);
+    part.routed = liv.route != 0;
     part.weight_owner = owner_of(genome, i, &Liv::featurizer_group, &Liv::featurizer_strategy);
     part.feature_owner = owner_of(genome, i, &Liv::feature_group, &Liv::feature_strategy);
     if (part.feature_owner != i) part.reads = catalogue.shared_groups(liv.liv_class, liv.feature_strategy);

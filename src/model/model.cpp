@@ -117,7 +117,7 @@ struct Model::Parts {
       for (std::size_t k = 0; k < members.size(); ++k) {
         auto mixed = mix(first + k, normalised[k], features, state);
         if (weights[k].defined()) mixed = at::mul(mixed, weights[k]);
-        x = operators::add_projection(x, mixed, blocks[first + k].own[0]);
+        x = blocks[first + k].op->output(x, mixed, blocks[first + k].own);
       }
     }
     return operators::rms_norm(x, norm);

@@ -52,6 +52,8 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   EXPECT_EQ(liv("11.1.1.1.1").vectors, 3 * 64 * d + d + d + d);  // A, B, C, step sizes, D
   EXPECT_EQ(liv("12.1.1.1.1").matrices, 3 * d * d);
   EXPECT_EQ(liv("12.1.1.1.1").vectors, 4 * 64 * d + d + d + d);  // and b of the bent decays
+  EXPECT_EQ(liv("13.1.1.1.1").matrices, 3 * d * (24 + 32));
+  EXPECT_EQ(liv("13.1.1.1.1").vectors, liv("11.1.1.1.1").vectors);
 }
 
 TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
@@ -137,6 +139,7 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("61111", 0), 0, 2 * d);
   expect(cache("11.1.1.1.1", 0), 0, 64 * d);
   expect(cache("12.1.1.1.1", 0), 0, 64 * d);
+  expect(cache("13.1.1.1.1", 0), 0, 64 * d);
   expect(cache("11.1.1.1.2-11.1.1.1.2", 1), 0, 64 * d);
   expect(cache("71111", 0), 0, 0);
   EXPECT_EQ(cache("71111", 0).elements(1000), 1000 * d);
@@ -190,6 +193,7 @@ TEST(Flops, CountWhatIsComputed) {
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("11.1.1.1.1"), 2 * 3 * d * d + 11 * 32 * d + 2 * d);
   EXPECT_EQ(flops("12.1.1.1.1"), 2 * 3 * d * d + 15 * 32 * d + 2 * d);
+  EXPECT_EQ(flops("13.1.1.1.1"), 2 * 3 * d * (24 + 32) + 11 * 32 * d + 2 * d);
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
   EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
   EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));

@@ -48,10 +48,10 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
   EXPECT_THAT(rows,
               ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(5, "Rec-2"),
                           std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
-                          std::pair(10, "GMemless-3"), std::pair(11, "S4-1"), std::pair(12, "S4-2"), std::pair(14, "SA-1-Diff"),
-                          std::pair(15, "SA-2-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"), std::pair(18, "Rec-2-Diff"),
-                          std::pair(19, "GConv-1-Diff"), std::pair(20, "GConv-2-Diff"), std::pair(22, "SA-4"), std::pair(23, "SA-5"),
-                          std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
+                          std::pair(10, "GMemless-3"), std::pair(11, "S4-1"), std::pair(12, "S4-2"), std::pair(13, "S4-Monarch"),
+                          std::pair(14, "SA-1-Diff"), std::pair(15, "SA-2-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"),
+                          std::pair(18, "Rec-2-Diff"), std::pair(19, "GConv-1-Diff"), std::pair(20, "GConv-2-Diff"), std::pair(22, "SA-4"),
+                          std::pair(23, "SA-5"), std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
@@ -60,7 +60,7 @@ TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   for (const auto* name : {"SA-1", "SA-2", "SA-3", "SA-4", "SA-5"}) EXPECT_THAT(groups(name), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
   EXPECT_THAT(groups("Rec-2"), ElementsAre("B", "C", "A", "v"));
-  for (const auto* name : {"S4-1", "S4-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "A", "v", "z"));
+  for (const auto* name : {"S4-1", "S4-2", "S4-Monarch"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "A", "v", "z"));
   for (const auto* name : {"GConv-1", "GConv-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K"));
   for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(groups(name), ElementsAre("gate", "value"));
 }

@@ -226,7 +226,7 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     const auto normalised = reference::rms_norm(input, weights.at("norm"));
     const auto mixed =
         reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
-    const auto branch = reference::times_transposed(mixed, weight(own + "out"));
+    const auto branch = reference::through(mixed, weights, "out");
     const bool alone = !continues && !beside(i + 1);
     bool any_routed = false;
     std::size_t last = first;
