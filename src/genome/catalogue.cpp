@@ -162,6 +162,8 @@ std::vector<LivClass> liquid_classes() {
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i of length 3 per channel")),
       differential(row(20, "GConv-2-Diff", {8, T::toeplitz, S::none, N::none, C::diagonal},
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i as long as the sequence: a sine network of its own")),
+      differential(row(21, "S4-Diff", {10, T::semi_separable, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i as SiLU(z) ⊙ (2 Re Σ C x + D v) of S4-1 with A, B and C of its own")),
       row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
       row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},

@@ -351,7 +351,7 @@ class Classes(Case):
         classes = {c["name"]: c for c in data["classes"]}
         self.assertEqual(set(classes), {
             "SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3",
-            "S4-1", "S4-2", "S4-Monarch",
+            "S4-1", "S4-2", "S4-Monarch", "S4-Diff",
             "SA-1-Diff", "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
