@@ -118,6 +118,8 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_EQ(settings.breeding.space.depth, 8u);
   EXPECT_FALSE(settings.breeding.space.require_mixer_and_map);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
+  const auto star = parse(language, "x.toml", {"model.catalogue=star"});
+  EXPECT_EQ(search_settings(star).breeding.space.catalogue, &genome::Catalogue::star());
   EXPECT_EQ(settings.objectives, 1u);
   EXPECT_EQ(settings.evaluations, 48u);
   EXPECT_EQ(settings.attempts, 2u);

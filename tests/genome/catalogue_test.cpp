@@ -114,6 +114,31 @@ TEST(Liquid, DifferentialsHaveTheirBasesGenomeAndTheGroupsThatModulateTwice) {
   }
 }
 
+TEST(Star, HoldsThePapersClassesUnderItsIds) {
+  const auto& catalogue = Catalogue::named("star");
+  std::vector<std::string> names;
+  for (const auto& liv_class : catalogue.classes()) {
+    names.push_back(liv_class.name);
+    EXPECT_EQ(liv_class.id, static_cast<int>(names.size()));
+  }
+  EXPECT_THAT(names, ElementsAre("SA-1", "SA-2", "SA-3", "SA-4", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "SA-1-Diff",
+                                 "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"));
+  const auto named = [&](int id, const char* group) -> const FeatureGroup& {
+    const auto& featurizer = catalogue.featurizer_of(catalogue.at(id));
+    return featurizer.groups[static_cast<std::size_t>(group_index(featurizer, group))];
+  };
+  EXPECT_EQ(catalogue.at(2).op.nonlinearity, Nonlinearity::softmax);
+  for (const auto* group : {"q", "k", "v"}) EXPECT_EQ(named(2, group).kernel, 3) << "the convolved featurizer";
+  EXPECT_EQ(group_channels(named(3, "k"), 96), 24);
+  EXPECT_EQ(group_channels(named(4, "v"), 96), 48);
+  EXPECT_EQ(named(5, "A").parametrisation, Parametrisation::selective);
+  EXPECT_EQ(named(6, "A").parametrisation, Parametrisation::decay);
+  for (int id = 10; id <= 17; ++id) {
+    EXPECT_TRUE(catalogue.at(id).differential);
+    EXPECT_EQ(catalogue.at(id).op, catalogue.at(id - 9).op);
+  }
+}
+
 TEST(Catalogue, UnknownNamesAreAnsweredWithTheNearest) {
   EXPECT_THAT(message_of([] { Catalogue::named("liqid"); }), HasSubstr("did you mean 'liquid'?"));
   EXPECT_THAT(message_of([] { Catalogue::liquid().at("GConv1"); }), HasSubstr("did you mean 'GConv-1'?"));
