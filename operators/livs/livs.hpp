@@ -9,7 +9,8 @@
 
 namespace starling::operators {
 
-/// T₁ − λ T₂ over any of the operators below that is linear in v (SA-2-Diff, Rec-1-Diff, Rec-2-Diff, GConv-1-Diff, GConv-2-Diff).
+/// T₁ − λ T₂ over any of the operators below that is linear in v (SA-2-Diff, Rec-1-Diff, Rec-2-Diff, GConv-1-Diff, GConv-2-Diff,
+/// S4-Diff).
 std::unique_ptr<Operator> differential(const Config& config);
 /// Attention over scores with rotary positions: softmax (SA-1, SA-3, SA-4, and with short convolutions SA-5, and their
 /// differentials), ReLU, SiLU and GELU over all keys, a band or a block, and linear attention over a band or a block: low rank,

@@ -1,6 +1,7 @@
 #include <starling/genome/catalogue.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <initializer_list>
 #include <unordered_set>
@@ -163,14 +164,39 @@ std::vector<LivClass> liquid_classes() {
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i of length 3 per channel")),
       differential(row(20, "GConv-2-Diff", {8, T::toeplitz, S::none, N::none, C::diagonal},
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i as long as the sequence: a sine network of its own")),
+      differential(row(21, "S4-Diff", {10, T::semi_separable, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i as SiLU(z) ⊙ (2 Re Σ C x + D v) of S4-1 with A, B and C of its own")),
       row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
       row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v; q = conv₃(W_q x), k and v likewise, then RoPE on q and k"),
       differential(row(24, "SA-4-Diff", {4, T::low_rank, S::none, N::softmax, C::grouped},
                        split_heads + ", each head of k and v serves 2 of q, RoPE on q and k")),
-      differential(row(25, "SA-5-Diff", {2, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + "; q, k, v as in SA-5")),
+      differential(row(25, "SA-5-Diff", {2, T::low_rank, S::none, N::softmax, C::grouped},
+                       split_heads + "; q = conv₃(W_q x), k and v likewise, then RoPE on q and k")),
   };
+}
+
+std::vector<LivClass> star_classes() {
+  struct Row {
+    const char* name;
+    const char* name_in_liquid;
+  };
+  constexpr std::array bases = {Row{"SA-1", "SA-1"},       Row{"SA-2", "SA-5"},       Row{"SA-3", "SA-3"},
+                                Row{"SA-4", "SA-4"},       Row{"Rec-1", "Rec-1"},     Row{"Rec-2", "Rec-2"},
+                                Row{"GConv-1", "GConv-1"}, Row{"GConv-2", "GConv-2"}, Row{"GMemless", "GMemless"}};
+  const auto& liquid = Catalogue::liquid();
+  std::vector<LivClass> classes;
+  for (const std::string suffix : {"", "-Diff"}) {
+    for (const auto& row : bases) {
+      if (classes.size() == 17) break;  // there is no differential of a memoryless class
+      auto liv_class = liquid.at(row.name_in_liquid + suffix);
+      liv_class.id = static_cast<int>(classes.size()) + 1;
+      liv_class.name = row.name + suffix;
+      classes.push_back(std::move(liv_class));
+    }
+  }
+  return classes;
 }
 
 [[noreturn]] void refuse(const std::string& catalogue, const std::string& what) {
@@ -198,11 +224,17 @@ const Catalogue& Catalogue::liquid() {
   return catalogue;
 }
 
-std::vector<std::string> Catalogue::names() { return {"liquid"}; }
+const Catalogue& Catalogue::star() {
+  static const Catalogue catalogue("star", star_classes(), liquid_featurizers());
+  return catalogue;
+}
+
+std::vector<std::string> Catalogue::names() { return {"liquid", "star"}; }
 
 const Catalogue& Catalogue::named(std::string_view name) {
   if (name == "liquid") return liquid();
-  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) + "; there is: liquid");
+  if (name == "star") return star();
+  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) + "; there are: liquid, star");
 }
 
 Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)

@@ -93,7 +93,10 @@ class Catalogue {
  public:
   /// The default catalogue.
   static const Catalogue& liquid();
-  /// By name ("liquid"); throws UserError with the nearest name.
+  /// The 17 classes of the paper (Thomas et al. 2024, arXiv 2411.17800) under its ids. They are classes of `liquid` under the
+  /// paper's names: SA-2 is what is SA-5 there.
+  static const Catalogue& star();
+  /// By name ("liquid", "star"); throws UserError with the nearest name.
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 

@@ -96,7 +96,8 @@ TEST(Choices, AreOnlyWhatWorks) {
   EXPECT_THAT(complaint_about("[search]\nobjectives = []"), StartsWith("x.toml:10: 'search.objectives' is an empty list"));
   EXPECT_THAT(complaint_about("[search]\nbaselines = ['transformer']"),
               AllOf(StartsWith("x.toml:10: 'search.baselines' is \"transformer\""), HasSubstr("did you mean 'transformer++'?")));
-  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'star'"), StartsWith("x.toml:10: 'model.catalogue' is \"star\", expected liquid"));
+  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'stars'"),
+              StartsWith("x.toml:10: 'model.catalogue' is \"stars\", expected liquid | star (did you mean 'star'?)"));
   EXPECT_THAT(complaint("name = '../x'\n" + language), StartsWith("x.toml:1: 'name' is \"../x\", expected 1 to 64 letters"));
   EXPECT_THAT(complaint("name = ''\n" + language), StartsWith("x.toml:1: 'name' is \"\""));
 }

@@ -124,6 +124,8 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_TRUE(settings.breeding.space.routes);
   EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
+  const auto star = parse(language, "x.toml", {"model.catalogue=star"});
+  EXPECT_EQ(search_settings(star).breeding.space.catalogue, &genome::Catalogue::star());
   EXPECT_EQ(settings.objectives, 1u);
   EXPECT_EQ(settings.evaluations, 48u);
   EXPECT_EQ(settings.attempts, 2u);

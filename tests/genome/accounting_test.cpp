@@ -69,6 +69,8 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("20.1.1.1.1").matrices, 6 * d * d);
+  EXPECT_EQ(liv("21.1.1.1.1").matrices, 3 * d * d);
+  EXPECT_EQ(liv("21.1.1.1.1").vectors, 2 * (3 * 64 * d + d) + d + lambda + d);
   EXPECT_EQ(liv("20.1.1.1.1").vectors, 2 * (8960 + 64 * d) + lambda + d);
 }
 
@@ -168,6 +170,8 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
   expect(cache("18.1.1.1.1", 0), 0, 4 * d);
   expect(cache("19.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("21.1.1.1.1", 0), 0, 128 * d);
+  expect(cache("21.1.1.1.2-21.1.1.1.2", 1), 0, 128 * d);
   expect(cache("15.1.1.1.1", 0), 0, 2 * (d * 64 + d));
   expect(cache("15.1.1.1.2-15.1.1.1.2", 1), 0, 0);
   expect(cache("15.1.1.1.2-15.1.1.1.3", 1), 0, 2 * d * 64);
@@ -197,6 +201,7 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
   EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
   EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("21.1.1.1.1"), 2 * 3 * d * d + 2 * (11 * 32 * d + 2 * d));
   EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
   EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
   EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);

@@ -85,6 +85,20 @@ TEST(Model, IsItsEquationsForPathGroups) {
   }
 }
 
+TEST(Model, OfTheCatalogueStarIsThatOfItsClassesInLiquid) {
+  const auto& star = genome::Catalogue::star();
+  const std::vector<std::int16_t> ids_in_liquid = {1, 23, 3, 22, 4, 5, 6, 7, 8, 14, 25, 16, 24, 17, 18, 19, 20};
+  ASSERT_EQ(star.classes().size(), ids_in_liquid.size());
+  const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 1);
+  for (std::int16_t id = 1; id <= 17; ++id) {
+    const genome::Genome of_star{{{.liv_class = id, .feature_strategy = 2}, {.liv_class = id, .feature_strategy = 2}}};
+    auto of_liquid = of_star;
+    for (auto& liv : of_liquid.livs) liv.liv_class = ids_in_liquid[static_cast<std::size_t>(id) - 1];
+    const Model model(star, of_star, tiny, 5, Model::Initialization::glorot, at::kDouble);
+    EXPECT_TRUE(model.logits(tokens).equal(make(of_liquid).logits(tokens))) << star.at(id).name;
+  }
+}
+
 TEST(Model, HasTheNumberOfHeadsOfItsWidth) {
   expect_reference(genome::baseline(catalogue, "transformer++", 2), 8, {.width = 512, .length = 5, .vocabulary = 3});
 }

@@ -153,6 +153,8 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   monarch.config.name = "S4-Monarch";
   monarch.config.channel_mixing = ChannelMixing::monarch;
   for (const auto group : {3u, 4u}) monarch.config.groups[group].channel_mixing = ChannelMixing::monarch;
+  auto of_s4 = doubled(state_space);
+  of_s4.config.name = "S4-Diff";
   std::vector<ClassCase> cases = {attention,
                                   linear,
                                   grouped,
@@ -176,7 +178,8 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   doubled(recurrence),
                                   doubled(gated),
                                   doubled(convolution),
-                                  doubled(implicit)};
+                                  doubled(implicit),
+                                  of_s4};
   auto generic = generic_cases(width);
   cases.insert(cases.end(), generic.begin(), generic.end());
   return cases;

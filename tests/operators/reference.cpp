@@ -375,7 +375,8 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "SA-4-Diff") return differential_attention(x, weights, features, setting, 2);
   if (class_name.ends_with("-Diff")) {
     const auto base = [&](const Weights& of_map, Features& shared) {
-      return mixed(class_name.substr(0, class_name.size() - 5), x, of_map, shared, setting);
+      const auto name = class_name.substr(0, class_name.size() - 5);
+      return mixed(name == "S4" ? "S4-1" : name, x, of_map, shared, setting);
     };
     return differential(weights, features, setting.position, base);
   }

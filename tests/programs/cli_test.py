@@ -351,7 +351,7 @@ class Classes(Case):
         classes = {c["name"]: c for c in data["classes"]}
         self.assertEqual(set(classes), {
             "SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3",
-            "S4-1", "S4-2", "S4-Monarch",
+            "S4-1", "S4-2", "S4-Monarch", "S4-Diff",
             "SA-1-Diff", "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
@@ -372,6 +372,19 @@ class Classes(Case):
         for name, c in classes.items():
             self.assertIn(name, text)
             self.assertIn(c["definition"], text)
+
+    def test_the_catalogue_of_the_paper(self):
+        data = self.json("classes", "--catalogue", "star", "--width", "768", "--length", "4096")
+        self.assertEqual([c["id"] for c in data["classes"]], list(range(1, 18)))
+        names = [c["name"] for c in data["classes"]]
+        self.assertEqual(names[:9], ["SA-1", "SA-2", "SA-3", "SA-4", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless"])
+        self.assertEqual(names[9:], [name + "-Diff" for name in names[:8]])
+        options = ["--width", "768", "--depth", "24", "--length", "4096"]
+        liquid = self.json("describe", "striped-mamba", *options)
+        star = self.json("describe", "striped-mamba", "--catalogue", "star", *options)
+        self.assertNotEqual(star["genome"], liquid["genome"])
+        for number in ["parameters", "cache", "training_flops_per_token", "strip"]:
+            self.assertEqual(star[number], liquid[number])
 
     def test_a_width_without_heads_is_refused(self):
         self.assert_refused(["classes", "--width", "100"], "100")
