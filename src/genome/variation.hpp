@@ -17,7 +17,8 @@ struct Repairs {
   std::uint32_t illegal_integer = 0;
   std::uint32_t illegal_strategy = 0;
   std::uint32_t lonely_group = 0;  ///< sharing group with one member: its strategy becomes 1
-  std::uint32_t composition = 0;   ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
+  std::uint32_t composition =
+      0;  ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled, until there are; or none but empty LIVs
 
   std::uint32_t lonely_path = 0;  ///< path group with one member: its path becomes 0
 
@@ -30,8 +31,9 @@ struct Space {
   const Catalogue* catalogue = &Catalogue::liquid();
   std::size_t depth = 6;
   bool require_mixer_and_map = true;
-  bool paths = false;   ///< LIVs may run in parallel; else every path is 0
-  bool routes = false;  ///< LIVs may be routed; else every route is 0
+  bool paths = false;           ///< LIVs may run in parallel; else every path is 0
+  bool routes = false;          ///< LIVs may be routed; else every route is 0
+  bool variable_depth = false;  ///< LIVs may be empty (class 0), as likely as each class of the catalogue
 };
 
 /// The genes of a LIV that vary in the space.
@@ -42,7 +44,8 @@ std::vector<Gene> searched_genes(const Space& space);
 void require_searchable(const Space& space);
 
 /// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null). Of the
-/// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has.
+/// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has (empty LIVs are no
+/// neighbours).
 Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 
 /// k-point crossover at LIV-gene granularity: cut points are k distinct positions between the genes that vary in the space;

@@ -81,6 +81,11 @@ TEST(Plan, AMemberOfAPathGroupMayReadAnEarlierOne) {
   EXPECT_TRUE(plan.livs[1].path_routed);
 }
 
+TEST(Plan, LeavesEmptyLivsOut) {
+  EXPECT_EQ(plan_of("01211-11212-01211-81111-0111210-11212"), plan_of("11212-81111-11212"));
+  EXPECT_EQ(plan_of("1111110-01111-8111110"), plan_of("1111110-8111110")) << "they part no path group";
+}
+
 TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
 
 }  // namespace

@@ -38,7 +38,8 @@ void expect_counts(const genome::Genome& genome, std::int64_t width) {
   }
   // By LIV as well: a LIV's weights and state stand where the formula puts them.
   const auto state = model.begin(1, 8);
-  for (std::size_t i = 0; i < genome.depth(); ++i) {
+  ASSERT_EQ(account.livs.size(), genome::without_empty(genome).depth());
+  for (std::size_t i = 0; i < account.livs.size(); ++i) {
     const auto prefix = "livs." + std::to_string(i) + ".";
     std::int64_t elements = 0;
     for (const auto& parameter : model.parameters()) {

@@ -21,7 +21,7 @@ char letter(genome::Family family) {
 
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome) {
   std::string text;
-  for (const auto& liv : genome.livs) text += letter(catalogue.at(liv.liv_class).family);
+  for (const auto& liv : genome::without_empty(genome).livs) text += letter(catalogue.at(liv.liv_class).family);
   return text;
 }
 

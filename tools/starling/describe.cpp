@@ -73,6 +73,7 @@ class Description {
     object["phenotype_hash"] = fmt::format("{:016x}", genome::phenotype_hash(catalogue_, genome_));
     object["strip"] = strip(catalogue_, genome_);
     object["depth"] = genome_.depth();
+    object["empty_livs"] = genome_.depth() - plan_.livs.size();
     object["width"] = arguments_.width;
     object["length"] = arguments_.length;
     object["vocabulary"] = arguments_.vocabulary;
@@ -80,7 +81,7 @@ class Description {
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
     auto& livs = object["livs"] = Json::array();
-    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+    for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       Json liv;
       liv["liv"] = i + 1;
@@ -116,7 +117,7 @@ class Description {
     using enum Table::Align;
     Table table(
         {{"LIV"}, {"class", left}, {"weights", left}, {"reads", left}, {"parameters"}, {"cache/token"}, {"cache fixed"}, {"FLOPs/token"}});
-    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+    for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       const auto& liv = account_.livs[i];
       const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
