@@ -40,13 +40,11 @@ std::int16_t draw_other_class(std::vector<std::int16_t> classes, std::int16_t cu
   return classes.empty() ? current : draw_class(classes, stream);
 }
 
-/// The next LIV that is not empty, forwards (step 1) or backwards (−1); null where there is none.
-const Liv* neighbour(const Genome& genome, std::size_t liv, std::ptrdiff_t step) {
-  for (auto i = static_cast<std::ptrdiff_t>(liv) + step; i >= 0 && i < std::ssize(genome.livs); i += step) {
-    const auto& other = genome.livs[static_cast<std::size_t>(i)];
-    if (!is_empty(other)) return &other;
-  }
-  return nullptr;
+/// The next LIV that is not empty, forwards (step 1) or backwards (−1); −1 where there is none.
+std::ptrdiff_t neighbour(const Genome& genome, std::size_t liv, std::ptrdiff_t step) {
+  auto i = static_cast<std::ptrdiff_t>(liv) + step;
+  while (i >= 0 && i < std::ssize(genome.livs) && is_empty(genome.livs[static_cast<std::size_t>(i)])) i += step;
+  return i < std::ssize(genome.livs) ? i : -1;
 }
 
 /// The values of a LIV's path that differ in what they mean.
@@ -59,7 +57,7 @@ std::vector<std::int16_t> meaningful_paths(const Genome& genome, std::size_t liv
     return is_new;
   };
   for (const auto step : {-1, 1}) {
-    if (const auto* beside = neighbour(genome, liv, step)) add(beside->path);
+    if (const auto beside = neighbour(genome, liv, step); beside >= 0) add(genome.livs[static_cast<std::size_t>(beside)].path);
   }
   for (std::int16_t fresh = 1; fresh <= limit && !add(fresh);) ++fresh;
   return paths;
@@ -70,10 +68,36 @@ std::int16_t draw_path(const Genome& genome, std::size_t liv, Stream& stream) {
   return paths[stream.below(paths.size())];
 }
 
-std::int16_t draw_other_path(const Genome& genome, std::size_t liv, Stream& stream) {
-  auto paths = meaningful_paths(genome, liv);
-  std::erase(paths, genome.livs[liv].path);
-  return paths[stream.below(paths.size())];
+/// Another meaning for a LIV's path: alone, with the LIV before, with the one behind. Where that one is alone too, both begin a group:
+/// else no single mutation could.
+void mutate_path(Genome& genome, std::size_t liv, Stream& stream) {
+  struct Choice {
+    std::int16_t path;
+    std::ptrdiff_t partner = -1;  ///< LIV that takes the path as well
+  };
+  const auto path_of = [&](std::ptrdiff_t i) { return i < 0 ? std::int16_t{0} : genome.livs[static_cast<std::size_t>(i)].path; };
+  auto& own = genome.livs[liv].path;
+  std::vector<Choice> choices;
+  if (own != 0) choices.push_back({0});
+  for (const std::ptrdiff_t step : {-1, 1}) {
+    const auto beside = neighbour(genome, liv, step);
+    if (beside < 0) continue;
+    if (path_of(beside) != 0) {
+      if (path_of(beside) != own) choices.push_back({path_of(beside)});
+      continue;
+    }
+    const auto before = path_of(neighbour(genome, liv, -step));
+    const auto behind = path_of(neighbour(genome, static_cast<std::size_t>(beside), step));
+    for (std::int16_t fresh = 1; fresh <= group_limit(genome.depth()); ++fresh) {
+      if (fresh == before || fresh == behind) continue;
+      choices.push_back({fresh, beside});
+      break;
+    }
+  }
+  if (choices.empty()) return;
+  const auto& choice = choices[stream.below(choices.size())];
+  own = choice.path;
+  if (choice.partner >= 0) genome.livs[static_cast<std::size_t>(choice.partner)].path = choice.path;
 }
 
 void repair_classes(const Space& space, Genome& genome, Stream& stream, Repairs& repairs) {
@@ -147,8 +171,8 @@ void repair_lonely_paths(Genome& genome, Repairs& repairs) {
   for (std::size_t i = 0; i < livs.size(); ++i) {
     if (livs[i].path == 0 || is_empty(livs[i])) continue;
     const auto joins = [&](std::ptrdiff_t step) {
-      const auto* const beside = neighbour(genome, i, step);
-      return beside != nullptr && beside->path == livs[i].path;
+      const auto beside = neighbour(genome, i, step);
+      return beside >= 0 && livs[static_cast<std::size_t>(beside)].path == livs[i].path;
     };
     if (joins(-1) || joins(1)) continue;
     livs[i].path = 0;
@@ -272,7 +296,7 @@ Genome mutate(const Space& space, const Genome& genome, double probability, Stre
     change(liv.featurizer_strategy, featurizer_strategies);
     change(liv.feature_group, limit);
     change(liv.feature_strategy, feature_strategies(catalogue, liv));
-    if (space.paths && stream.chance(probability)) liv.path = draw_other_path(mutant, i, stream);
+    if (space.paths && stream.chance(probability) && !is_empty(liv)) mutate_path(mutant, i, stream);
     if (space.routes && stream.chance(probability)) liv.route = liv.route == 0 ? 1 : 0;
   }
   if (changed != nullptr) *changed = distance(genome, mutant);

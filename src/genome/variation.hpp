@@ -53,7 +53,8 @@ Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 /// result through repair().
 Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream);
 
-/// Each gene is re-sampled with `probability` among its other legal values (paths as in sample()). May be invalid; pass the result through
+/// Each gene is re-sampled with `probability` among its other legal values; a path among what else
+/// it can mean: alone, with the LIV before, with the LIV behind (which takes part where it was alone). May be invalid; pass the result through
 /// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` must be valid.
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed = nullptr);
 

@@ -309,10 +309,28 @@ TEST(Mutate, OfPathsDrawsWhatTheyCanMean) {
     ++routes[mutant.livs[3].route];
   }
   EXPECT_NEAR(routes[1] / double{draws}, 0.05, 0.005);
-  // LIV 3 lies between the two groups: it may join either, or begin one of its own; LIV 2 may leave, or change over.
-  for (const int path : {1, 2, 3}) EXPECT_NEAR(paths[2][path] / double{draws}, 0.05 / 3, 0.004) << path;
-  EXPECT_NEAR(paths[1][0] / double{draws}, 0.05 / 2, 0.005);
-  EXPECT_NEAR(paths[5][2] / double{draws}, 0.05 / 2, 0.005);
+  // LIV 3 stands alone between two groups: it may join either, or the nearest of either may leave to begin a group with it.
+  for (const auto& [path, expected] : {std::pair{1, 0.025}, {2, 0.025}, {3, 0.05}}) {
+    EXPECT_NEAR(paths[2][path] / double{draws}, expected, 0.005) << path;
+  }
+  EXPECT_NEAR(paths[1][0] / double{draws}, 0.025, 0.005);
+  EXPECT_NEAR(paths[5][2] / double{draws}, 0.05, 0.006);
+}
+
+TEST(Mutate, OfOnePathIsEnoughToBeginAGroup) {
+  Stream stream(15, Purpose::test);
+  Space space;
+  space.paths = true;
+  const auto genome = parse_genome("11111-01111-81111-11111-81111-11111");
+  int parallel = 0;
+  constexpr int draws = 20000;
+  for (int i = 0; i < draws; ++i) {
+    const auto mutant = mutate(space, genome, 0.002, stream);
+    const bool any = std::any_of(mutant.livs.begin(), mutant.livs.end(), [](const Liv& liv) { return liv.path != 0; });
+    parallel += any;
+    ASSERT_TRUE(!any || !has_lonely_path(mutant)) << to_text(mutant);
+  }
+  EXPECT_NEAR(parallel / double{draws}, 5 * 0.002, 0.003);
 }
 
 TEST(Mutate, HitsEachGeneWithItsProbabilityAndEachOtherValueAlike) {
