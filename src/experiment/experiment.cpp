@@ -96,6 +96,7 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.space.require_mixer_and_map = experiment.search.require_mixer_and_map;
   breeding.space.paths = experiment.search.paths;
   breeding.space.routes = experiment.search.routes;
+  breeding.space.variable_depth = experiment.search.variable_depth;
   settings.objectives = experiment.search.objectives.size();
   settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
   settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);

@@ -56,6 +56,7 @@ struct Search {
   bool require_mixer_and_map = true;
   bool paths = false;
   bool routes = false;
+  bool variable_depth = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
 
   bool operator==(const Search&) const = default;

@@ -113,6 +113,10 @@ std::vector<Key> make_schema() {
        field<&E::search, &Search::routes>(),
        {},
        "What a LIV contributes may depend on the token, by a gate with a time constant; each has one gene more."},
+      {"search.variable_depth",
+       field<&E::search, &Search::variable_depth>(),
+       {},
+       "A LIV may be empty (class 0), so that candidates have at most model.depth of them."},
       {"search.baselines", field<&E::search, &Search::baselines>(), Choice{genome::baseline_names(genome::Catalogue::liquid())},
        "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional, Scope::every_task, true},
 

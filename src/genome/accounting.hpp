@@ -75,8 +75,8 @@ struct LivAccount {
 };
 
 struct Account {
-  std::vector<LivAccount> livs;
-  Parameters parameters;  ///< with embedding and final norm
+  std::vector<LivAccount> livs;  ///< as in the plan: without the empty ones, which cost nothing
+  Parameters parameters;         ///< with embedding and final norm
   Cache cache;
   std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
 };

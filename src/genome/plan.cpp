@@ -57,7 +57,8 @@ void settle_learned_groups(const Catalogue& catalogue, Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
+Plan make_plan(const Catalogue& catalogue, const Genome& with_empty) {
+  const auto genome = without_empty(with_empty);
   Plan plan;
   plan.livs.resize(genome.depth());
   for (std::size_t i = 0; i < genome.depth(); ++i) {

@@ -25,7 +25,7 @@ struct LivPlan {
 };
 
 struct Plan {
-  std::vector<LivPlan> livs;
+  std::vector<LivPlan> livs;  ///< without the empty ones: whoever counts LIVs counts these
 
   /// Equal plans of one catalogue are equal phenotypes.
   bool operator==(const Plan&) const = default;

@@ -60,6 +60,7 @@ mutation = 1
 require_mixer_and_map = false
 paths = true
 routes = true
+variable_depth = true
 baselines = []
 [training]
 tokens = 640
@@ -91,7 +92,7 @@ deadline_minutes = 0.5
   expected.task.validation_tokens = 7;
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
-  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, {}};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}};
   expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
   expected.worker_options = {5, 2, 0.5};
   EXPECT_EQ(e, expected);
@@ -110,7 +111,7 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   const auto e =
       parse(language, "x.toml",
             {"seed=7", "search.algorithm=random", "search.objectives=[\"quality\"]", "model.depth=8", "search.require_mixer_and_map=false",
-             "evaluation.attempts=2", "search.population=5", "search.paths=true", "search.routes=true"});
+             "evaluation.attempts=2", "search.population=5", "search.paths=true", "search.routes=true", "search.variable_depth=true"});
   const auto settings = search_settings(e);
   EXPECT_EQ(settings.breeding.algorithm, search::Algorithm::random);
   EXPECT_EQ(settings.breeding.seed, 7u);
@@ -122,6 +123,7 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_FALSE(settings.breeding.space.require_mixer_and_map);
   EXPECT_TRUE(settings.breeding.space.paths);
   EXPECT_TRUE(settings.breeding.space.routes);
+  EXPECT_TRUE(settings.breeding.space.variable_depth);
   EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
   const auto star = parse(language, "x.toml", {"model.catalogue=star"});
@@ -259,6 +261,7 @@ Experiment random_experiment(Stream& stream) {
   e.search.require_mixer_and_map = stream.chance(0.5);
   e.search.paths = stream.chance(0.5);
   e.search.routes = stream.chance(0.5);
+  e.search.variable_depth = stream.chance(0.5);
   e.search.objectives.clear();
   for (const auto& name : objective_names()) {
     if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);

@@ -99,6 +99,14 @@ TEST(Account, OfARouteIsItsGate) {
   expect(2, 0, 1, 0);
 }
 
+TEST(Account, OfEmptyLivsIsNothing) {
+  const auto with = account_of("01111-11112-0111121-81111-11112", paper), without = account_of("11112-81111-11112", paper);
+  EXPECT_EQ(with.livs.size(), 3u);
+  EXPECT_EQ(with.parameters.total(), without.parameters.total());
+  EXPECT_EQ(with.cache.elements(4096), without.cache.elements(4096));
+  EXPECT_EQ(with.training_flops, without.training_flops);
+}
+
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
   const auto attention = account_of("11211-81111-11211", paper).livs;
   EXPECT_EQ(attention[0].parameters.matrices, 4 * d * d);

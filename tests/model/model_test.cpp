@@ -347,6 +347,18 @@ TEST(Weights, OfRoutesStartNearlyOpenAndDoNotDecayButForTheProjection) {
                                  "livs.1.route.bias", "livs.1.route.tau", "livs.1.route.delta", "livs.2.path.weight"));
 }
 
+TEST(Weights, AreThoseOfTheModelWithoutEmptyLivs) {
+  const auto with = make(genome::parse_genome("01111-17.1.1.1.1-0122111-81111-14.1.1.1.1-01111"));
+  const auto without = make(genome::parse_genome("17.1.1.1.1-81111-14.1.1.1.1"));
+  ASSERT_EQ(with.parameters().size(), without.parameters().size());
+  for (std::size_t i = 0; i < with.parameters().size(); ++i) {
+    EXPECT_EQ(with.parameters()[i].name, without.parameters()[i].name);
+    EXPECT_TRUE(with.parameters()[i].value.equal(without.parameters()[i].value)) << with.parameters()[i].name;
+  }
+  const auto tokens = token_tensor(1, tiny.length, tiny.vocabulary, 1);
+  EXPECT_TRUE(with.logits(tokens).equal(without.logits(tokens))) << "λ counts the LIVs that are there";
+}
+
 TEST(Weights, TakePartInEveryGradientOnce) {
   const auto model = make(random_genome(8, 21));
   model.loss(token_tensor(1, 6, 11, 1), token_tensor(1, 6, 11, 2)).backward();

@@ -323,6 +323,22 @@ class Describe(Case):
         self.assertRegex(text, r"(?m)^ +3  SA-1 +of 1 +k v of 1 ")
         self.assertIn("AMAM", text)
 
+    def test_paths_routes_and_empty_livs_are_told(self):
+        d = self.describe("1111101-8111110-6111111-01111-81111", width=96, length=256)
+        plain = self.describe("11111-81111-61111-81111", width=96, length=256)
+        livs = d["livs"]
+        self.assertEqual((d["depth"], d["empty_livs"], len(livs), d["strip"]), (5, 1, 4, "A~(MC~)M"))
+        self.assertEqual([liv["parallel_to"] for liv in livs], [[], [3], [2], []])
+        self.assertEqual([liv["routed"] for liv in livs], [True, False, True, False])
+        extra = [new["parameters"]["total"] - old["parameters"]["total"] for new, old in zip(livs, plain["livs"])]
+        self.assertEqual(extra, [96 + 5, 1 + 1, 96 + 3 + 1, 0])  # gates; weights in the path group, and its scale
+        self.assertEqual(d["cache"]["elements_fixed"], plain["cache"]["elements_fixed"] + 2)
+        text = self.output("describe", "1111101-8111110-6111111-01111-81111", "--width", "96", "--length", "256")
+        self.assertIn("4 LIVs × 96 channels and 1 empty", text)
+        self.assertRegex(text, r"(?m)^ +3  GConv-1 +own +– +2 … 3 +yes ")
+        self.assertIn("         ─A1~┬M8──M8─\n             └C6~\n", text)
+        self.assertNotIn("\x1b", text)
+
     def test_canonical_form_is_told(self):
         self.assertEqual(self.describe("11211-81111", width=96, length=256)["canonical"], "11111-81111")
         self.assertIn("canonical  11111-81111", self.output("describe", "11211-81111", "--width", "96", "--length", "256"))

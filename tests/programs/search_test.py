@@ -194,6 +194,23 @@ class Search(unittest.TestCase):
             qualities.append(table["loss"].to_numpy())
         np.testing.assert_array_equal(qualities[0], qualities[1])
 
+    def test_paths_routes_and_empty_livs_are_searched_where_they_are_asked_for(self):
+        keys = ["search.paths=true", "search.routes=true", "search.variable_depth=true"]
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=16", "model.depth=6", "training.tokens=512", *keys)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("runs", "tiny-1", "run.h5"), "r") as file:
+            genomes = file["genomes/values"][:]
+            names = file["genomes/gene"].asstr()[:].tolist()
+            texts = file["genomes/text"].asstr()[:].tolist()
+            status = file["evaluations"]["status"]
+        self.assertEqual(names[:2] + names[30:33], ["1.class", "1.featurizer_group", "1.path", "1.route", "2.path"])
+        self.assertTrue((status == 0).all())
+        paths, routes = genomes[:, 30::2], genomes[:, 31::2]
+        self.assertGreater((paths > 0).sum(), 0)
+        self.assertGreater((routes > 0).sum(), 0)
+        self.assertGreater((genomes[2:, 0:30:5] == 0).sum(), 0)
+        self.assertEqual(texts[0], "11111-81111-11111-81111-11111-81111", "baselines are plain")
+
     def test_every_mad_task_is_scored_by_accuracy(self):
         for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
             with self.subTest(name):

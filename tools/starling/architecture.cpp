@@ -1,9 +1,8 @@
 #include "architecture.hpp"
 
 namespace starling::tools {
-namespace {
 
-char letter(genome::Family family) {
+char family_letter(genome::Family family) {
   switch (family) {
     case genome::Family::attention:
       return 'A';
@@ -17,11 +16,31 @@ char letter(genome::Family family) {
   return '?';
 }
 
-}  // namespace
+const char* family_colour(genome::Family family) {
+  switch (family) {
+    case genome::Family::attention:
+      return "\x1b[34m";
+    case genome::Family::recurrence:
+      return "\x1b[35m";
+    case genome::Family::gated_convolution:
+      return "\x1b[32m";
+    case genome::Family::memoryless:
+      return "\x1b[33m";
+  }
+  return "";
+}
 
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome) {
+  const auto plan = genome::make_plan(catalogue, genome);
   std::string text;
-  for (const auto& liv : genome.livs) text += letter(catalogue.at(liv.liv_class).family);
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    const auto& liv = plan.livs[i];
+    const bool parallel = liv.path_size > 1;
+    if (parallel && liv.path_first == i) text += '(';
+    text += family_letter(liv.liv_class->family);
+    if (liv.routed) text += '~';
+    if (parallel && liv.path_first + liv.path_size == i + 1) text += ')';
+  }
   return text;
 }
 

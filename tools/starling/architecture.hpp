@@ -9,7 +9,12 @@
 
 namespace starling::tools {
 
-/// One letter per LIV, by family: "AMRMCM".
+/// 'A', 'R', 'C', 'M'.
+char family_letter(genome::Family family);
+/// The escape sequence that begins its colour.
+const char* family_colour(genome::Family family);
+
+/// One letter per LIV, by family: "AM(RM~)CM"; in parentheses what runs in parallel, ~ behind what is routed.
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome);
 /// What the letters of strips mean.
 std::string strip_legend();
