@@ -79,6 +79,7 @@ struct Training {
 struct Workers {
   std::int64_t attempts = 3;
   std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
+  bool test = true;  ///< measure front and baselines on the test part when the search is over
   double deadline_minutes = 60;  ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;

@@ -142,6 +142,10 @@ std::vector<Key> make_schema() {
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
       {"evaluation.give_up_after", field<&E::worker_options, &Workers::give_up_after>(), IntegerRange{1, 1'000'000},
        "Candidates given up one after another that end the run: what is wrong is not the genomes."},
+      {"evaluation.test",
+       field<&E::worker_options, &Workers::test>(),
+       {},
+       "Measure the front and the baselines on the test part when the search is over; the search itself never looks at it."},
       {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(), NumberRange{0, 1e6, true, false},
        "Least time an evaluation may take; the limit is the larger of this and four times the mean so far."},
   };

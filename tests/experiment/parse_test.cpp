@@ -75,6 +75,7 @@ precision = "f32"
 [evaluation]
 attempts = 5
 give_up_after = 2
+test = false
 deadline_minutes = 0.5
 )",
                        "x.toml");
@@ -94,7 +95,7 @@ deadline_minutes = 0.5
   expected.model = {4, 512, "liquid"};
   expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}};
   expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
-  expected.worker_options = {5, 2, 0.5};
+  expected.worker_options = {5, 2, false, 0.5};
   EXPECT_EQ(e, expected);
 }
 
@@ -228,7 +229,7 @@ TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
   EXPECT_THAT(text, StartsWith("name = \"experiment\"\nseed = 1\nworkers = 1\n\n[budget]\nevaluations = "
                                "48\n\n[task]\nkind = \"language-model\"\n"));
   EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
-  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ndeadline_minutes = 60.0\n"));
+  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ntest = true\ndeadline_minutes = 60.0\n"));
   EXPECT_THAT(text, ::testing::Not(HasSubstr("vocabulary")));
   EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
 }
@@ -302,6 +303,7 @@ Experiment random_experiment(Stream& stream) {
   e.training.gradient_clip = std::exp(20 * stream.uniform() - 10);
   e.training.initialization = stream.chance(0.5) ? "glorot" : "he";
   e.worker_options.attempts = integer(1, 100);
+  e.worker_options.test = stream.chance(0.5);
   e.worker_options.give_up_after = integer(1, 1'000);
   e.worker_options.deadline_minutes = std::exp(10 * stream.uniform());
   return e;

@@ -124,6 +124,7 @@ class Search(unittest.TestCase):
             genomes = file["genomes/values"][:]
             devices = pd.DataFrame(file["devices"][:])
             checkpoints = pd.DataFrame(file["checkpoints"][:])
+            tests = pd.DataFrame(file["tests"][:])
         self.assertEqual(len(evaluations), 8)
         self.assertEqual(len(candidates), 8)
         self.assertEqual(genomes.shape, (8, 20))
@@ -134,6 +135,13 @@ class Search(unittest.TestCase):
         self.assertTrue(set(bred["candidate_id"]) == set(lineage["child_id"]))
         self.assertEqual(candidates["genome_hash"].iloc[2:].nunique(), 6, "no genome is evaluated twice")
         # the cross-check of quality: the last point of a curve carries the validation loss
+        front = json.loads(self.run_starling("front", run, "--json").stdout)
+        kept = {candidate["id"]: candidate for candidate in front["front"] + front["baselines"]}
+        self.assertEqual(set(tests["candidate_id"]), set(kept), "the front and the baselines are tested, and nobody else")
+        for _, test in tests.iterrows():
+            self.assertEqual(kept[test["candidate_id"]]["test_loss"], test["loss"])
+            self.assertNotEqual(kept[test["candidate_id"]]["loss"], test["loss"])
+        self.assertIn("on test", result.stdout)
         row = evaluations.iloc[0]
         last = curves.iloc[int(row["curve_start"] + row["curve_count"] - 1)]
         self.assertEqual(last["val_loss"], row["loss"])

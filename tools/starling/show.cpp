@@ -180,6 +180,11 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   }
   fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4), fixed(std::exp(e.loss), 3),
              fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
+  if (const auto test = summary.tests.find(e.outcome.id); test != summary.tests.end()) {
+    const auto& t = test->second;
+    fmt::print("on test     loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(t.loss, 4), fixed(std::exp(t.loss), 3),
+               fixed(t.bits_per_byte, 4), fixed(t.accuracy, 4));
+  }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));
   fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);

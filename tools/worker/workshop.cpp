@@ -12,6 +12,9 @@
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
 #include <starling/training/evaluate_candidate.hpp>
+#include <starling/training/trainer.hpp>
+
+#include "saved_model.hpp"
 
 namespace starling::worker {
 namespace {
@@ -69,6 +72,7 @@ class Bench {
 
   run::EvaluationRecorded evaluate(const actors::Job& job, const std::atomic<bool>& stop,
                                    const std::function<void(const actors::Progress&)>& on_progress) const {
+    if (!job.test_of.empty()) return test(job, stop);
     run::EvaluationRecorded record;
     record.outcome.id = job.id;
     record.started_utc = run::now_utc();
@@ -93,6 +97,18 @@ class Bench {
   }
 
  private:
+  run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
+    const auto begun = Clock::now();
+    const auto quality = training::evaluate(load_model(directory_ / job.test_of).model, *task_, tasks::Split::test, stop);
+    run::EvaluationRecorded record;
+    record.loss = quality.loss;
+    record.bits_per_byte = quality.bits_per_byte;
+    record.accuracy = quality.accuracy;
+    record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
+    spdlog::info("candidate {}: test loss {:.4f} in {:.2f} s", job.id, record.loss, record.duration_s);
+    return record;
+  }
+
   run::CheckpointFile save(const actors::Job& job, std::span<const training::Weight> weights) const {
     std::vector<run::ArrayView> arrays;
     for (const auto& weight : weights) arrays.push_back({weight.name, weight.shape, weight.data});
