@@ -9,6 +9,7 @@
 
 #include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
+#include <starling/experiment/class_rows.hpp>
 #include <starling/experiment/objectives.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/experiment/schema.hpp>
@@ -68,7 +69,7 @@ std::string to_toml(const Experiment& experiment) {
     }
     text += fmt::format("{} = {}\n", leaf_of(key), toml_value(key, experiment));
   }
-  return text;
+  return text + classes_to_toml(experiment.model.classes);
 }
 
 std::vector<KeyHelp> keys() {
@@ -91,7 +92,7 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.tournament = static_cast<int>(experiment.search.tournament);
   breeding.crossover_points = static_cast<int>(experiment.search.crossover_points);
   breeding.mutation = experiment.search.mutation;
-  breeding.space.catalogue = &genome::Catalogue::named(experiment.model.catalogue);
+  breeding.space.catalogue = &catalogue(experiment);
   breeding.space.depth = static_cast<std::size_t>(experiment.model.depth);
   breeding.space.require_mixer_and_map = experiment.search.require_mixer_and_map;
   breeding.space.paths = experiment.search.paths;
@@ -121,8 +122,9 @@ std::int64_t vocabulary(const Experiment& experiment) {
 }
 
 genome::Dimensions dimensions(const Experiment& experiment) {
-  const bool reconstructs = experiment.task.kind == "mad" && mad_options(experiment).task == MadTask::compression;
-  return {experiment.model.width, experiment.task.sequence_length, vocabulary(experiment), reconstructs};
+  genome::Dimensions dimensions{experiment.model.width, experiment.task.sequence_length, vocabulary(experiment), experiment.model.band};
+  dimensions.reconstructs = experiment.task.kind == "mad" && mad_options(experiment).task == MadTask::compression;
+  return dimensions;
 }
 
 }  // namespace starling::experiment

@@ -10,6 +10,7 @@
 
 #include <starling/base/mad_options.hpp>
 #include <starling/genome/accounting.hpp>
+#include <starling/genome/catalogue.hpp>
 #include <starling/search/steady_state.hpp>
 
 namespace starling::experiment {
@@ -37,10 +38,20 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
+/// A [[class]] row: a class that the file adds to its catalogue.
+struct ClassRow {
+  genome::LivClass liv_class;
+  std::vector<genome::FeatureGroup> groups;  ///< where the row defines its featurizer; else one that is there has the id
+
+  bool operator==(const ClassRow&) const = default;
+};
+
 struct Model {
   std::int64_t depth = 6;
   std::int64_t width = 96;
   std::string catalogue = "liquid";
+  std::int64_t band = 256;          ///< tokens that banded and block-diagonal classes see
+  std::vector<ClassRow> classes{};  ///< of the file's own
 
   bool operator==(const Model&) const = default;
 };
@@ -79,8 +90,8 @@ struct Training {
 struct Workers {
   std::int64_t attempts = 3;
   std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
-  bool test = true;  ///< measure front and baselines on the test part when the search is over
-  double deadline_minutes = 60;  ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
+  bool test = true;                ///< measure front and baselines on the test part when the search is over
+  double deadline_minutes = 60;    ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;
 };
@@ -109,6 +120,10 @@ Experiment load(const std::filesystem::path& file, const std::vector<std::string
 /// The same from text; `source` stands in messages.
 Experiment parse(std::string_view toml, const std::string& source, const std::vector<std::string>& overrides = {});
 
+/// The classes of the experiment: its catalogue and its own rows. Lives as long as the program; equal experiments have the
+/// same one.
+const genome::Catalogue& catalogue(const Experiment& experiment);
+
 /// Complete TOML with every default filled in; parse(to_toml(e)) equals e but for `source`.
 std::string to_toml(const Experiment& experiment);
 
@@ -121,6 +136,8 @@ struct KeyHelp {
   std::string help;           ///< one sentence
 };
 std::vector<KeyHelp> keys();
+/// The keys of [[class]] rows and of their groups.
+std::vector<KeyHelp> class_keys();
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);

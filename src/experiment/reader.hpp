@@ -49,6 +49,8 @@ class Given {
   void set_section(const std::string& name, Place place) { sections_[name] = place; }
   /// Where a section begins; the whole file where there is none.
   Place section(std::string_view name) const;
+  /// Where the [[class]] rows begin, those of Experiment::model.classes in their order.
+  std::vector<Place> classes;
 
  private:
   struct Entry {

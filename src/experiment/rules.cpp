@@ -1,12 +1,17 @@
 // What no single key can tell: missing keys, keys of another kind of task, values that do not fit each other.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include <starling/base/error.hpp>
+#include <starling/experiment/class_rows.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/genome/catalogue.hpp>
+#include <starling/genome/legality.hpp>
 #include <starling/genome/variation.hpp>
 
 namespace starling::experiment {
@@ -22,6 +27,7 @@ class Rules {
     text_split();
     mad();
     width();
+    classes();
     search();
     training();
   }
@@ -90,6 +96,61 @@ class Rules {
       genome::heads_at(e_.model.width);
     } catch (const UserError& error) {
       complain({"model.width"}, fmt::format("'model.width' is {}: {}", e_.model.width, error.what()));
+    }
+  }
+
+  void classes() {
+    if (!readable({"model.catalogue"})) return;
+    const auto& rows = e_.model.classes;
+    const auto& base = genome::Catalogue::named(e_.model.catalogue);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (auto found = class_objection(base, i); !found.empty()) {
+        findings_.add(given_.classes[i], fmt::format("[[class]] '{}': {}", rows[i].liv_class.name, found));
+      }
+    }
+  }
+
+  /// What is wrong with a [[class]] row, or "".
+  std::string class_objection(const genome::Catalogue& base, std::size_t i) const {
+    const auto& rows = e_.model.classes;
+    const auto& [liv_class, own_groups] = rows[i];
+    const auto earlier = std::span(rows).first(i);
+    if (liv_class.id < 1) return fmt::format("id {} is not in 1 … 32767", liv_class.id);
+    const auto same_id = std::ranges::find(earlier, liv_class.id, [](const ClassRow& row) { return row.liv_class.id; });
+    if (base.contains(liv_class.id) || same_id != earlier.end()) {
+      return fmt::format("id {} is that of {}, expected one of its own", liv_class.id,
+                         base.contains(liv_class.id) ? base.at(liv_class.id).name : same_id->liv_class.name);
+    }
+    const auto is_name = [&](const genome::LivClass& other) { return other.name == liv_class.name; };
+    if (std::ranges::any_of(base.classes(), is_name) || std::ranges::any_of(earlier, is_name, &ClassRow::liv_class)) {
+      return "there is a class of that name already";
+    }
+    const int featurizer = liv_class.op.featurizer;
+    const auto* const groups = groups_of(rows[i], e_.model);
+    if (groups == nullptr) {
+      std::vector<int> known;
+      for (const auto& other : base.featurizers()) known.push_back(other.id);
+      return fmt::format("there is no featurizer {}, expected one of the catalogue ({}) or groups of its own", featurizer,
+                         fmt::join(known, ", "));
+    }
+    if (!own_groups.empty()) {
+      const auto has_id = [&](const genome::Featurizer& other) { return other.id == featurizer; };
+      const auto defines = [&](const ClassRow& row) { return !row.groups.empty() && row.liv_class.op.featurizer == featurizer; };
+      if (featurizer < 1 || std::ranges::any_of(base.featurizers(), has_id) || std::ranges::any_of(earlier, defines)) {
+        return fmt::format("featurizer {} cannot be defined here, expected a first integer of operator that no featurizer has", featurizer);
+      }
+    }
+    if (auto reason = genome::objection(liv_class.op, *groups, liv_class.differential); !reason.empty()) return reason;
+    return width_is_legal() ? genome::objection_at(e_.model.width, liv_class.op, *groups) : "";
+  }
+
+  bool width_is_legal() const {
+    if (!readable({"model.width"})) return false;
+    try {
+      genome::heads_at(e_.model.width);
+      return true;
+    } catch (const UserError&) {
+      return false;  // told elsewhere
     }
   }
 

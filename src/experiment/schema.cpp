@@ -87,7 +87,9 @@ std::vector<Key> make_schema() {
       {"model.width", field<&E::model, &Model::width>(), IntegerRange{16, 65'536},
        "Channels; width / (4 · max(1, ⌊width / 256⌋)) is the size of a head and must be a multiple of 4."},
       {"model.catalogue", field<&E::model, &Model::catalogue>(), Choice{genome::Catalogue::names()},
-       "The LIV classes that are searched; `starling classes` shows them."},
+       "The LIV classes that are searched, besides the file's own [[class]] rows; `starling classes` shows them."},
+      {"model.band", field<&E::model, &Model::band>(), IntegerRange{1, 1'048'576},
+       "Tokens that a token of a banded class sees, itself included, and tokens of a block of a block-diagonal one."},
 
       {"search.algorithm", field<&E::search, &Search::algorithm>(), Choice{{"nsga2", "random"}},
        "How candidates are chosen: NSGA-II, or random genomes to compare with."},

@@ -238,8 +238,12 @@ const Catalogue& Catalogue::named(std::string_view name) {
 }
 
 Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)
-    : name_(std::move(name)), classes_(std::move(classes)) {
+    : name_(std::move(name)), classes_(std::move(classes)), defined_(std::move(featurizers)) {
   if (classes_.empty()) refuse(name_, "it has no class");
+  std::unordered_set<int> featurizer_ids;
+  for (const auto& featurizer : defined_) {
+    if (!featurizer_ids.insert(featurizer.id).second) refuse(name_, "featurizer " + std::to_string(featurizer.id) + " is there twice");
+  }
   std::unordered_set<std::string> names;
   for (auto& liv_class : classes_) {
     const std::string label = "class " + std::to_string(liv_class.id) + " '" + liv_class.name + "'";
@@ -250,9 +254,8 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
     row_of_id_[id] = static_cast<int>(sharing_.size());
 
-    const auto found =
-        std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
-    if (found == featurizers.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    const auto found = std::find_if(defined_.begin(), defined_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+    if (found == defined_.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
     if (const auto reason = objection(liv_class.op, found->groups, liv_class.differential); !reason.empty()) {
       refuse(name_, label + ": " + reason);
     }
@@ -274,6 +277,14 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
       }
     }
   }
+}
+
+Catalogue Catalogue::extended(const std::vector<LivClass>& classes, const std::vector<Featurizer>& featurizers) const {
+  auto all_classes = classes_;
+  all_classes.insert(all_classes.end(), classes.begin(), classes.end());
+  auto all_featurizers = defined_;
+  all_featurizers.insert(all_featurizers.end(), featurizers.begin(), featurizers.end());
+  return {name_, std::move(all_classes), std::move(all_featurizers)};
 }
 
 bool Catalogue::contains(int id) const {

@@ -259,6 +259,8 @@ Experiment random_experiment(Stream& stream) {
   e.model.width = 512 * integer(1, 8);
   e.search.crossover_points = integer(1, 5 * e.model.depth - 1);
   e.search.mutation = stream.uniform();
+  e.model.band = integer(1, 1'048'576);
+  if (stream.chance(0.3)) e.model.classes = parse(with_classes, "x.toml").model.classes;
   e.search.require_mixer_and_map = stream.chance(0.5);
   e.search.paths = stream.chance(0.5);
   e.search.routes = stream.chance(0.5);
@@ -309,6 +311,48 @@ Experiment random_experiment(Stream& stream) {
   return e;
 }
 
+TEST(ClassRows, JoinTheCatalogue) {
+  const auto e = parse(with_classes, "x.toml");
+  ASSERT_EQ(e.model.classes.size(), 3u);
+  const auto& classes = catalogue(e);
+  EXPECT_EQ(classes.name(), "liquid");
+  EXPECT_EQ(classes.classes().size(), genome::Catalogue::liquid().classes().size() + 3);
+  const auto& local = classes.at(101);
+  EXPECT_EQ(local.name, "Local");
+  EXPECT_EQ(local.op, (genome::OperatorGenome{1, genome::TokenMixing::low_rank, genome::Sparsity::banded, genome::Nonlinearity::softmax,
+                                              genome::ChannelMixing::grouped}));
+  EXPECT_EQ(classes.featurizer_of(local).groups, classes.featurizer_of(classes.at("SA-1")).groups);
+  const auto& groups = classes.featurizer_of(classes.at("Mixed")).groups;
+  EXPECT_EQ(groups[0], (genome::FeatureGroup{.name = "q", .token_mixing = genome::TokenMixing::toeplitz, .kernel = 3}));
+  EXPECT_EQ(groups[1].channel_mixing, genome::ChannelMixing::monarch);
+  EXPECT_EQ(groups[1].expansion, (genome::Expansion{1, 4, false})) << "2/8, reduced";
+  EXPECT_EQ(groups[2].nonlinearity, genome::Nonlinearity::silu);
+  EXPECT_EQ(groups[2].repeat, 2);
+  EXPECT_TRUE(classes.at(103).differential);
+  EXPECT_EQ(classes.at(103).definition, "T₁ − λ T₂");
+  EXPECT_EQ(classes.featurizer_of(classes.at(103)).groups.size(), 5u) << "q and k twice, of the featurizer that row 102 defines";
+}
+
+TEST(ClassRows, MakeOneCatalogueForEqualExperiments) {
+  EXPECT_EQ(&catalogue(parse(with_classes, "x.toml")), &catalogue(parse(with_classes, "y.toml", {"seed=7"})));
+  EXPECT_NE(&catalogue(parse(with_classes, "x.toml")), &genome::Catalogue::liquid());
+  EXPECT_EQ(&catalogue(parse(language, "x.toml")), &genome::Catalogue::liquid());
+  EXPECT_EQ(search_settings(parse(with_classes, "x.toml")).breeding.space.catalogue, &catalogue(parse(with_classes, "x.toml")));
+}
+
+TEST(ClassRows, ReadEveryExpansion) {
+  const auto expansion = [](const std::string& value) {
+    const auto toml = language +
+                      "[[class]]\nid = 1000\nname = 'x'\noperator = [50, 1, 1, 4, 2]\ngroups = [{name = 'gate', expansion = " + value +
+                      "}, {name = 'value', expansion = " + value + "}]\n";
+    return parse(toml, "x.toml").model.classes.at(0).groups.at(0).expansion;
+  };
+  EXPECT_EQ(expansion("2"), (genome::Expansion{2, 1, false}));
+  EXPECT_EQ(expansion("'8/3'"), (genome::Expansion{8, 3, false}));
+  EXPECT_EQ(expansion("'3'"), (genome::Expansion{3, 1, false}));
+  EXPECT_EQ(expansion("'16 per token'"), (genome::Expansion{16, 1, true}));
+}
+
 TEST(ToToml, RoundTripsEveryValidExperimentExactly) {
   Stream stream(20240607, Purpose::test);
   for (int i = 0; i < 500; ++i) {
@@ -344,6 +388,16 @@ TEST(Parse, TakesTheSettingsOfAMadTaskThatAreNotGivenFromThePaper) {
   EXPECT_EQ(vocabulary_of("noisy-recall"), 32);
   EXPECT_EQ(vocabulary_of("memorisation"), 256);
   EXPECT_EQ(parse(mad, "x.toml", {"task.name=memorisation", "task.vocabulary=64"}).task.vocabulary, 64);
+}
+
+TEST(Keys, OfClassRowsDescribeThemselves) {
+  std::vector<std::string> required;
+  for (const auto& row : class_keys()) {
+    EXPECT_FALSE(row.help.empty()) << row.key;
+    EXPECT_TRUE(row.key.starts_with("class."));
+    if (row.default_value.empty()) required.push_back(row.key);
+  }
+  EXPECT_THAT(required, ::testing::ElementsAre("class.id", "class.name", "class.operator", "class.groups.name"));
 }
 
 TEST(Keys, HaveDefaultsThatAreLegalThemselves) {

@@ -405,6 +405,32 @@ class Classes(Case):
     def test_a_width_without_heads_is_refused(self):
         self.assert_refused(["classes", "--width", "100"], "100")
 
+    def test_the_rows_of_an_experiment_are_listed_with_the_others(self):
+        path = os.path.join(self.directory, "own.toml")
+        with open(path, "w") as file:
+            file.write(EXPERIMENT.replace("width = 32", "width = 96\nband = 16").replace("sequence_length = 32", "sequence_length = 64")
+                       + '''
+[[class]]
+id = 101
+name = "Local"
+operator = [1, 2, 2, 2, 3]
+definition = "the last 16 tokens"
+''')
+        data = self.json("classes", "--experiment", path)
+        local = data["classes"][-1]
+        self.assertEqual((data["width"], data["length"], data["band"]), (96, 64, 16))
+        self.assertEqual((local["id"], local["name"], local["operator_genome"]), (101, "Local", [1, 2, 2, 2, 3]))
+        self.assertEqual(local["cache"]["elements"], 16 * 2 * 96)
+        self.assertIn("the last 16 tokens", self.output("classes", "--experiment", path))
+        self.assertEqual(self.json("classes", "--experiment", path, "--band", "8")["classes"][-1]["cache"]["elements"], 8 * 2 * 96)
+        described = self.json("describe", "101.1.1.1.1-81111", "--experiment", path, "--width", "96", "--length", "256")
+        self.assertEqual(described["cache"]["elements"], 16 * 2 * 96)
+        self.assert_refused(["describe", "101.1.1.1.1-81111", "--width", "96", "--length", "256"], "class 101 is not in the catalogue")
+        checked = self.json("check", path)
+        self.assertEqual(checked["experiment"]["class"][0]["name"], "Local")
+        self.assertIn("1 of its own: 101 Local", self.output("check", path))
+        self.assertIn("class.operator", self.output("check", "--keys"))
+
 
 class Show(Case):
     def test_what_is_no_run_directory_is_refused(self):

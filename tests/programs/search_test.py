@@ -100,6 +100,23 @@ class Search(unittest.TestCase):
 
     # --- a whole search
 
+    def test_classes_of_the_experiment_itself_are_trained_and_shown(self):
+        rows = [f'[[class]]\nid = {100 + i}\nname = "Own-{i}"\noperator = [1, 2, {1 + i % 3}, {1 + i % 5}, 3]\ndifferential = {str(i % 7 == 0).lower()}\n'
+                for i in range(60)]
+        with open(self.path("own.toml"), "w") as file:
+            file.write(EXPERIMENT.replace("width = 32", "width = 32\nband = 8") + "\n".join(rows))
+        result = self.run_starling("run", "own.toml", "search.baselines=[]")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        trained = 0
+        for candidate in range(1, 7):
+            shown = self.run_starling("show", "runs/tiny-1", str(candidate), "--json")
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            data = json.loads(shown.stdout)
+            trained += re.search(r"(^|-)1\d\d\.", data["genome"]) is not None and data["status"] == "ok"
+            text = self.run_starling("show", "runs/tiny-1", str(candidate))
+            self.assertRegex(text.stdout, r"strip +[ARCM]{4} ")
+        self.assertGreater(trained, 0)
+
     def test_a_search_ends_with_a_front_and_a_run_directory_that_h5py_and_pandas_open(self):
         result = self.run_starling("run", "tiny.toml")
         self.assertEqual(result.returncode, 0, result.stderr)

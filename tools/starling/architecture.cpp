@@ -1,5 +1,13 @@
 #include "architecture.hpp"
 
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include <starling/experiment/experiment.hpp>
+
+#include "commands.hpp"
+
 namespace starling::tools {
 
 char family_letter(genome::Family family) {
@@ -28,6 +36,18 @@ const char* family_colour(genome::Family family) {
       return "\x1b[33m";
   }
   return "";
+}
+
+Classes classes_of(const ClassSource& source) {
+  if (source.experiment.empty()) {
+    Classes classes{genome::Catalogue::named(source.catalogue), {.width = 768, .length = 4096, .vocabulary = 1}};
+    if (source.band) classes.dimensions.band = *source.band;
+    return classes;
+  }
+  const auto experiment = experiment::load(source.experiment);
+  Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment)};
+  if (source.band) classes.dimensions.band = *source.band;
+  return classes;
 }
 
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome) {
@@ -68,6 +88,57 @@ std::string group_names(const genome::Featurizer& featurizer, genome::GroupMask 
     names += featurizer.groups[i].name;
   }
   return names;
+}
+
+std::vector<int> operator_integers(const genome::OperatorGenome& op) {
+  return {op.featurizer, static_cast<int>(op.token_mixing), static_cast<int>(op.sparsity), static_cast<int>(op.nonlinearity),
+          static_cast<int>(op.channel_mixing)};
+}
+
+std::string expansion_text(const genome::Expansion& e) {
+  if (e.per_token) return fmt::format("{} per token", e.numerator);
+  return e.denominator == 1 ? fmt::format("{}", e.numerator) : fmt::format("{}/{}", e.numerator, e.denominator);
+}
+
+const char* parametrisation_name(genome::Parametrisation p) {
+  switch (p) {
+    case genome::Parametrisation::input:
+      return "input";
+    case genome::Parametrisation::direct:
+      return "direct";
+    case genome::Parametrisation::selective:
+      return "selective";
+    case genome::Parametrisation::decay:
+      return "decay";
+    case genome::Parametrisation::implicit:
+      return "implicit";
+    case genome::Parametrisation::liquid:
+      return "liquid";
+  }
+  return "?";
+}
+
+nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class) {
+  nlohmann::ordered_json object;
+  object["id"] = liv_class.id;
+  object["name"] = liv_class.name;
+  object["family"] = family_name(liv_class.family);
+  object["operator_genome"] = operator_integers(liv_class.op);
+  object["differential"] = liv_class.differential;
+  object["definition"] = liv_class.definition;
+  auto& groups = object["feature_groups"] = nlohmann::ordered_json::array();
+  for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
+    groups.push_back({{"name", group.name},
+                      {"parametrisation", parametrisation_name(group.parametrisation)},
+                      {"token_mixing", static_cast<int>(group.token_mixing)},
+                      {"kernel", group.kernel},
+                      {"sparsity", static_cast<int>(group.sparsity)},
+                      {"nonlinearity", static_cast<int>(group.nonlinearity)},
+                      {"channel_mixing", static_cast<int>(group.channel_mixing)},
+                      {"expansion", expansion_text(group.expansion)},
+                      {"repeat", group.repeat}});
+  }
+  return object;
 }
 
 }  // namespace starling::tools

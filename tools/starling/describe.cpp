@@ -41,12 +41,12 @@ genome::Genome read_architecture(const genome::Catalogue& catalogue, const Descr
 
 class Description {
  public:
-  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments)
+  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments, std::int64_t band)
       : catalogue_(catalogue),
         genome_(genome),
         arguments_(arguments),
         plan_(genome::make_plan(catalogue, genome)),
-        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary})) {}
+        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary, band})) {}
 
   void print_text() const {
     const auto empty = genome_.depth() - plan_.livs.size();
@@ -62,8 +62,12 @@ class Description {
     fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()), grouped(p.matrices),
                grouped(p.vectors), grouped(p.embedding));
     fmt::print("             {} without embedding\n", grouped(p.without_embedding()));
-    fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n", grouped(account_.cache.elements(arguments_.length)),
-               grouped(arguments_.length), grouped(account_.cache.per_token()), grouped(account_.cache.fixed));
+    const auto& cache = account_.cache;
+    const auto banded = cache.banded_per_token == 0 ? std::string()
+                                                    : fmt::format(", {} of them of the last {} tokens alone,",
+                                                                  grouped(cache.banded_per_token), grouped(cache.band));
+    fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(arguments_.length)),
+               grouped(arguments_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
     fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
   }
@@ -162,9 +166,9 @@ class Description {
 }  // namespace
 
 int describe(const DescribeArguments& arguments) {
-  const auto& catalogue = genome::Catalogue::named(arguments.catalogue);
+  const auto [catalogue, sizes] = classes_of(arguments.source);
   const auto genome = read_architecture(catalogue, arguments);
-  const Description description(catalogue, genome, arguments);
+  const Description description(catalogue, genome, arguments, sizes.band);
   if (arguments.json) {
     fmt::print("{}\n", description.json().dump(2));
   } else {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <starling/base/error.hpp>
+#include <starling/experiment/experiment.hpp>
 #include <starling/genome/catalogue.hpp>
 
 #include "architecture.hpp"
@@ -198,10 +199,17 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   fmt::print("\ncurve, {} of {} points\n{}", thinned(e.curve).size(), e.curve.size(), table.text());
 }
 
+/// The classes that the run searches: those of its experiment.
+const genome::Catalogue& catalogue_of(const RunSummary& summary) {
+  const auto& started = summary.started;
+  if (started.experiment_toml.find("[[class]]") == std::string::npos) return genome::Catalogue::named(started.catalogue);
+  return experiment::catalogue(experiment::parse(started.experiment_toml, "experiment.toml of the run"));
+}
+
 void print_candidate(const RunSummary& summary, std::uint64_t id) {
   const auto& accepted = summary.candidates.at(id);
   const auto& c = accepted.candidate;
-  const auto& catalogue = genome::Catalogue::named(summary.started.catalogue);
+  const auto& catalogue = catalogue_of(summary);
   fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + c.name);
   fmt::print("genome      {}\n", genome::to_text(c.genome));
   fmt::print("strip       {}   {}\n", strip(catalogue, c.genome), strip_legend());

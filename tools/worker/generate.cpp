@@ -152,8 +152,9 @@ int generate(const std::string& options, const std::filesystem::path& checkpoint
                              {"decode_s", made.decode_s}});
   }
   if (json) {
-    const Json result{{"checkpoint", checkpoint.string()}, {"candidate_id", saved.info.candidate_id}, {"genome", saved.info.genome},
-                      {"prompt", prompt_text}, {"prompt_tokens", prompt_tokens.size()}, {"capacity", static_cast<std::int64_t>(prompt_tokens.size()) + count},
+    const Json result{{"checkpoint", checkpoint.string()},     {"candidate_id", saved.info.candidate_id},
+                      {"genome", saved.info.genome},           {"prompt", prompt_text},
+                      {"prompt_tokens", prompt_tokens.size()}, {"capacity", static_cast<std::int64_t>(prompt_tokens.size()) + count},
                       {"continuations", continuations}};
     // Bytes that are no UTF-8 become U+FFFD, as JSON cannot hold them.
     std::puts(result.dump(2, ' ', false, Json::error_handler_t::replace).c_str());

@@ -86,7 +86,7 @@ class Bench {
       on_progress({.id = job.id, .step = point.step, .steps = steps, .loss = point.train_loss});
     };
     const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, weights); };
-    const auto& catalogue = genome::Catalogue::named(experiment_.model.catalogue);
+    const auto& catalogue = experiment::catalogue(experiment_);
     const auto result = training::evaluate_candidate(catalogue, job.genome, experiment::dimensions(experiment_), *task_, options_,
                                                      job.training_seed, stop, on_step, keep);
     fill(record, result);
