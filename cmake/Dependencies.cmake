@@ -8,6 +8,11 @@ find_package(CLI11 REQUIRED)
 find_package(Boost REQUIRED CONFIG COMPONENTS headers)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(CAF REQUIRED COMPONENTS core io)
+find_package(ZLIB REQUIRED)
+find_package(zstd REQUIRED CONFIG)
+find_library(XXHASH_LIBRARY xxhash REQUIRED)  # no package configuration in Debian
+add_library(xxhash::xxhash UNKNOWN IMPORTED)
+set_target_properties(xxhash::xxhash PROPERTIES IMPORTED_LOCATION ${XXHASH_LIBRARY})
 find_package(Torch REQUIRED)
 if(STARLING_CUDA AND NOT TORCH_CUDA_LIBRARIES)
   message(FATAL_ERROR "The LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Name one that has: "

@@ -5,7 +5,7 @@
 
 namespace starling {
 
-inline constexpr std::int64_t byte_separator = 256;
+inline constexpr std::uint16_t byte_separator = 256;
 inline constexpr std::int64_t byte_vocabulary = 257;
 
 }  // namespace starling

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <string>
@@ -38,6 +39,16 @@ std::string file_text(const std::filesystem::path& file) {
   return text;
 }
 
+/// Defaults of text that depend on other keys.
+void fill_in(Experiment& experiment, const Given& given) {
+  auto& task = experiment.task;
+  if (task.kind == "mad") return;
+  if (reads_shards(experiment) && !given.has("task.tokenizer")) task.tokenizer = "none";
+  if (task.tokenizer != "bytes") return;
+  if (task.vocabulary == 0) task.vocabulary = byte_vocabulary;
+  if (task.separator < 0) task.separator = byte_separator;
+}
+
 }  // namespace
 
 Experiment load(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -53,6 +64,7 @@ Experiment parse(std::string_view toml, const std::string& source, const std::ve
     for (const auto& text : overrides) read_override(text, experiment, given, findings);
     take_task_defaults(experiment, given);
     check_rules(experiment, given, findings);
+    fill_in(experiment, given);
   }
   findings.raise();
   return experiment;
@@ -117,8 +129,14 @@ MadOptions mad_options(const Experiment& experiment) {
           .seed = experiment.seed};
 }
 
+bool reads_shards(const Experiment& experiment) {
+  const auto& files = experiment.task.files;
+  return std::ranges::any_of(files, [](const std::string& glob) { return glob.ends_with(".bin"); });
+}
+
 std::int64_t vocabulary(const Experiment& experiment) {
-  return experiment.task.kind == "mad" ? experiment.task.vocabulary : byte_vocabulary;
+  if (experiment.task.vocabulary > 0) return experiment.task.vocabulary;
+  throw UserError(fmt::format("{}: 'task.vocabulary' is missing, and neither tokenizer nor shards were asked for it", experiment.source));
 }
 
 genome::Dimensions dimensions(const Experiment& experiment) {

@@ -18,21 +18,23 @@ namespace starling::experiment {
 struct Task {
   std::string kind;  ///< "language-model" | "mad"
   // language-model
-  std::vector<std::string> files;  ///< globs; ** crosses directories; relative ones start at the current directory
-  std::string tokenizer = "bytes";
-  std::int64_t max_bytes = 0;  ///< of text used, taken file by file in a keyed order; 0 = all
+  std::vector<std::string> files;   ///< globs; ** crosses directories; relative ones start at the current directory
+  std::string text_key = "text";    ///< of the objects in JSONL files
+  std::string tokenizer = "bytes";  ///< "bytes" | PATH.model | "none": shards whose tokens mean nothing known
+  std::int64_t separator = -1;      ///< token between documents; -1 = as the tokenizer or the shards have it, or unknown
+  std::int64_t max_bytes = 0;       ///< of text used, taken file by file in a keyed order; 0 = all
   double validation_fraction = 0.1;
   double test_fraction = 0.1;
   std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
   // mad
   std::string mad_task;  ///< a name of mad_task_names()
-  std::int64_t vocabulary = 16;
   std::int64_t training_sequences = 12'800;
   std::int64_t test_sequences = 1'280;
   std::int64_t noise_vocabulary = 16;
   double noise = 0.2;
   std::int64_t copied = 16;
   // both
+  std::int64_t vocabulary = 0;  ///< rows of the embedding; 0 = as the tokenizer or the shards have it
   std::int64_t sequence_length = 0;
 
   bool operator==(const Task&) const = default;
@@ -143,7 +145,10 @@ std::vector<KeyHelp> class_keys();
 search::SteadyState::Settings search_settings(const Experiment& experiment);
 /// The settings of a MAD task; only where task.kind is "mad".
 MadOptions mad_options(const Experiment& experiment);
-/// Rows of the vocabulary the task will have.
+/// Whether task.files names token shards, not text: globs that end in .bin.
+bool reads_shards(const Experiment& experiment);
+/// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the
+/// tokenizer or the shards (the experiment that a run saves has it). Throws UserError where neither has happened.
 std::int64_t vocabulary(const Experiment& experiment);
 genome::Dimensions dimensions(const Experiment& experiment);
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
 #include <starling/experiment/class_rows.hpp>
 #include <starling/experiment/reader.hpp>
@@ -26,6 +27,7 @@ class Rules {
     missing();
     text_split();
     mad();
+    tokens();
     width();
     classes();
     search();
@@ -76,6 +78,35 @@ class Rules {
     complain({"task.validation_fraction", "task.test_fraction"},
              fmt::format("validation_fraction {} and test_fraction {} leave nothing to train on, expected a sum below 1",
                          e_.task.validation_fraction, e_.task.test_fraction));
+  }
+
+  void tokens() {
+    if (!readable({"task.files", "task.tokenizer", "task.vocabulary", "task.separator"})) return;
+    const auto& task = e_.task;
+    if (reads_shards(e_)) {
+      for (const auto& glob : task.files) {
+        if (glob.ends_with(".bin")) continue;
+        complain({"task.files"}, fmt::format("'task.files' names token shards (.bin) and '{}', expected only the ones or the other", glob));
+      }
+      if (readable({"task.max_bytes"}) && task.max_bytes != 0) {
+        complain({"task.max_bytes", "task.files"}, "'task.max_bytes' caps text, but 'task.files' names token shards");
+      }
+    } else if (task.tokenizer == "none") {
+      complain({"task.tokenizer"}, "'task.tokenizer' is \"none\", but 'task.files' names text, which has to become tokens");
+    }
+    if (task.tokenizer == "bytes" && !(reads_shards(e_) && !given_.has("task.tokenizer"))) {
+      if (task.vocabulary != 0 && task.vocabulary < byte_vocabulary) {
+        complain({"task.vocabulary"}, fmt::format("'task.vocabulary' is {}, expected at least {}: the bytes and the separator",
+                                                  task.vocabulary, byte_vocabulary));
+      }
+      if (task.separator >= 0 && task.separator != byte_separator) {
+        complain({"task.separator"}, fmt::format("'task.separator' is {}, but that of bytes is {}", task.separator, byte_separator));
+      }
+    }
+    if (task.vocabulary > 0 && task.separator >= task.vocabulary) {
+      complain({"task.separator", "task.vocabulary"},
+               fmt::format("'task.separator' is {}, expected a token below task.vocabulary = {}", task.separator, task.vocabulary));
+    }
   }
 
   void mad() {
@@ -203,7 +234,7 @@ void take_task_defaults(Experiment& experiment, const Given& given) {
   const auto which = mad_task_named(task.mad_task);
   if (task.kind != "mad" || !which) return;
   const auto defaults = mad_defaults(*which);
-  if (!given.has("task.vocabulary")) task.vocabulary = defaults.vocabulary;
+  if (task.vocabulary == 0) task.vocabulary = defaults.vocabulary;
   if (!given.has("task.training_sequences")) task.training_sequences = defaults.training_sequences;
 }
 

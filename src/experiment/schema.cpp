@@ -25,6 +25,10 @@ bool is_run_name(std::string_view text) {
 
 bool is_not_empty(std::string_view text) { return !text.empty(); }
 
+bool is_tokenizer(std::string_view text) {
+  return text == "bytes" || text == "none";
+}
+
 /// Makes the rows of the table readable: `field<&Experiment::task, &Task::files>()`.
 template <auto Section, auto Member>
 Field field() {
@@ -56,20 +60,27 @@ std::vector<Key> make_schema() {
       {"task.kind", field<&E::task, &Task::kind>(), Choice{{"language-model", "mad"}},
        "What is learned: text from files, or a generated MAD task.", required},
       {"task.files", field<&E::task, &Task::files>(), Form{is_not_empty, "a path or glob"},
-       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory.", required, text_only},
-      {"task.tokenizer", field<&E::task, &Task::tokenizer>(), Choice{{"bytes"}}, "How text becomes tokens.", optional, text_only},
+       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory. A .jsonl file has one "
+       "document "
+       "per line, any other is one; .gz and .zst are decompressed.",
+       required, text_only},
+      {"task.text_key", field<&E::task, &Task::text_key>(), Form{is_not_empty, "the name of a key"},
+       "Which key of a JSONL file's objects holds the text.", optional, text_only},
+      {"task.tokenizer", field<&E::task, &Task::tokenizer>(),
+       Form{is_tokenizer, "\"bytes\" or \"none\""},
+       "How text becomes tokens; of token shards, what made them, \"none\" (their default) where that is not known.", optional, text_only},
+      {"task.separator", field<&E::task, &Task::separator>(), IntegerRange{-1, 65'535},
+       "The token between the documents of shards, at which they are divided (GPT-2: 50256); -1 for the tokenizer's, or none.", optional,
+       text_only},
       {"task.max_bytes", field<&E::task, &Task::max_bytes>(), IntegerRange{0, trillion},
-       "Bytes of text used, file by file in an order that the seed decides; 0 takes all.", optional, text_only},
+       "Bytes of text used, document by document in an order that the seed decides; 0 takes all.", optional, text_only},
       {"task.validation_fraction", field<&E::task, &Task::validation_fraction>(), share_inside,
-       "Share of the text, by whole files, that measures quality.", optional, text_only},
+       "Share of the text, by whole documents, that measures quality.", optional, text_only},
       {"task.test_fraction", field<&E::task, &Task::test_fraction>(), share_inside,
-       "Share of the text, by whole files, that the search never looks at.", optional, text_only},
+       "Share of the text, by whole documents, that the search never looks at.", optional, text_only},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
        "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
       {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
-      {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{4, 65'536},
-       "Tokens of the MAD task, special and noise tokens included; where it is not given the paper's: 16, noisy recall 32, memorisation 256.", optional,
-       mad_only},
       {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536}, "How many of task.vocabulary are noise.",
        optional, mad_only, false, "noisy-recall"},
       {"task.noise", field<&E::task, &Task::noise>(), share, "Probability that a key-value pair is noise.", optional, mad_only, false,
@@ -80,6 +91,10 @@ std::vector<Key> make_schema() {
        "Sequences that are generated for training; where it is not given the paper's: 12,800, memorisation 256.", optional, mad_only},
       {"task.test_sequences", field<&E::task, &Task::test_sequences>(), IntegerRange{1, 100'000'000},
        "Sequences that are generated, separately, to measure accuracy.", optional, mad_only},
+      {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{0, 65'536},
+       "Tokens there are, the rows of the embedding. 0: of a MAD task the paper's (16, noisy recall 32, memorisation 256), else the tokenizer's. Shards "
+       "that do not say it need it (GPT-2: 50257).",
+       optional},
       {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},
        "Tokens of a training sequence, and of the sequence that the cache is counted for.", required},
 

@@ -5,35 +5,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <numbers>
-#include <span>
 #include <utility>
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
 #include <starling/tasks/permutation.hpp>
-#include <starling/tasks/text_files.hpp>
 #include <starling/tasks/thousands.hpp>
+#include <starling/tasks/token_data.hpp>
 #include <starling/tasks/token_references.hpp>
 
 namespace starling::tasks {
 namespace {
 
 using Tokens = std::vector<std::uint16_t>;
-
-// Frees each document once it is in the stream, so that the text is in memory about once.
-Tokens join(std::vector<std::string>& documents) {
-  std::size_t size = documents.size();
-  for (const std::string& document : documents) size += document.size();
-  Tokens tokens;
-  tokens.reserve(size);
-  for (std::string& document : documents) {
-    tokens.push_back(static_cast<std::uint16_t>(byte_separator));
-    for (const char c : document) tokens.push_back(static_cast<unsigned char>(c));
-    document = {};
-  }
-  return tokens;
-}
 
 Batch empty_batch(std::int64_t sequences, std::int64_t length) {
   const auto options = at::TensorOptions().dtype(at::kLong);
@@ -43,48 +30,56 @@ Batch empty_batch(std::int64_t sequences, std::int64_t length) {
 // A part that is predicted once, in windows.
 class HeldOut {
  public:
-  HeldOut(Tokens tokens, std::int64_t length, std::int64_t cap) : tokens_(std::move(tokens)), length_(length) {
-    const std::int64_t available = std::max<std::int64_t>(0, std::ssize(tokens_) - 1);
+  HeldOut(std::shared_ptr<const TokenData> data, Part part, std::int64_t length, std::int64_t cap)
+      : data_(std::move(data)), part_(part), length_(length) {
+    const std::int64_t available = std::max<std::int64_t>(0, data_->part(part).size() - 1);
     counted_ = cap > 0 ? std::min(cap, available) : available;
     windows_ = (counted_ + length - 1) / length;
     windows_there_ = (available + length - 1) / length;
-    for (std::int64_t i = 0; i < windows_; ++i) {
-      for (const std::uint16_t token : window(i).subspan(1)) bytes_ += token != byte_separator;
-    }
   }
 
   std::int64_t windows() const { return windows_; }
   std::int64_t counted() const { return counted_; }
-  std::int64_t bytes() const { return bytes_; }
+  /// Of the text that is predicted, counted when it is asked for: nothing of a large test part is read before.
+  std::int64_t bytes() const {
+    std::int64_t bytes = 0;
+    for (std::int64_t i = 0; i < windows_; ++i) bytes += data_->bytes_of(part_, begin(i) + 1, predicted(i));
+    return bytes;
+  }
 
   /// One token of context and the tokens that are predicted: `length` of them but in the last window. Under a cap the windows are spread
   /// evenly; the very last one of the part, which may be short, is then not among them.
-  std::span<const std::uint16_t> window(std::int64_t i) const {
-    const std::int64_t begin = i * windows_there_ / windows_ * length_;
-    const std::int64_t predicted = std::min(length_, counted_ - i * length_);
-    return std::span(tokens_).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(predicted + 1));
+  Tokens window(std::int64_t i) const {
+    Tokens tokens(static_cast<std::size_t>(predicted(i) + 1));
+    data_->part(part_).copy(begin(i), tokens);
+    return tokens;
   }
 
  private:
-  Tokens tokens_;
+  std::int64_t begin(std::int64_t i) const { return i * windows_there_ / windows_ * length_; }
+  std::int64_t predicted(std::int64_t i) const { return std::min(length_, counted_ - i * length_); }
+
+  std::shared_ptr<const TokenData> data_;
+  Part part_;
   std::int64_t length_;
   std::int64_t counted_ = 0;
   std::int64_t windows_ = 0;
   std::int64_t windows_there_ = 0;
-  std::int64_t bytes_ = 0;
 };
 
 class LanguageModel final : public Task {
  public:
-  explicit LanguageModel(const LanguageModelOptions& options) : LanguageModel(options, read(options)) {}
+  explicit LanguageModel(const LanguageModelOptions& options)
+      : LanguageModel(options, std::make_shared<const TokenData>(open_token_data(options))) {}
 
-  std::int64_t vocabulary() const override { return byte_vocabulary; }
+  std::int64_t vocabulary() const override { return vocabulary_; }
   std::int64_t sequence_length() const override { return length_; }
 
   Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
     Batch batch = empty_batch(sequences, length_);
     auto* inputs = batch.inputs.data_ptr<std::int64_t>();
     auto* targets = batch.targets.data_ptr<std::int64_t>();
+    Tokens tokens(static_cast<std::size_t>(length_ + 1));
     std::int64_t position = step * sequences;
     for (std::int64_t filled = 0; filled < sequences;) {
       Stream stream(seed, Purpose::data_order, static_cast<std::uint64_t>(position / windows_));
@@ -93,9 +88,9 @@ class LanguageModel final : public Task {
       const std::int64_t epoch_end = (position / windows_ + 1) * windows_;
       for (; filled < sequences && position < epoch_end; ++filled, ++position) {
         const auto window = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(position % windows_)));
-        const std::uint16_t* tokens = training_.data() + phase + window * length_;
-        inputs = std::copy_n(tokens, length_, inputs);
-        targets = std::copy_n(tokens + 1, length_, targets);
+        training_.copy(phase + window * length_, tokens);
+        inputs = std::copy_n(tokens.begin(), length_, inputs);
+        targets = std::copy_n(tokens.begin() + 1, length_, targets);
       }
     }
     return batch;
@@ -110,11 +105,11 @@ class LanguageModel final : public Task {
     const std::int64_t first = number * sequences;
     const std::int64_t last = std::min(first + sequences, held_out.windows());
     const auto options = at::TensorOptions().dtype(at::kLong);
-    Batch batch{at::full({last - first, length_}, byte_separator, options), at::full({last - first, length_}, ignored, options)};
+    Batch batch{at::full({last - first, length_}, padding, options), at::full({last - first, length_}, ignored, options)};
     auto* inputs = batch.inputs.data_ptr<std::int64_t>();
     auto* targets = batch.targets.data_ptr<std::int64_t>();
     for (std::int64_t i = first; i < last; ++i, inputs += length_, targets += length_) {
-      const std::span<const std::uint16_t> window = held_out.window(i);
+      const Tokens window = held_out.window(i);
       std::copy(window.begin(), window.end() - 1, inputs);
       std::copy(window.begin() + 1, window.end(), targets);
     }
@@ -127,59 +122,54 @@ class LanguageModel final : public Task {
   std::string summary() const override { return summary_; }
 
  private:
-  static Corpus read(const LanguageModelOptions& options) {
-    return read_corpus(
-        options.files,
-        {.max_bytes = options.max_bytes, .validation = options.validation_fraction, .test = options.test_fraction, .seed = options.seed});
-  }
-
-  LanguageModel(const LanguageModelOptions& options, Corpus corpus)
+  LanguageModel(const LanguageModelOptions& options, const std::shared_ptr<const TokenData>& data)
       : length_(options.sequence_length),
-        training_(join(corpus.part(Part::training))),
-        validation_(join(corpus.part(Part::validation)), length_, options.validation_tokens),
-        test_(join(corpus.part(Part::test)), length_, 0) {
-    const std::int64_t tokens = std::ssize(training_);
+        vocabulary_(data->vocabulary),
+        training_(data->part(Part::training)),
+        validation_(data, Part::validation, length_, options.validation_tokens),
+        test_(data, Part::test, length_, 0) {
+    const std::int64_t tokens = training_.size();
     if (tokens < length_ + 1) {
       throw UserError("task.files: the training part has " + thousands(tokens) +
                       " tokens; one sequence of task.sequence_length = " + thousands(length_) + " needs " + thousands(length_ + 1));
     }
     if (validation_.counted() == 0) {
-      throw UserError("task.validation_fraction: no text is left for validation (" + thousands(corpus.files) + " files, " +
-                      thousands(tokens) + " tokens of training)");
+      throw UserError("task.validation_fraction: no text is left for validation (" + data->origin + ", " + thousands(tokens) +
+                      " tokens of training)");
     }
     // As many windows as fit whatever the phase, so that every epoch has the same number; of a short text at least one.
     windows_ = std::max<std::int64_t>(1, (tokens - length_) / length_);
     phases_ = std::min(length_, tokens - windows_ * length_);
     fit_references();
-    describe(corpus);
+    summary_ = data->origin + "; tokens: " + thousands(tokens) + " training, " + thousands(validation_.counted()) + " validation, " +
+               thousands(test_.counted()) + " test";
   }
 
   void fit_references() {
-    const TokenReferences models(training_, byte_vocabulary);
+    const TokenReferences models(training_, vocabulary_);
     double unigram = 0;
     double bigram = 0;
     for (std::int64_t i = 0; i < validation_.windows(); ++i) {
-      const std::span<const std::uint16_t> window = validation_.window(i);
+      const Tokens window = validation_.window(i);
       for (std::size_t t = 1; t < window.size(); ++t) {
         unigram += models.unigram(window[t]);
         bigram += models.bigram(window[t - 1], window[t]);
       }
     }
     const auto tokens = static_cast<double>(validation_.counted());
-    const double bits = std::numbers::ln2 * static_cast<double>(validation_.bytes());
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+    const std::int64_t bytes = validation_.bytes();
+    const double bits = bytes > 0 ? std::numbers::ln2 * static_cast<double>(bytes) : unknown;
     references_ = {{"unigram", unigram / tokens, unigram / bits}, {"bigram", bigram / tokens, bigram / bits}};
-  }
-
-  void describe(const Corpus& corpus) {
-    summary_ = thousands(corpus.files) + (corpus.files == corpus.found ? "" : " of " + thousands(corpus.found)) +
-               " files; tokens: " + thousands(std::ssize(training_)) + " training, " + thousands(validation_.counted()) + " validation, " +
-               thousands(test_.counted()) + " test";
   }
 
   const HeldOut& part(Split split) const { return split == Split::validation ? validation_ : test_; }
 
+  static constexpr std::int64_t padding = 0;  ///< behind a short window; nothing is predicted from it
+
   std::int64_t length_;
-  Tokens training_;
+  std::int64_t vocabulary_;
+  TokenStream training_;
   HeldOut validation_;
   HeldOut test_;
   std::int64_t windows_ = 0;  ///< per epoch

@@ -2,20 +2,27 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/base/mad_options.hpp>
 
 namespace starling::tasks {
 
-/// Byte-level language modelling; see language_model.hpp.
+/// Language modelling; see language_model.hpp.
 struct LanguageModelOptions {
-  std::vector<std::string> files;    ///< globs; see find_files()
-  std::int64_t sequence_length = 0;  ///< tokens
-  std::int64_t max_bytes = 0;        ///< of text used; 0 = all. See read_corpus()
-  double validation_fraction = 0.1;  ///< share of the bytes
+  std::vector<std::string> files;  ///< globs; see find_files()
+  bool shards = false;             ///< the files are token shards, not text; see token_shards.hpp
+  std::string text_key = "text";   ///< of the objects in JSONL files
+  std::int64_t vocabulary = byte_vocabulary;
+  std::optional<std::uint16_t> separator = byte_separator;  ///< token between documents, where known
+  bool bytes = true;                                        ///< every token but the separator is a byte of text
+  std::int64_t sequence_length = 0;                         ///< tokens
+  std::int64_t max_bytes = 0;                               ///< of text used; 0 = all. See survey()
+  double validation_fraction = 0.1;                         ///< share of the bytes
   double test_fraction = 0.1;
   std::int64_t validation_tokens =
       0;                   ///< at most so many predicted tokens in the validation part, in windows spread evenly over it; 0 = all

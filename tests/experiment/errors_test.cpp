@@ -121,8 +121,8 @@ TEST(MissingKeys, AreNotAskedForAKindThatIsUnknown) {
 }
 
 TEST(Kinds, DoNotMix) {
-  EXPECT_EQ(complaint(language, {"task.vocabulary=16"}),
-            "command line: 'task.vocabulary' belongs to kind 'mad', the task here is 'language-model'");
+  EXPECT_EQ(complaint(language, {"task.training_sequences=16"}),
+            "command line: 'task.training_sequences' belongs to kind 'mad', the task here is 'language-model'");
   EXPECT_EQ(complaint_about("[task2]"), "x.toml:9: unknown section [task2] (did you mean [task]?)");
   EXPECT_EQ(complaint(mad, {"task.files=['a']"}), "command line: 'task.files' belongs to kind 'language-model', the task here is 'mad'");
 }
@@ -152,6 +152,22 @@ TEST(Rules, RefuseASearchThatCannotWork) {
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
+}
+
+TEST(Rules, RefuseTokensThatDoNotFitTheirSource) {
+  const std::vector<std::string> shards{"task.files=['a.bin']"};
+  const auto with = [&](const std::string& override) { return std::vector<std::string>{shards[0], override}; };
+  EXPECT_NO_THROW(parse(language, "x.toml", shards));
+  EXPECT_EQ(complaint(language, {"task.files=['a.bin', 'b.txt']"}),
+            "command line: 'task.files' names token shards (.bin) and 'b.txt', expected only the ones or the other");
+  EXPECT_THAT(complaint(language, with("task.max_bytes=1000")), HasSubstr("'task.max_bytes' caps text"));
+  EXPECT_THAT(complaint(language, {"task.tokenizer=none"}), HasSubstr("'task.tokenizer' is \"none\", but 'task.files' names text"));
+  EXPECT_THAT(complaint(language, {"task.tokenizer=gpt2"}), HasSubstr("'task.tokenizer' is \"gpt2\", expected \"bytes\""));
+  EXPECT_EQ(complaint(language, {"task.vocabulary=256"}),
+            "command line: 'task.vocabulary' is 256, expected at least 257: the bytes and the separator");
+  EXPECT_THAT(complaint(language, {"task.separator=0"}), HasSubstr("'task.separator' is 0, but that of bytes is 256"));
+  EXPECT_THAT(complaint(language, {shards[0], "task.separator=50", "task.vocabulary=50"}),
+              HasSubstr("'task.separator' is 50, expected a token below task.vocabulary = 50"));
 }
 
 TEST(Rules, RefuseARecallTaskWithoutPairs) {

@@ -39,6 +39,7 @@ budget.evaluations = 30
 [task]
 kind = "language-model"
 files = ["a", "b/**"]
+text_key = "content"
 tokenizer = "bytes"
 max_bytes = 5
 validation_fraction = 0.25
@@ -87,6 +88,9 @@ deadline_minutes = 0.5
   expected.evaluations = 30;
   expected.task.kind = "language-model";
   expected.task.files = {"a", "b/**"};
+  expected.task.text_key = "content";
+  expected.task.separator = 256;
+  expected.task.vocabulary = 257;
   expected.task.max_bytes = 5;
   expected.task.validation_fraction = 0.25;
   expected.task.test_fraction = 0.125;
@@ -106,6 +110,18 @@ TEST(Parse, ReadsEveryKeyOfAMadTask) {
   EXPECT_EQ(e.task.training_sequences, 100);
   EXPECT_EQ(e.task.test_sequences, 10);
   EXPECT_EQ(vocabulary(e), 32);
+}
+
+TEST(Parse, KnowsTheVocabularyOfBytesAndMadTasksAndAsksForThatOfShards) {
+  EXPECT_EQ(vocabulary(parse(language, "x.toml")), 257);
+  EXPECT_EQ(vocabulary(parse(language, "x.toml", {"task.vocabulary=320"})), 320);
+  EXPECT_EQ(vocabulary(parse(mad, "x.toml")), 16);
+  const auto shards = parse(language, "x.toml", {"task.files=['a.bin']"});
+  EXPECT_EQ(shards.task.tokenizer, "none");
+  EXPECT_EQ(shards.task.separator, -1);
+  EXPECT_THROW(vocabulary(shards), UserError);
+  EXPECT_EQ(dimensions(parse(language, "x.toml", {"task.files=['a.bin']", "task.vocabulary=50257"})).vocabulary, 50257);
+  EXPECT_EQ(vocabulary(parse(language, "x.toml", {"task.files=['a.bin']", "task.tokenizer=bytes"})), 257);
 }
 
 TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
@@ -230,7 +246,8 @@ TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
                                "48\n\n[task]\nkind = \"language-model\"\n"));
   EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
   EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ntest = true\ndeadline_minutes = 60.0\n"));
-  EXPECT_THAT(text, ::testing::Not(HasSubstr("vocabulary")));
+  EXPECT_THAT(text, HasSubstr("vocabulary = 257\n"));
+  EXPECT_THAT(text, HasSubstr("separator = 256\n"));
   EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
 }
 
@@ -291,6 +308,9 @@ Experiment random_experiment(Stream& stream) {
     e.task.kind = "language-model";
     e.task.files = {text()};
     if (const auto other = text(); other != e.task.files[0]) e.task.files.push_back(other);
+    e.task.text_key = text();
+    e.task.vocabulary = integer(257, 65536);
+    e.task.separator = 256;
     e.task.max_bytes = integer(0, 1'000'000'000'000);
     e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
     e.task.test_fraction = (stream.uniform() + 1e-12) / 3;

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -234,7 +235,24 @@ class Check(Case):
         self.assertEqual(experiment["workers"], 7)
         self.assertEqual(experiment["task"]["files"], ["text/*.txt"])
         self.assertEqual(experiment["training"]["learning_rate"], 8e-4)
-        self.assertNotIn("vocabulary", experiment["task"])
+        self.assertEqual(experiment["task"]["vocabulary"], 257)
+        self.assertNotIn("training_sequences", experiment["task"])
+
+    def test_token_shards_need_a_vocabulary_that_everything_counts_with(self):
+        self.write(EXPERIMENT)
+        os.mkdir(os.path.join(self.directory, "tokens"))
+        self.write(struct.pack("<256i", 20240520, 1, 5000, *[0] * 253) + bytes(10000), "tokens/a.bin")
+        files = "task.files=['tokens/*.bin']"
+        self.assert_refused(["check", "x.toml", files], "'task.vocabulary' is missing", "GPT-2")
+        self.assert_refused(["run", "x.toml", files, "--dry-run"], "'task.vocabulary' is missing")
+        arguments = ["x.toml", files, "task.vocabulary=50257"]
+        self.assertEqual(self.json("check", *arguments)["experiment"]["task"]["vocabulary"], 50257)
+        plan = self.json("run", *arguments, "--dry-run")
+        bytes_plan = self.json("run", "x.toml", "--dry-run")
+        for tokens, of_bytes in zip(plan["baselines"], bytes_plan["baselines"]):
+            self.assertEqual(tokens["parameters"] - of_bytes["parameters"], (50257 - 257) * 32)
+        self.write(struct.pack("<256i", 20240520, 1, 5000, *[0] * 253) + bytes(9998), "tokens/b.bin")
+        self.assert_refused(["check", *arguments], "b.bin", "truncated")
 
     def test_keys_list_what_a_file_may_hold(self):
         rows = {row["key"]: row for row in self.json("check", "--keys")}

@@ -10,7 +10,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
-#include <starling/tasks/text_files.hpp>
+#include <starling/tasks/token_data.hpp>
 #include <starling/tasks/token_references.hpp>
 
 #include <support/temporary_folder.hpp>
@@ -51,7 +51,8 @@ class LanguageModel : public ::testing::Test {
   }
 
   Corpus corpus() const {
-    return read_corpus(options_.files, {.validation = options_.validation_fraction, .test = options_.test_fraction, .seed = options_.seed});
+    return read_corpus({options_.files},
+                       {.validation = options_.validation_fraction, .test = options_.test_fraction, .seed = options_.seed});
   }
 
   std::string error() const {
@@ -175,7 +176,7 @@ TEST_F(LanguageModel, ReferencesAreCountedOverTheValidationTargets) {
   for (const std::int64_t cap : {0, 100}) {
     options_.validation_tokens = cap;
     const auto task = make_language_model(options_);
-    const TokenReferences models(stream_of(corpus().part(Part::training)), byte_vocabulary);
+    const TokenReferences models(TokenStream(stream_of(corpus().part(Part::training))), byte_vocabulary);
     double unigram = 0;
     double bigram = 0;
     double counted = 0;
@@ -218,6 +219,56 @@ TEST_F(LanguageModel, RefusesToGoWithoutValidation) {
   EXPECT_THAT(error(), HasSubstr("task.validation_fraction"));
   options_.sequence_length = 0;
   EXPECT_THAT(error(), HasSubstr("task.sequence_length"));
+}
+
+// Tokens of documents in a shard, as nanoGPT writes it.
+std::filesystem::path write_shard(const TemporaryFolder& folder, const std::string& name, std::uint64_t seed) {
+  Stream random(seed, Purpose::test);
+  std::vector<std::uint16_t> tokens;
+  for (int document = 0; document < 60; ++document) {
+    const auto size = 20 + random.below(100);
+    for (std::uint64_t i = 0; i < size; ++i) tokens.push_back(static_cast<std::uint16_t>(random.below(2000)));
+    tokens.push_back(2000);
+  }
+  return folder.write(name, {reinterpret_cast<const char*>(tokens.data()), 2 * tokens.size()});
+}
+
+TEST_F(LanguageModel, OnShardsPredictsEveryHeldOutTokenOnceAndEveryWindowOfAnEpoch) {
+  write_shard(folder_, "a.bin", 1);
+  write_shard(folder_, "b.bin", 2);
+  options_ = {.files = {folder_ / "*.bin"}, .shards = true, .vocabulary = 2001, .separator = 2000, .bytes = false, .sequence_length = 16};
+  const auto task = make_language_model(options_);
+  const TokenData data = open_token_data(options_);
+  EXPECT_EQ(task->vocabulary(), 2001);
+  for (const auto& [split, part] : {std::pair(Split::validation, Part::validation), std::pair(Split::test, Part::test)}) {
+    std::vector<std::uint16_t> stream(static_cast<std::size_t>(data.part(part).size()));
+    data.part(part).copy(0, stream);
+    std::vector<std::int64_t> predicted;
+    for (std::int64_t i = 0; i < task->held_out_batches(split, 5); ++i) {
+      for (const std::int64_t target : values(task->held_out_batch(split, i, 5).targets)) {
+        if (target != ignored) predicted.push_back(target);
+      }
+    }
+    EXPECT_TRUE(std::equal(predicted.begin(), predicted.end(), stream.begin() + 1, stream.end()));
+    EXPECT_EQ(task->held_out_bytes(split), 0);
+  }
+  EXPECT_TRUE(std::isnan(task->references()[0].bits_per_byte));
+  EXPECT_GT(task->references()[0].loss, 6);
+  // Whatever was asked before, a position is the same sample.
+  const auto again = make_language_model(options_);
+  const std::int64_t windows = (data.part(Part::training).size() - 16) / 16;
+  std::set<std::vector<std::int64_t>> epoch;
+  for (std::int64_t i = 0; i < windows; ++i) epoch.insert(values(task->training_batch(3, i, 1).inputs));
+  EXPECT_EQ(std::ssize(epoch), windows);
+  for (const std::int64_t i : {windows - 1, std::int64_t{0}, 5 * windows + 3}) {
+    EXPECT_EQ(values(again->training_batch(3, i, 1).inputs), values(task->training_batch(3, i, 1).inputs));
+  }
+}
+
+TEST_F(LanguageModel, OnShardsRefusesTokensThatTheModelWouldNotKnow) {
+  write_shard(folder_, "a.bin", 1);
+  options_ = {.files = {folder_ / "*.bin"}, .shards = true, .vocabulary = 2000, .separator = {}, .bytes = false, .sequence_length = 16};
+  EXPECT_THAT(error(), AllOf(HasSubstr("task.vocabulary"), HasSubstr("a.bin"), HasSubstr("token 2000")));
 }
 
 TEST_F(LanguageModel, SaysWhatItHas) {

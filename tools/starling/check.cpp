@@ -7,6 +7,7 @@
 
 #include "commands.hpp"
 #include "configuration.hpp"
+#include "load.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -43,7 +44,7 @@ int check(const CheckArguments& arguments) {
     print_keys(arguments.json);
     return exit_code::done;
   }
-  const auto experiment = experiment::load(arguments.experiment, arguments.overrides);
+  const auto experiment = load_experiment(arguments.experiment, arguments.overrides);
   if (arguments.json) {
     fmt::print("{}\n", nlohmann::ordered_json{{"ok", true}, {"experiment", configuration_json(experiment)}}.dump(2));
   } else {

@@ -20,7 +20,9 @@ std::string task_line(const experiment::Experiment& e) {
   }
   const auto amount = e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
   const auto files = e.task.files.size() == 1 ? e.task.files[0] : fmt::format("{} globs", e.task.files.size());
-  return fmt::format("{} on {} {}, sequences of {} {}", e.task.kind, amount, files, e.task.sequence_length, e.task.tokenizer);
+  const auto tokens = experiment::reads_shards(e) && e.task.tokenizer == "none" ? std::string("tokens") : e.task.tokenizer;
+  return fmt::format("{} on {} {}, sequences of {} {}, vocabulary {}", e.task.kind, amount, files, e.task.sequence_length, tokens,
+                     grouped(e.task.vocabulary));
 }
 
 }  // namespace

@@ -6,11 +6,12 @@
 
 #include "commands.hpp"
 #include "configuration.hpp"
+#include "load.hpp"
 
 namespace starling::tools {
 
 int run(const RunArguments& arguments) {
-  const auto experiment = experiment::load(arguments.experiment, arguments.overrides);
+  const auto experiment = load_experiment(arguments.experiment, arguments.overrides);
   if (arguments.print_config) return print_config(experiment, arguments.json);
   if (arguments.dry_run) return dry_run(experiment, arguments.json);
   return search(experiment, arguments);

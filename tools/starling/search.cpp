@@ -19,7 +19,7 @@
 #include <starling/experiment/objectives.hpp>
 #include <starling/run/files.hpp>
 #include <starling/run/summary.hpp>
-#include <starling/tasks/text_files.hpp>
+#include <starling/tasks/find_files.hpp>
 
 #include "commands.hpp"
 #include "front_table.hpp"

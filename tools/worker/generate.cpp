@@ -126,7 +126,7 @@ int generate(const std::string& options, const std::filesystem::path& checkpoint
   const auto asked = Json::parse(options);
   const auto prompt_text = asked.at("from_file").get<bool>() ? contents(prompt) : prompt;
   const auto saved = load_model(checkpoint);
-  const bool bytes = saved.experiment.task.kind == "language-model";
+  const bool bytes = saved.experiment.task.kind == "language-model" && saved.experiment.task.tokenizer == "bytes";
   const Script script(bytes, experiment::vocabulary(saved.experiment));
   const auto prompt_tokens = script.read(prompt_text);
   const model::Sampling sampling{asked.at("temperature"), asked.at("top_k"), asked.at("top_p")};

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include <starling/experiment/experiment.hpp>
 #include <starling/experiment/objectives.hpp>
@@ -26,7 +27,13 @@ constexpr std::chrono::milliseconds progress_interval{500};
 tasks::Options task_options(const experiment::Experiment& experiment) {
   const auto& task = experiment.task;
   if (task.kind == "mad") return experiment::mad_options(experiment);
+  const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
   return tasks::LanguageModelOptions{.files = task.files,
+                                     .shards = experiment::reads_shards(experiment),
+                                     .text_key = task.text_key,
+                                     .vocabulary = experiment::vocabulary(experiment),
+                                     .separator = separator,
+                                     .bytes = task.tokenizer == "bytes",
                                      .sequence_length = task.sequence_length,
                                      .max_bytes = task.max_bytes,
                                      .validation_fraction = task.validation_fraction,

@@ -1,4 +1,4 @@
-#include <starling/tasks/text_files.hpp>
+#include <starling/tasks/corpus.hpp>
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -6,6 +6,7 @@
 #include <set>
 
 #include <starling/base/error.hpp>
+#include <starling/tasks/find_files.hpp>
 
 #include <support/temporary_folder.hpp>
 
@@ -45,7 +46,7 @@ class TextFiles : public ::testing::Test {
 
   std::string error_of(const std::vector<std::string>& globs, const Division& division = {}) const {
     try {
-      read_corpus(globs, division);
+      read_corpus({globs}, division);
     } catch (const UserError& error) {
       return error.what();
     }
@@ -126,7 +127,7 @@ TEST_F(TextFiles, EveryTextGoesToOnePartAndTheSharesComeOutNear) {
   for (std::size_t i = 0; i < 200; ++i) sizes.push_back(20 + i * 7 % 400);
   write_sizes(sizes);
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    Corpus corpus = read_corpus({folder_ / "*.txt"}, {.validation = 0.2, .test = 0.1, .seed = seed});
+    Corpus corpus = read_corpus({{folder_ / "*.txt"}}, {.validation = 0.2, .test = 0.1, .seed = seed});
     std::set<std::string> texts;
     for (const auto& part : corpus.parts) texts.insert(part.begin(), part.end());
     EXPECT_THAT(texts, SizeIs(200));
@@ -139,7 +140,7 @@ TEST_F(TextFiles, EveryTextGoesToOnePartAndTheSharesComeOutNear) {
 
 TEST_F(TextFiles, TheDivisionDependsOnTheSeedAlone) {
   write_sizes(std::vector<std::size_t>(50, 100));
-  const auto validation = [&](std::uint64_t seed) { return read_corpus({folder_ / "*.txt"}, {.seed = seed}).part(Part::validation); };
+  const auto validation = [&](std::uint64_t seed) { return read_corpus({{folder_ / "*.txt"}}, {.seed = seed}).part(Part::validation); };
   EXPECT_EQ(validation(1), validation(1));
   EXPECT_NE(validation(1), validation(2));
 }
@@ -147,17 +148,17 @@ TEST_F(TextFiles, TheDivisionDependsOnTheSeedAlone) {
 TEST_F(TextFiles, EveryAskedPartHasTextEvenWhereFilesAreFewAndUneven) {
   write_sizes({10, 10, 5000});
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    Corpus corpus = read_corpus({folder_ / "*.txt"}, {.seed = seed});
+    Corpus corpus = read_corpus({{folder_ / "*.txt"}}, {.seed = seed});
     for (const auto& part : corpus.parts) EXPECT_THAT(part, SizeIs(1));
   }
-  EXPECT_THAT(read_corpus({folder_ / "*.txt"}, {.test = 0}).part(Part::test), SizeIs(0));
+  EXPECT_THAT(read_corpus({{folder_ / "*.txt"}}, {.test = 0}).part(Part::test), SizeIs(0));
 }
 
 TEST_F(TextFiles, ASingleFileIsCutInOrder) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += static_cast<char>('a' + i % 26);
   folder_.write("only.txt", text);
-  Corpus corpus = read_corpus({folder_ / "only.txt"}, {.validation = 0.2, .test = 0.1});
+  Corpus corpus = read_corpus({{folder_ / "only.txt"}}, {.validation = 0.2, .test = 0.1});
   EXPECT_THAT(corpus.part(Part::training), ElementsAre(text.substr(0, 700)));
   EXPECT_THAT(corpus.part(Part::validation), ElementsAre(text.substr(700, 200)));
   EXPECT_THAT(corpus.part(Part::test), ElementsAre(text.substr(900)));
@@ -165,7 +166,7 @@ TEST_F(TextFiles, ASingleFileIsCutInOrder) {
 
 TEST_F(TextFiles, TheCapTakesWholeFilesUntilNoneFits) {
   write_sizes({300, 400, 500, 250, 120, 90});
-  Corpus corpus = read_corpus({folder_ / "*.txt"}, {.max_bytes = 1000, .validation = 0, .test = 0, .seed = 3});
+  Corpus corpus = read_corpus({{folder_ / "*.txt"}}, {.max_bytes = 1000, .validation = 0, .test = 0, .seed = 3});
   EXPECT_LE(bytes(corpus, Part::training), 1000);
   EXPECT_GT(bytes(corpus, Part::training), 1000 - 90);
   for (const std::string& text : corpus.part(Part::training)) {
@@ -176,7 +177,7 @@ TEST_F(TextFiles, TheCapTakesWholeFilesUntilNoneFits) {
 
 TEST_F(TextFiles, AFileAboveTheCapIsCutWhereNothingElseFits) {
   write_sizes({3000});
-  Corpus corpus = read_corpus({folder_ / "*.txt"}, {.max_bytes = 1000, .validation = 0.1, .test = 0});
+  Corpus corpus = read_corpus({{folder_ / "*.txt"}}, {.max_bytes = 1000, .validation = 0.1, .test = 0});
   EXPECT_EQ(bytes(corpus, Part::training), 900);
   EXPECT_EQ(bytes(corpus, Part::validation), 100);
 }
@@ -185,7 +186,7 @@ TEST_F(TextFiles, EqualTextsCountOnce) {
   folder_.write("a.txt", std::string(50, 'x'));
   folder_.write("b.txt", std::string(50, 'x'));
   folder_.write("c.txt", "other");
-  Corpus corpus = read_corpus({folder_ / "*.txt"}, {.validation = 0, .test = 0});
+  Corpus corpus = read_corpus({{folder_ / "*.txt"}}, {.validation = 0, .test = 0});
   EXPECT_EQ(corpus.files, 2);
   EXPECT_EQ(bytes(corpus, Part::training), 55);
 }

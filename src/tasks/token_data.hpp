@@ -1,0 +1,42 @@
+// The tokens of a language model's three parts, whatever they come from. No Torch.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <starling/tasks/corpus.hpp>
+#include <starling/tasks/options.hpp>
+#include <starling/tasks/token_stream.hpp>
+
+namespace starling::tasks {
+
+/// How many bytes of text a token stands for.
+enum class TextBytes {
+  unknown,
+  one,      ///< every token but the separator is a byte
+  counted,  ///< see TokenData::bytes
+};
+
+struct TokenData {
+  std::array<TokenStream, 3> parts;  ///< by Part
+  std::array<TokenStream, 3> bytes;  ///< of the held-out parts where `counted`: for each token the bytes of text that it stands for
+  TextBytes text_bytes = TextBytes::unknown;
+  std::int64_t vocabulary = 0;
+  std::optional<std::uint16_t> separator;  ///< of documents
+  std::string origin;                      ///< "412 files" for people
+
+  const TokenStream& part(Part which) const { return parts[static_cast<std::size_t>(which)]; }
+  /// Bytes of text that the tokens begin … begin + count − 1 of a held-out part stand for; 0 where unknown.
+  std::int64_t bytes_of(Part which, std::int64_t begin, std::int64_t count) const;
+};
+
+/// Reads text into memory, or opens shards. Text: one separator before every document, then its bytes. Shards: the tokens of all of them, in
+/// the order of their names, are cut into up to 1,000 ranges of about equal size, at separators where the separator is known, so that no
+/// document stands in two parts; in a keyed order (seed, Purpose::data_split) validation, then test take each range that still fits into
+/// their share, and training has the rest, in order. Throws UserError: see read_corpus() and add_shard(); a separator that does not occur;
+/// shards with fewer documents than parts.
+TokenData open_token_data(const LanguageModelOptions& options);
+
+}  // namespace starling::tasks
