@@ -79,7 +79,7 @@ std::vector<Key> make_schema() {
       {"task.test_fraction", field<&E::task, &Task::test_fraction>(), share_inside,
        "Share of the text, by whole documents, that the search never looks at.", optional, text_only},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
-       "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
+       "Most tokens of the validation part that are scored, and of the test part; 0 scores all.", optional, text_only},
       {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
       {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536}, "How many of task.vocabulary are noise.",
        optional, mad_only, false, "noisy-recall"},
