@@ -66,7 +66,7 @@ struct Training {
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
   std::string initialization = "glorot";  ///< "glorot" | "he"
-  std::string precision = "f32";
+  std::string precision = "f32";          ///< "f32" | "bf16"
 
   bool operator==(const Training&) const = default;
 };
@@ -74,7 +74,7 @@ struct Training {
 struct Workers {
   std::int64_t attempts = 3;
   std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
-  double deadline_minutes = 60;  ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
+  double deadline_minutes = 60;    ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;
 };
