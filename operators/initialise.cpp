@@ -128,7 +128,7 @@ void initialise(const at::Tensor& tensor, const TensorSpec& spec, Rule rule, std
   assert(tensor.is_contiguous() && tensor.numel() == spec.elements());
   const double sigma = sigma_of(spec, rule, depth);
   const auto columns = spec.shape.back();
-  with_type(tensor, [&]<class T>(T) {
+  with_exact_type(tensor, [&]<class T>(T) {
     auto* const values = tensor.data_ptr<T>();
     for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<T>(value_of(spec, sigma, i / columns, i % columns, stream));
   });

@@ -176,7 +176,7 @@ const at::Tensor* ProjectedGroups::compute(const Call& call, const at::Tensor& i
     auto& feature = call.features[part.group];
     switch (part.channel_mixing) {
       case ChannelMixing::diagonal:
-        feature = at::mul(input, call.bank[part.slot]);
+        feature = at::mul(input, call.bank[part.slot].to(input.scalar_type()));
         break;
       case ChannelMixing::grouped:
         feature = project_in_blocks(input, call.bank[part.slot]);

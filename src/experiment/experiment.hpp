@@ -84,7 +84,7 @@ struct Training {
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
   std::string initialization = "glorot";  ///< "glorot" | "he"
-  std::string precision = "f32";
+  std::string precision = "f32";          ///< "f32" | "bf16"
 
   bool operator==(const Training&) const = default;
 };

@@ -153,7 +153,8 @@ std::vector<Key> make_schema() {
        "Largest norm of the gradient; longer ones are scaled down."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
-      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32"}}, "Number format of training."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16"}},
+       "Number format of training; bf16 with weights, sums and states in f32."},
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},

@@ -23,8 +23,8 @@ at::Tensor places(std::int64_t length, std::int64_t width, const at::TensorOptio
 
 at::Tensor Readout::decode(const at::Tensor& hidden) const {
   const auto length = hidden.size(1);
-  const auto options = hidden.options().requires_grad(false);
-  const auto at_places = hidden.narrow(1, length - 1, 1) + places(length, hidden.size(2), options);
+  const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto at_places = hidden.narrow(1, length - 1, 1) + places(length, hidden.size(2), at::TensorOptions().dtype(type)).to(hidden.scalar_type());
   return at::matmul(at::gelu(at::matmul(at_places, up.t())), down.t());
 }
 

@@ -159,6 +159,67 @@ TEST(Model, ComputesInFloatWhatItComputesInDouble) {
   }
 }
 
+double norm_of(const std::vector<at::Tensor>& tensors) {
+  double squares = 0;
+  for (const auto& tensor : tensors) squares += tensor.to(at::kDouble).square().sum().item<double>();
+  return std::sqrt(squares);
+}
+
+TEST(Model, ComputesInBfloat16NearWhatItComputesInDouble) {
+  // Heads of 16: in those of 4, T₁ v − λ T₂ v comes close to 0 as a whole, and the norm behind it makes noise of any rounding.
+  constexpr genome::Dimensions wide{.width = 64, .length = 9, .vocabulary = 11};
+  auto genomes = path_genomes();
+  for (auto& shared : sharing_genomes()) genomes.push_back(std::move(shared));
+  for (std::uint64_t seed = 400; seed < 410; ++seed) genomes.push_back({std::to_string(seed), random_genome(8, seed)});
+  const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 8);
+  const auto targets = token_tensor(2, tiny.length, tiny.vocabulary, 9);
+  for (const auto& [name, genome] : genomes) {
+    SCOPED_TRACE(name);
+    const auto rounded = make(genome, at::kBFloat16, 5, wide), exact = make(genome, at::kDouble, 5, wide);
+    const auto logits = rounded.logits(tokens);
+    EXPECT_EQ(logits.scalar_type(), at::kBFloat16);
+    const auto expected = exact.logits(tokens).detach();
+    EXPECT_LT(norm_of({logits.detach().to(at::kDouble) - expected}), 0.04 * norm_of({expected}));
+
+    const auto loss = rounded.loss(tokens, targets);
+    EXPECT_EQ(loss.scalar_type(), at::kFloat);
+    EXPECT_NEAR(loss.item<double>(), exact.loss(tokens, targets).item<double>(), 3e-3);
+    EXPECT_NEAR(rounded.score(tokens, targets).nats / static_cast<double>(targets.numel()), loss.item<double>(), 1e-5);
+    loss.backward();
+    exact.loss(tokens, targets).backward();
+    std::vector<at::Tensor> all, differences;
+    for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+      const auto& found = rounded.parameters()[i].value;
+      ASSERT_TRUE(found.grad().defined()) << rounded.parameters()[i].name;
+      EXPECT_EQ(found.grad().scalar_type(), at::kFloat);
+      all.push_back(exact.parameters()[i].value.grad());
+      differences.push_back(found.grad().to(at::kDouble) - all.back());
+    }
+    EXPECT_LT(norm_of(differences), 0.1 * norm_of(all));
+  }
+}
+
+TEST(Model, InBfloat16HasFloatWeightsWithRoundedCopiesAndGeneratesInFloat) {
+  const auto genome = genome::baseline(catalogue, "striped-mamba", 4);
+  const auto rounded = make(genome, at::kBFloat16), exact = make(genome, at::kFloat);
+  int copies = 0;
+  for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+    const auto& [name, value, matrix, decay, copy] = rounded.parameters()[i];
+    EXPECT_TRUE(value.equal(exact.parameters()[i].value)) << name;
+    EXPECT_EQ(copy.defined(), matrix || name == "embedding") << name;
+    EXPECT_FALSE(exact.parameters()[i].copy.defined());
+    if (!copy.defined()) continue;
+    ++copies;
+    EXPECT_TRUE(copy.equal(value.to(at::kBFloat16))) << name;
+  }
+  EXPECT_GT(copies, 10);
+  const auto state = rounded.begin(2, 3), expected = exact.begin(2, 3);
+  for (std::int64_t t = 0; t < 3; ++t) {
+    const auto tokens = token_tensor(2, 1, tiny.vocabulary, static_cast<std::uint64_t>(t)).squeeze(1);
+    EXPECT_TRUE(rounded.step(tokens, *state).equal(exact.step(tokens, *expected)));
+  }
+}
+
 TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
   const auto model = make(genome::baseline(catalogue, "striped-mamba", 4));
   stir(model, 1);

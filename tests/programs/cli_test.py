@@ -214,7 +214,8 @@ class BadExperiment(Case):
         self.assert_refused(["run", name, "serch.population=5"],
                             "starling: command line: unknown key 'serch.population' (did you mean 'search.population'?)\n")
         self.assert_refused(["run", name, "workers"], "command line: 'workers' is no override, expected key=value")
-        self.assert_refused(["run", name, "training.precision=bf16"], "command line: 'training.precision' is \"bf16\", expected f32")
+        self.assert_refused(["run", name, "training.precision=fp64"],
+                            "command line: 'training.precision' is \"fp64\", expected f32 | bf16")
         self.assert_refused(["run", name, "training.tokens=1e400"], "command line: 'training.tokens' is the string \"1e400\"")
 
     def test_task_files_that_match_nothing(self):

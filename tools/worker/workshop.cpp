@@ -53,6 +53,7 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   options.training.weight_decay = from.weight_decay;
   options.training.gradient_clip = from.gradient_clip;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
+  options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
   return options;
 }
 
