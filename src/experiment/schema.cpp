@@ -26,7 +26,8 @@ bool is_run_name(std::string_view text) {
 bool is_not_empty(std::string_view text) { return !text.empty(); }
 
 bool is_tokenizer(std::string_view text) {
-  return text == "bytes" || text == "none";
+  constexpr std::string_view suffix = ".model";
+  return text == "bytes" || text == "none" || (text.ends_with(suffix) && text.size() > suffix.size());
 }
 
 /// Makes the rows of the table readable: `field<&Experiment::task, &Task::files>()`.
@@ -67,7 +68,7 @@ std::vector<Key> make_schema() {
       {"task.text_key", field<&E::task, &Task::text_key>(), Form{is_not_empty, "the name of a key"},
        "Which key of a JSONL file's objects holds the text.", optional, text_only},
       {"task.tokenizer", field<&E::task, &Task::tokenizer>(),
-       Form{is_tokenizer, "\"bytes\" or \"none\""},
+       Form{is_tokenizer, "\"bytes\", a SentencePiece model (PATH.model) or \"none\""},
        "How text becomes tokens; of token shards, what made them, \"none\" (their default) where that is not known.", optional, text_only},
       {"task.separator", field<&E::task, &Task::separator>(), IntegerRange{-1, 65'535},
        "The token between the documents of shards, at which they are divided (GPT-2: 50256); -1 for the tokenizer's, or none.", optional,

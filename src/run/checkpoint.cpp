@@ -194,12 +194,18 @@ std::vector<std::string> names_in(hid_t group) {
   return names;
 }
 
-LoadedCheckpoint read_open_checkpoint(hid_t file) {
+CheckpointInfo read_info(hid_t file) {
+  CheckpointInfo info;
+  info.candidate_id = static_cast<std::uint64_t>(h5::read_integer_attribute(file, "candidate_id"));
+  info.genome = h5::read_text_attribute(file, "genome");
+  info.step = h5::read_integer_attribute(file, "step");
+  info.experiment = h5::read_text_dataset(file, "experiment");
+  return info;
+}
+
+LoadedCheckpoint read_all(hid_t file) {
   LoadedCheckpoint checkpoint;
-  checkpoint.info.candidate_id = static_cast<std::uint64_t>(h5::read_integer_attribute(file, "candidate_id"));
-  checkpoint.info.genome = h5::read_text_attribute(file, "genome");
-  checkpoint.info.step = h5::read_integer_attribute(file, "step");
-  checkpoint.info.experiment = h5::read_text_dataset(file, "experiment");
+  checkpoint.info = read_info(file);
   const Handle group(H5Gopen2(file, "weights", H5P_DEFAULT), H5Gclose, "open weights");
   for (const auto& name : names_in(group.get())) checkpoint.weights.push_back(read_array(group.get(), name));
   return checkpoint;
@@ -208,6 +214,23 @@ LoadedCheckpoint read_open_checkpoint(hid_t file) {
 bool is_checkpoint(hid_t file) {
   if (H5Aexists(file, "format") <= 0) return false;
   return h5::read_text_attribute(file, "format") == format_name;
+}
+
+/// Opens a checkpoint and hands it to `read`.
+template <class Read>
+auto with_checkpoint(const std::filesystem::path& path, const Read& read) {
+  const h5::QuietErrors quiet;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) throw UserError(path.string() + ": no such file");
+  if (H5Fis_hdf5(path.c_str()) <= 0) throw UserError(path.string() + ": not a checkpoint (no HDF5 file)");
+  const auto access = h5::file_access();
+  try {
+    const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose, "open it");
+    if (!is_checkpoint(file.get())) throw UserError(path.string() + ": not a checkpoint of Starling");
+    return read(file.get());
+  } catch (const Failure& damage) {
+    throw Failure(path.string() + ": damaged: " + damage.what());
+  }
 }
 
 }  // namespace
@@ -229,19 +252,8 @@ CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, cons
   return {relative, file.written(), file.crc()};
 }
 
-LoadedCheckpoint read_checkpoint(const std::filesystem::path& path) {
-  const h5::QuietErrors quiet;
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw UserError(path.string() + ": no such file");
-  if (H5Fis_hdf5(path.c_str()) <= 0) throw UserError(path.string() + ": not a checkpoint (no HDF5 file)");
-  const auto access = h5::file_access();
-  try {
-    const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose, "open it");
-    if (!is_checkpoint(file.get())) throw UserError(path.string() + ": not a checkpoint of Starling");
-    return read_open_checkpoint(file.get());
-  } catch (const Failure& damage) {
-    throw Failure(path.string() + ": damaged: " + damage.what());
-  }
-}
+CheckpointInfo read_checkpoint_info(const std::filesystem::path& path) { return with_checkpoint(path, read_info); }
+
+LoadedCheckpoint read_checkpoint(const std::filesystem::path& path) { return with_checkpoint(path, read_all); }
 
 }  // namespace starling::run

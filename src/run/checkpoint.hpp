@@ -39,6 +39,9 @@ struct LoadedCheckpoint {
   std::vector<LoadedArray> weights;
 };
 
+/// What a checkpoint says of itself; its weights are not read. Throws as read_checkpoint() does.
+CheckpointInfo read_checkpoint_info(const std::filesystem::path& file);
+
 /// Throws UserError (no such file, not a checkpoint) or Failure (damage).
 LoadedCheckpoint read_checkpoint(const std::filesystem::path& file);
 

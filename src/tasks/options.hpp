@@ -14,7 +14,8 @@ namespace starling::tasks {
 
 /// Language modelling; see language_model.hpp.
 struct LanguageModelOptions {
-  std::vector<std::string> files;  ///< globs; see find_files()
+  std::vector<std::string> files = {};  ///< globs; see find_files()
+  std::string packed = {};              ///< in place of the files: a folder that pack() wrote
   bool shards = false;             ///< the files are token shards, not text; see token_shards.hpp
   std::string text_key = "text";   ///< of the objects in JSONL files
   std::int64_t vocabulary = byte_vocabulary;

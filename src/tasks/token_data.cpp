@@ -12,6 +12,8 @@
 namespace starling::tasks {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Frees each document once it is in the stream, so that the text is in memory about once.
 TokenStream join(std::vector<std::string>& documents) {
   std::size_t size = documents.size();
@@ -27,6 +29,7 @@ TokenStream join(std::vector<std::string>& documents) {
 }
 
 TokenData read_text(const LanguageModelOptions& options, const Division& division) {
+  if (!options.bytes) throw UserError("task.tokenizer: only bytes are read from text as it is, expected packed tokens");
   Corpus corpus = read_corpus({.globs = options.files, .text_key = options.text_key}, division);
   TokenData data;
   for (const Part part : all_parts) data.parts[static_cast<std::size_t>(part)] = join(corpus.part(part));
@@ -53,9 +56,58 @@ std::vector<std::int64_t> bounds_of(const TokenStream& tokens, std::optional<std
   return bounds;
 }
 
+/// Shards with an index: everything but the vocabulary that the model has is in it.
+TokenData open_pack(const std::vector<fs::path>& shards, const LanguageModelOptions& options, const std::string& asked_by) {
+  TokenData data;
+  for (const fs::path& path : shards) {
+    const PackIndex index = *read_pack_index(path.parent_path());
+    const auto wrong = [&](const std::string& what) { return UserError(asked_by + ": '" + path.string() + "' " + what); };
+    if (index.vocabulary > options.vocabulary || options.separator != index.separator) {
+      throw wrong("has tokens below " + std::to_string(index.vocabulary) + " and the separator " + std::to_string(index.separator) +
+                  ", which task.vocabulary and task.separator do not fit");
+    }
+    bool known = false;
+    for (const Part part : all_parts) {
+      const auto i = static_cast<std::size_t>(part);
+      const auto& of_part = index.part(part);
+      const auto found = std::ranges::find(of_part.files, path.filename().string());
+      if (found == of_part.files.end()) continue;
+      known = true;
+      add_shard(path, asked_by, data.parts[i]);
+      if (of_part.token_bytes.empty()) continue;
+      const auto number = static_cast<std::size_t>(found - of_part.files.begin());
+      if (number >= of_part.token_bytes.size()) throw wrong("has no file of the bytes of its tokens in its index");
+      add_shard(path.parent_path() / of_part.token_bytes[number], asked_by, data.bytes[i]);
+      if (data.bytes[i].size() != data.parts[i].size())
+        throw wrong("has another number of tokens than '" + of_part.token_bytes[number] + "'");
+    }
+    if (!known) throw wrong("stands beside an index that does not name it");
+    data.text_bytes = index.tokenizer == "bytes" ? TextBytes::one : TextBytes::counted;
+  }
+  data.origin = thousands(std::ssize(shards)) + (shards.size() == 1 ? " shard" : " shards");
+  return data;
+}
+
+TokenData open_packed(const LanguageModelOptions& options) {
+  const fs::path folder = options.packed;
+  const auto index = read_pack_index(folder);
+  if (!index) throw Failure("'" + folder.string() + "' has no index of token shards");
+  std::vector<fs::path> shards;
+  std::int64_t documents = 0;
+  for (const Part part : all_parts) {
+    for (const std::string& file : index->part(part).files) shards.push_back(folder / file);
+    documents += index->part(part).documents;
+  }
+  TokenData data = open_pack(shards, options, "task.files");
+  data.origin =
+      thousands(index->text_files) + " files" + (documents == index->text_files ? "" : ", " + thousands(documents) + " documents");
+  return data;
+}
+
 TokenData open_shards(const LanguageModelOptions& options, const Division& division) {
   TokenStream all;
   const auto paths = find_files(options.files);
+  if (index_of_shards(paths)) return open_pack(paths, options, "task.files");
   for (const auto& path : paths) add_shard(path, "task.files", all);
   const std::vector<std::int64_t> bounds = bounds_of(all, options.separator);
   std::vector<std::int64_t> sizes;
@@ -79,6 +131,22 @@ TokenData open_shards(const LanguageModelOptions& options, const Division& divis
 
 }  // namespace
 
+std::optional<PackIndex> index_of_shards(const std::vector<fs::path>& shards) {
+  std::optional<PackIndex> first;
+  fs::path read;
+  for (const fs::path& path : shards) {
+    if (path.parent_path() == read) continue;
+    read = path.parent_path();
+    auto index = read_pack_index(read);
+    if (path == shards.front()) first = index;
+    const bool alike = index.has_value() == first.has_value() &&
+                       (!index || (index->vocabulary == first->vocabulary && index->separator == first->separator &&
+                                   (index->tokenizer == "bytes") == (first->tokenizer == "bytes")));
+    if (!alike) throw UserError("task.files: '" + path.string() + "' has other tokens than '" + shards.front().string() + "'");
+  }
+  return first;
+}
+
 std::int64_t TokenData::bytes_of(Part which, std::int64_t begin, std::int64_t count) const {
   std::int64_t sum = 0;
   if (text_bytes == TextBytes::one) {
@@ -93,7 +161,9 @@ std::int64_t TokenData::bytes_of(Part which, std::int64_t begin, std::int64_t co
 
 TokenData open_token_data(const LanguageModelOptions& options) {
   const Division division{options.max_bytes, options.validation_fraction, options.test_fraction, options.seed};
-  TokenData data = options.shards ? open_shards(options, division) : read_text(options, division);
+  TokenData data = !options.packed.empty() ? open_packed(options)
+                   : options.shards        ? open_shards(options, division)
+                                           : read_text(options, division);
   data.vocabulary = options.vocabulary;
   data.separator = options.separator;
   if (options.bytes) data.text_bytes = TextBytes::one;

@@ -3,11 +3,14 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <starling/tasks/corpus.hpp>
 #include <starling/tasks/options.hpp>
+#include <starling/tasks/pack.hpp>
 #include <starling/tasks/token_stream.hpp>
 
 namespace starling::tasks {
@@ -32,11 +35,15 @@ struct TokenData {
   std::int64_t bytes_of(Part which, std::int64_t begin, std::int64_t count) const;
 };
 
-/// Reads text into memory, or opens shards. Text: one separator before every document, then its bytes. Shards: the tokens of all of them, in
+/// Reads text into memory, or opens shards. Where an index stands beside the shards (pack.hpp), or `options.packed` names a folder with one,
+/// it says what they are, and the parts are those of the index. Text: one separator before every document, then its bytes. Shards: the tokens of all of them, in
 /// the order of their names, are cut into up to 1,000 ranges of about equal size, at separators where the separator is known, so that no
 /// document stands in two parts; in a keyed order (seed, Purpose::data_split) validation, then test take each range that still fits into
-/// their share, and training has the rest, in order. Throws UserError: see read_corpus() and add_shard(); a separator that does not occur;
-/// shards with fewer documents than parts.
+/// their share, and training has the rest, in order. Throws UserError: see read_corpus(), add_shard() and read_pack_index(); a separator that does not occur;
+/// shards with fewer documents than parts; shards with indexes that differ, or of which only some have one.
 TokenData open_token_data(const LanguageModelOptions& options);
+
+/// The index that stands beside these shards, the same for all of them; nothing where they have none. Throws UserError.
+std::optional<PackIndex> index_of_shards(const std::vector<std::filesystem::path>& shards);
 
 }  // namespace starling::tasks

@@ -33,7 +33,7 @@ FLOORS = {
     "training": ("src/training", ["model", "tasks"]),
     "actors": ("actors", ["run", "experiment"]),
 }
-# On top of the house. Of `tasks`, `starling` uses what finds and reads text files, which needs no LibTorch.
+# On top of the house. Of `tasks`, `starling` uses what makes tokens of text, which needs no LibTorch.
 PROGRAMS = {
     "starling": ("tools/starling", ["actors", "tasks"]),
     "worker": ("tools/worker", ["actors", "training"]),
@@ -46,6 +46,7 @@ LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", {"operators", "model", "tasks", "training", "worker", "tools"}),
     "CAF": (r"caf/", {"actors", "starling", "worker"}),
     "HDF5": (r"(hdf5|H5[A-Z])", {"run"}),
+    "SentencePiece": (r"sentencepiece", {"tasks"}),
     "Boost": (r"boost/", {"starling"}),
 }
 # All that the headers of the floors with LibTorch may hold of it.

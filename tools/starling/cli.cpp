@@ -57,6 +57,8 @@ class CommandLine {
     add_classes();
     add_describe();
     add_generate();
+    add_tokenizer();
+    add_data();
     add_doctor();
   }
 
@@ -210,6 +212,72 @@ class CommandLine {
     add_json(command, generate_.json);
   }
 
+  static void add_text(CLI::App* command, std::vector<std::string>& files, std::string& text_key) {
+    command->add_option("files", files, "Text files or globs, .jsonl with a document per line, also .gz and .zst")
+        ->required()
+        ->type_name("FILES");
+    command->add_option("--text-key", text_key, "Which key of a JSONL file's objects holds the text")
+        ->type_name("KEY")
+        ->capture_default_str();
+  }
+
+  /// A command of a command: `starling data pack`.
+  CLI::App* add_below(const char* group, const char* of_group, const char* name, const char* description, std::function<int()> work) {
+    auto* above = app_.add_subcommand(group, of_group);
+    above->require_subcommand(1);
+    above->footer(exit_codes);
+    auto* command = above->add_subcommand(name, description);
+    command->footer(exit_codes);
+    command->get_formatter()->column_width(32);
+    command->callback([this, work = std::move(work)] { work_ = work; });
+    return command;
+  }
+
+  void add_tokenizer() {
+    auto& a = tokenizer_train_;
+    auto* command = add_below("tokenizer", "Learn a vocabulary from text: tokenizer train", "train",
+                              "Learn a SentencePiece model from text", [this] { return tools::tokenizer_train(tokenizer_train_); });
+    add_text(command, a.files, a.text_key);
+    command->add_option("--vocabulary", a.vocabulary, "Tokens, all included")
+        ->required()
+        ->check(CLI::Range(std::int64_t{260}, std::int64_t{65'536}))
+        ->type_name("N");
+    command->add_option("--model", a.model, "Kind of the model")
+        ->check(CLI::IsMember({"bpe", "unigram"}))
+        ->type_name("bpe|unigram")
+        ->capture_default_str();
+    command->add_option("--max-bytes", a.max_bytes, "Text that is looked at, documents in an order that the seed decides; 0 for all")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--seed", a.seed, "Decides which text")->type_name("N")->capture_default_str();
+    command->add_option("--out", a.out, "The new file, NAME.model")->required()->type_name("FILE");
+    add_json(command, a.json);
+  }
+
+  void add_data() {
+    auto& a = data_pack_;
+    auto* command = add_below("data", "Make token shards of text: data pack", "pack",
+                              "Make token shards of text, in three parts, with an index", [this] { return tools::data_pack(data_pack_); });
+    add_text(command, a.files, a.text_key);
+    command->add_option("--tokenizer", a.tokenizer, "bytes, or a SentencePiece model")->required()->type_name("bytes|FILE.model");
+    command->add_option("--max-bytes", a.max_bytes, "Text that is used, documents in an order that the seed decides; 0 for all")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}))
+        ->type_name("N")
+        ->capture_default_str();
+    command->add_option("--validation", a.validation, "Share of the text that measures quality")
+        ->check(CLI::Range(0.0, 1.0))
+        ->type_name("SHARE")
+        ->capture_default_str();
+    command->add_option("--test", a.test, "Share of the text that no search looks at")
+        ->check(CLI::Range(0.0, 1.0))
+        ->type_name("SHARE")
+        ->capture_default_str();
+    command->add_option("--seed", a.seed, "Decides the division")->type_name("N")->capture_default_str();
+    command->add_option("--out", a.out, "Folder for the shards, new or empty")->required()->type_name("DIR");
+    add_json(command, a.json);
+  }
+
   void add_doctor() {
     auto* command =
         add("doctor", "Say which LibTorch, BLAS and devices are in use, and how fast they are", [this] { return tools::doctor(doctor_); });
@@ -231,7 +299,11 @@ class CommandLine {
   std::string explain(const CLI::ParseError& error) {
     const auto chosen = app_.get_subcommands();
     const CLI::App* command = chosen.empty() ? &app_ : chosen.front();
-    const auto spoken = chosen.empty() ? std::string("starling") : "starling " + command->get_name();
+    auto spoken = chosen.empty() ? std::string("starling") : "starling " + command->get_name();
+    if (!chosen.empty() && !command->get_subcommands().empty()) {
+      command = command->get_subcommands().front();
+      spoken += " " + command->get_name();
+    }
     std::string text = error.what();
     const auto extras = app_.remaining(true);
     if (!extras.empty()) {
@@ -261,6 +333,8 @@ class CommandLine {
   ClassesArguments classes_;
   DescribeArguments describe_;
   GenerateArguments generate_;
+  TokenizerTrainArguments tokenizer_train_;
+  DataPackArguments data_pack_;
   DoctorArguments doctor_;
 };
 

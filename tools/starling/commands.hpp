@@ -81,6 +81,31 @@ struct GenerateArguments {
 };
 int generate(const GenerateArguments& arguments);
 
+struct TokenizerTrainArguments {
+  std::vector<std::string> files;  ///< globs
+  std::string text_key = "text";
+  std::int64_t vocabulary = 0;
+  std::string model = "bpe";  ///< or "unigram"
+  std::int64_t max_bytes = 100'000'000;
+  std::uint64_t seed = 1;
+  std::filesystem::path out;
+  bool json = false;
+};
+int tokenizer_train(const TokenizerTrainArguments& arguments);
+
+struct DataPackArguments {
+  std::vector<std::string> files;  ///< globs
+  std::string text_key = "text";
+  std::string tokenizer;  ///< "bytes" or a SentencePiece model
+  std::int64_t max_bytes = 0;
+  double validation = 0.1;
+  double test = 0.1;
+  std::uint64_t seed = 1;
+  std::filesystem::path out;
+  bool json = false;
+};
+int data_pack(const DataPackArguments& arguments);
+
 struct DoctorArguments {
   bool json = false;
 };

@@ -9,8 +9,9 @@
 
 namespace starling::tools {
 
-/// experiment::load(), then task.vocabulary and task.separator from the token shards where the file leaves them out, so that checking,
-/// counting, planning and the workers, which get the result, agree. Shards are opened, text is not. Throws UserError.
+/// experiment::load(), then task.vocabulary, task.separator and task.tokenizer from the tokenizer and the token shards where the file leaves
+/// them out, so that checking, counting, planning and the workers, which get the result, agree. Tokenizer and shards are opened, text is not.
+/// Throws UserError.
 experiment::Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
 }  // namespace starling::tools

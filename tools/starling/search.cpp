@@ -24,6 +24,7 @@
 #include "commands.hpp"
 #include "front_table.hpp"
 #include "git_commit.hpp"
+#include "packing.hpp"
 #include "records_json.hpp"
 #include "run.hpp"
 #include "screen.hpp"
@@ -162,6 +163,32 @@ std::string occupancy(const run::RunSummary& summary, std::int64_t workers) {
                      workers, workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
 }
 
+/// Nothing of a run that has not begun stays.
+void discard(const fs::path& directory, bool made) {
+  for (const auto& entry : fs::directory_iterator(directory)) fs::remove_all(entry);
+  if (made) fs::remove(directory);
+}
+
+/// Makes tokens of the text. The signal that stopped it, or 0.
+int prepare_data(const experiment::Experiment& experiment, const fs::path& directory, Screen& screen) {
+  struct Stopped {
+    int signal;
+  };
+  const EndSignals signals;
+  screen.say(fmt::format("making tokens of the text: {}", (directory / "data").string()));
+  try {
+    const auto index = pack_text(experiment, directory, [&] {
+      if (const int number = signals.take(); number != 0) throw Stopped{number};
+    });
+    screen.say(fmt::format("{} documents: {} tokens of training, {} of validation, {} of test",
+                           grouped(index.parts[0].documents + index.parts[1].documents + index.parts[2].documents),
+                           grouped(index.parts[0].tokens), grouped(index.parts[1].tokens), grouped(index.parts[2].tokens)));
+  } catch (const Stopped& stopped) {
+    return stopped.signal;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int search(const experiment::Experiment& experiment, const RunArguments& arguments) {
@@ -191,6 +218,17 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
 
   const bool terminal = isatty(STDERR_FILENO) == 1 && std::getenv("TERM") != nullptr && std::string(std::getenv("TERM")) != "dumb";
   Screen screen(experiment, arguments.quiet ? Screen::Style::silent : terminal ? Screen::Style::block : Screen::Style::lines);
+  if (packs_text(experiment)) {
+    try {
+      if (const int number = prepare_data(experiment, directory, screen); number != 0) {
+        discard(directory, made);
+        return Ending{.result = {}, .signal = number}.exit_code();
+      }
+    } catch (...) {
+      discard(directory, made);
+      throw;
+    }
+  }
   screen.say(fmt::format("{}: searching, everything goes to {}", experiment.name, directory.string()));
   const auto ending = run_engine(std::move(setup), screen);
   screen.finish();
@@ -198,8 +236,7 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
   const auto& result = ending.result;
   if (!result.complete && result.reason != "interrupted") {
     if (result.bad_input && run::summarise(directory).evaluations.empty()) {
-      for (const auto& entry : fs::directory_iterator(directory)) fs::remove_all(entry);
-      if (made) fs::remove(directory);
+      discard(directory, made);
       throw UserError(result.reason);
     }
     throw Failure(fmt::format("{} (recorded so far: {})", result.reason, directory.string()));

@@ -16,4 +16,7 @@ std::filesystem::path sibling_program(std::string_view name);
 /// started or a signal ends it.
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments);
 
+/// The same, but what it writes to standard output goes to `output`.
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output);
+
 }  // namespace starling::tools

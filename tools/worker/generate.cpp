@@ -43,7 +43,8 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 /// How tokens are written: bytes as they are, those of other tasks as numbers.
 class Script {
  public:
-  Script(bool bytes, std::int64_t vocabulary) : bytes_(bytes), vocabulary_(vocabulary) {}
+  /// `separator`: the token between documents, −1 where there is none.
+  Script(bool bytes, std::int64_t vocabulary, std::int64_t separator) : bytes_(bytes), vocabulary_(vocabulary), separator_(separator) {}
 
   Tokens read(const std::string& text) const {
     Tokens tokens;
@@ -68,15 +69,16 @@ class Script {
 
   std::string write(std::int64_t token) const {
     if (!bytes_) return ' ' + std::to_string(token);
-    return token == byte_separator ? std::string() : std::string(1, static_cast<char>(token));
+    return token >= byte_separator ? std::string() : std::string(1, static_cast<char>(token));
   }
 
   /// Where a continuation ends by itself: at the end of its document.
-  bool ends(std::int64_t token) const { return bytes_ && token == byte_separator; }
+  bool ends(std::int64_t token) const { return token == separator_; }
 
  private:
   bool bytes_;
   std::int64_t vocabulary_;
+  std::int64_t separator_;
 };
 
 struct Continuation {
@@ -126,8 +128,10 @@ int generate(const std::string& options, const std::filesystem::path& checkpoint
   const auto asked = Json::parse(options);
   const auto prompt_text = asked.at("from_file").get<bool>() ? contents(prompt) : prompt;
   const auto saved = load_model(checkpoint);
-  const bool bytes = saved.experiment.task.kind == "language-model" && saved.experiment.task.tokenizer == "bytes";
-  const Script script(bytes, experiment::vocabulary(saved.experiment));
+  const auto& task = saved.experiment.task;
+  const bool text = task.kind == "language-model";
+  const bool bytes = text && task.tokenizer == "bytes";
+  const Script script(bytes, experiment::vocabulary(saved.experiment), text ? task.separator : -1);
   const auto prompt_tokens = script.read(prompt_text);
   const model::Sampling sampling{asked.at("temperature"), asked.at("top_k"), asked.at("top_p")};
   const std::int64_t count = asked.at("tokens");

@@ -24,11 +24,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds progress_interval{500};
 
-tasks::Options task_options(const experiment::Experiment& experiment) {
+tasks::Options task_options(const experiment::Experiment& experiment, const std::filesystem::path& directory) {
   const auto& task = experiment.task;
   if (task.kind == "mad") return experiment::mad_options(experiment);
+  // Text that the coordinator has made tokens of.
+  const auto packed = directory / "data";
   const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
   return tasks::LanguageModelOptions{.files = task.files,
+                                     .packed = std::filesystem::exists(packed) ? packed.string() : std::string(),
                                      .shards = experiment::reads_shards(experiment),
                                      .text_key = task.text_key,
                                      .vocabulary = experiment::vocabulary(experiment),
@@ -71,7 +74,7 @@ class Bench {
       : experiment_toml_(experiment_toml),
         experiment_(experiment::parse(experiment_toml, "experiment.toml")),
         directory_(std::move(directory)),
-        task_(tasks::make_task(task_options(experiment_))),
+        task_(tasks::make_task(task_options(experiment_, directory_))),
         options_(candidate_options(experiment_)) {
     if (task_->vocabulary() != experiment::vocabulary(experiment_)) throw std::logic_error("the task has another vocabulary than the plan");
   }

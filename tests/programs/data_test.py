@@ -1,0 +1,216 @@
+"""Vocabularies, packed tokens and runs on them, from outside.
+
+usage: data_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
+"""
+
+import glob
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+
+from tiny import EXPERIMENT, make_text
+
+PROGRAMS = os.path.abspath(sys.argv.pop(1))
+STARLING = os.path.join(PROGRAMS, "starling")
+
+
+def read_shard(path):
+    """An llm.c shard, read as llm.c reads it."""
+    with open(path, "rb") as file:
+        content = file.read()
+    header = struct.unpack("<256i", content[:1024])
+    assert header[:2] == (20240520, 1), header[:2]
+    tokens = struct.unpack(f"<{(len(content) - 1024) // 2}H", content[1024:])
+    assert len(tokens) == header[2]
+    return list(tokens)
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="starling data ")
+        self.addCleanup(folder.cleanup)
+        self.cwd = folder.name
+        make_text(self.cwd)
+        with open(os.path.join(self.cwd, "tiny.toml"), "w") as file:
+            file.write(EXPERIMENT)
+
+    def path(self, *names):
+        return os.path.join(self.cwd, *names)
+
+    def starling(self, *arguments):
+        return subprocess.run([STARLING, *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+
+    def output(self, *arguments):
+        result = self.starling(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result.stdout
+
+    def json(self, *arguments):
+        return json.loads(self.output(*arguments, "--json"))
+
+    def assert_refused(self, arguments, *parts):
+        before = sorted(os.listdir(self.cwd))
+        result = self.starling(*arguments)
+        self.assertEqual((result.returncode, result.stdout), (2, ""), result.stderr)
+        for part in parts:
+            self.assertIn(part, result.stderr)
+        self.assertEqual(sorted(os.listdir(self.cwd)), before)
+
+    def train(self, vocabulary=300, name="words.model", **options):
+        arguments = [word for key, value in options.items() for word in ("--" + key, value)]
+        return self.json("tokenizer", "train", "text/*.txt", "--vocabulary", str(vocabulary), "--out", name, *arguments)
+
+
+class Programs(Case):
+    def test_one_loads_the_tokenizer_the_other_libtorch(self):
+        # Both bring a protobuf; in one process they would mix.
+        libraries = {name: subprocess.run(["ldd", os.path.join(PROGRAMS, name)], capture_output=True, text=True, check=True).stdout
+                     for name in ["starling", "starling-worker"]}
+        self.assertIn("libsentencepiece", libraries["starling"])
+        self.assertNotIn("libtorch", libraries["starling"])
+        self.assertNotIn("libsentencepiece", libraries["starling-worker"])
+        self.assertIn("libtorch", libraries["starling-worker"])
+
+
+class Tokenizer(Case):
+    def test_is_learned_from_text(self):
+        for model in ["bpe", "unigram"]:
+            self.assertEqual(self.train(name=f"{model}.model", model=model), {"model": f"{model}.model", "vocabulary": 300, "separator": 1})
+
+    def test_wrong_wishes_are_refused(self):
+        self.train()
+        train = ["tokenizer", "train", "text/*.txt", "--vocabulary"]
+        self.assert_refused([*train, "300", "--out", "words.model"], "is there already")
+        self.assert_refused([*train, "300", "--out", "words.spm"], "ends in .model")
+        self.assert_refused([*train, "60000", "--out", "x.model"], "too high")
+        self.assert_refused([*train, "100", "--out", "x.model"], "--vocabulary")
+        self.assert_refused(["tokenizer", "train", "nothing/*", "--vocabulary", "300", "--out", "x.model"], "FILES: no file matches")
+        self.assert_refused(["tokenizer"], "starling tokenizer --help")
+        self.assert_refused(["tokenizer", "train", "text/*.txt", "--vocabulari", "300"], "did you mean '--vocabulary'?")
+
+
+class Packs(Case):
+    def test_hold_each_document_once_behind_a_separator(self):
+        packed = self.json("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", "packed")
+        self.assertEqual((packed["vocabulary"], packed["separator"]), (257, 256))
+        found = []
+        for part in ["training", "validation", "test"]:
+            tokens = [token for name in packed["parts"][part]["files"] for token in read_shard(self.path("packed", name))]
+            self.assertEqual(len(tokens), packed["parts"][part]["tokens"])
+            self.assertEqual(tokens[0], 256)
+            documents = []
+            for token in tokens:
+                if token == 256:
+                    documents.append(bytearray())
+                else:
+                    documents[-1].append(token)
+            self.assertEqual(sum(map(len, documents)), packed["parts"][part]["bytes"])
+            found += documents
+        texts = []
+        for path in glob.glob(self.path("text", "*.txt")):
+            with open(path, "rb") as file:
+                texts.append(file.read())
+        self.assertEqual(sorted(map(bytes, found)), sorted(texts))
+
+    def test_say_what_is_in_them(self):
+        self.train()
+        text = self.output("data", "pack", "text/*.txt", "--tokenizer", "words.model", "--out", "packed")
+        self.assertIn('task.files = ["packed/*.bin"]', text)
+        with open(self.path("packed", "index.json")) as file:
+            index = json.load(file)
+        self.assertEqual((index["tokenizer"], index["vocabulary"], index["separator"]), ("tokenizer.model", 300, 1))
+        for part in index["parts"].values():
+            words = part["tokens"] - part["documents"]
+            self.assertAlmostEqual(part["bytes_per_token"], part["bytes"] / words)
+            self.assertGreater(part["bytes_per_token"], 1.2)
+        validation = index["parts"]["validation"]
+        self.assertEqual(sum(read_shard(self.path("packed", validation["token_bytes"][0]))), validation["bytes"])
+
+    def test_that_cannot_be_made_leave_nothing(self):
+        pack = ["data", "pack", "text/*.txt", "--tokenizer"]
+        self.assert_refused([*pack, "gpt2", "--out", "packed"], "found 'gpt2', expected bytes or a SentencePiece model")
+        self.assert_refused([*pack, "none.model", "--out", "packed"], "no such file")
+        self.assert_refused([*pack, "bytes", "--validation", "0.6", "--test", "0.5", "--out", "packed"], "leave nothing to train on")
+        with open(self.path("text", "9.jsonl"), "w") as file:
+            file.write('{"text": "a"}\n{"text": 7}\n')
+        self.assert_refused(["data", "pack", "text/*", "--tokenizer", "bytes", "--out", "packed"], "FILES: ", "9.jsonl:2: found a number")
+        self.assert_refused([*pack, "bytes", "--out", "text"], "text")
+
+
+class Runs(Case):
+    """Every way to the same tokens gives the same search."""
+
+    SMALL = ["budget.evaluations=1", "search.algorithm=random", "search.baselines=[]", "workers=1"]
+
+    def run_on(self, out, *overrides):
+        self.output("run", "tiny.toml", *self.SMALL, *overrides, "--out", out, "--quiet")
+        with h5py.File(self.path(out, "run.h5")) as run:
+            row = run["evaluations"][0]
+            return {name: row[name] for name in ["loss", "bits_per_byte", "parameters"]}
+
+    def test_on_bytes_from_text_and_from_shards_are_the_same(self):
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--seed", "5", "--out", "packed")
+        self.assertEqual(self.run_on("a"), self.run_on("b", "task.files=['packed/*.bin']"))
+
+    def test_on_sentence_piece_from_text_and_from_shards_are_the_same(self):
+        self.train()
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "words.model", "--seed", "5", "--out", "packed")
+        from_text = self.run_on("a", "task.tokenizer=words.model")
+        self.assertEqual(from_text, self.run_on("b", "task.files=['packed/*.bin']"))
+        self.assertEqual(sorted(name.split(".")[1] for name in os.listdir(self.path("a", "data"))),
+                         ["bin", "bin", "bin", "bytes", "bytes", "json", "model"])
+        # Perplexity and bits per byte tell the same nats: hand-counted tokens and bytes.
+        with open(self.path("a", "data", "index.json")) as file:
+            validation = json.load(file)["parts"]["validation"]
+        predicted = validation["tokens"] - 1
+        self.assertAlmostEqual(from_text["loss"] * predicted / 0.6931471805599453 / validation["bytes"], from_text["bits_per_byte"], places=9)
+
+    def test_check_plan_and_workers_agree_on_the_vocabulary(self):
+        self.train()
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "words.model", "--out", "packed")
+        for override in ["task.tokenizer=words.model", "task.files=['packed/*.bin']"]:
+            task = self.json("check", "tiny.toml", override)["experiment"]["task"]
+            self.assertEqual((task["vocabulary"], task["separator"]), (300, 1))
+            plan = self.json("run", "tiny.toml", override, "--dry-run")
+            described = self.json("describe", "transformer++", "--width", "32", "--depth", "4", "--length", "32", "--vocabulary", "300")
+            self.assertEqual(plan["baselines"][0]["parameters"], described["parameters"]["total"])
+        self.assertEqual(self.json("check", "tiny.toml", "task.tokenizer=words.model", "task.vocabulary=304")["experiment"]["task"]["vocabulary"],
+                         304)
+        self.assert_refused(["check", "tiny.toml", "task.tokenizer=words.model", "task.vocabulary=299"], "'task.vocabulary' is 299",
+                            "has 300 tokens")
+        self.assert_refused(["check", "tiny.toml", "task.tokenizer=none.model"], "no such file")
+        self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.tokenizer=bytes"],
+                            "'task.tokenizer' is \"bytes\", but the tokens in task.files are of a SentencePiece model")
+        self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.separator=2"], "'task.separator' is 2")
+
+    def test_text_that_cannot_be_packed_leaves_no_run(self):
+        self.train()
+        with open(self.path("text", "9.jsonl"), "w") as file:
+            file.write("no json\n")
+        self.assert_refused(["run", "tiny.toml", "task.files=['text/*']", "task.tokenizer=words.model", "--out", "run"], "9.jsonl:1: not JSON")
+
+    def test_generate_speaks_text(self):
+        self.train()
+        self.run_on("run", "task.tokenizer=words.model", "training.tokens=20000")
+        os.remove(self.path("words.model"))  # the run has its own
+        checkpoint = glob.glob(self.path("run", "checkpoints", "*.h5"))[0]
+        arguments = ["generate", checkpoint, "--prompt", "the quick\nbrown ", "--tokens", "20"]
+        text = self.output(*arguments)
+        self.assertTrue(text.startswith("the quick\nbrown "), text)
+        result = self.json(*arguments)
+        self.assertEqual("the quick\nbrown " + result["continuations"][0]["text"] + "\n", text)
+        self.assertEqual(result["prompt"], "the quick\nbrown ")
+        self.assertLessEqual(result["continuations"][0]["tokens"], 20)
+        with open(self.path("prompt"), "w") as file:
+            file.write("the quick\nbrown ")
+        self.assertEqual(self.output("generate", checkpoint, "--prompt-file", "prompt", "--tokens", "20"), text)
+
+
+if __name__ == "__main__":
+    unittest.main()
