@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include <starling/genome/genome.hpp>
 #include <starling/run/records.hpp>
@@ -15,6 +16,7 @@ struct Job {
   std::uint32_t attempt = 1;
   std::uint64_t training_seed = 0;  ///< depends on (run seed, id), never on the attempt
   genome::Genome genome;
+  std::string test_of;  ///< "": train and validate. Else a checkpoint, relative to the run directory, to be measured on the test part
 };
 
 struct Progress {
@@ -24,7 +26,7 @@ struct Progress {
   double loss = 0;
 };
 
-/// Blocks until the candidate is evaluated and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
+/// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
 /// returns early where it is set (its result is then ignored). An exception costs one attempt; its what() is recorded.
 using Evaluate =
     std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;

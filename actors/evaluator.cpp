@@ -50,7 +50,9 @@ class Evaluator {
 
   void done(EvaluationMessage message) {
     if (!running_ || message.record.outcome.id != running_->id) return;
-    if (!revoked_) {
+    if (!revoked_ && !running_->test_of.empty()) {
+      self_->send(wiring_.recorder, evaluation_atom_v, TestMessage{test_result(message.record)});
+    } else if (!revoked_) {
       message.record.worker = wiring_.worker;
       message.record.attempt = running_->attempt;
       message.record.training_seed = running_->training_seed;
@@ -75,6 +77,16 @@ class Evaluator {
   }
 
  private:
+  run::TestRecorded test_result(const run::EvaluationRecorded& measured) const {
+    return {.candidate_id = running_->id,
+            .loss = measured.loss,
+            .bits_per_byte = measured.bits_per_byte,
+            .accuracy = measured.accuracy,
+            .worker = wiring_.worker,
+            .duration_s = measured.duration_s,
+            .time_utc = run::now_utc()};
+  }
+
   void demand(std::uint32_t credit) {
     self_->send(wiring_.population, demand_atom_v, wiring_.worker, caf::actor_cast<EvaluatorActor>(self_), credit);
   }

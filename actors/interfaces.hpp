@@ -60,6 +60,7 @@ using ListenerActor = caf::typed_actor<says<durable_atom, EntryPtr>>;
 
 using RecorderActor = caf::typed_actor<says<record_atom, RecordPtr>,              // from inside the process
                                        says<evaluation_atom, EvaluationMessage>,  // from evaluators, wherever they are
+                                       says<evaluation_atom, TestMessage>,
                                        says<listen_atom, ListenerActor>,
                                        says<sync_atom>,                                    // to itself: the group commit
                                        caf::replies_to<flush_atom>::with<std::uint64_t>>;  // next sequence number, all durable
@@ -104,6 +105,7 @@ using SupervisorActor =
 CAF_ADD_TYPE_ID(starling, (starling::actors::Job))
 CAF_ADD_TYPE_ID(starling, (starling::actors::Progress))
 CAF_ADD_TYPE_ID(starling, (starling::actors::EvaluationMessage))
+CAF_ADD_TYPE_ID(starling, (starling::actors::TestMessage))
 CAF_ADD_TYPE_ID(starling, (starling::actors::ReferenceMessage))
 CAF_ADD_TYPE_ID(starling, (std::vector<starling::actors::ReferenceMessage>))
 CAF_ADD_TYPE_ID(starling, (starling::actors::WorkerHello))

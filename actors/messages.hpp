@@ -53,6 +53,7 @@ struct Wire {
   T record;
 };
 using EvaluationMessage = Wire<run::EvaluationRecorded>;
+using TestMessage = Wire<run::TestRecorded>;
 using ReferenceMessage = Wire<run::ReferenceLoss>;
 
 template <class Inspector>
@@ -72,7 +73,7 @@ typename Inspector::result_type inspect(Inspector& f, Job& x) {
     }
     return caf::none;
   };
-  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, text, caf::meta::load_callback(load));
+  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, text, x.test_of, caf::meta::load_callback(load));
 }
 
 template <class Inspector>

@@ -54,7 +54,7 @@ class PopulationRole {
     const auto lease = find_lease(id, attempt);
     if (lease == leases_.end() || lease->second.started) return;
     leases_.erase(lease);
-    search_.give_back(id);
+    take_back(id);
     pump();
   }
 
@@ -97,6 +97,11 @@ class PopulationRole {
     bool started = false;
     bool recalled = false;
   };
+  struct Test {
+    std::string checkpoint;
+    std::uint32_t lost = 0;
+    bool is_out = false;
+  };
   using Fronts = std::map<caf::actor_addr, Front>;
   using Leases = std::map<std::uint64_t, Lease>;
 
@@ -109,6 +114,11 @@ class PopulationRole {
   }
 
   void apply(const run::AttemptLost& record) {
+    if (const auto test = tests_.find(record.candidate_id); test != tests_.end()) {
+      test->second.is_out = false;
+      if (++test->second.lost == settings_.search.attempts) tests_.erase(test);
+      return pump();
+    }
     if (search_.is_final(record.candidate_id)) return;
     if (!search_.apply_lost_attempt(record.candidate_id)) {
       run::EvaluationRecorded killed;
@@ -152,6 +162,12 @@ class PopulationRole {
     pump();
   }
 
+  void apply(const run::TestRecorded& record) {
+    tests_.erase(record.candidate_id);
+    leases_.erase(record.candidate_id);
+    pump();
+  }
+
   template <class Other>
   void apply(const Other&) {}
 
@@ -165,7 +181,9 @@ class PopulationRole {
       hand_out(*search_.take(), evaluator);
     }
     if (!search_.has_queued() && hungriest() != evaluators_.end()) make_more();
-    if (search_.finished() && !making_ && next_baseline_ == settings_.baselines.size() && !std::exchange(finished_, true)) {
+    if (!search_.finished() || making_ || next_baseline_ != settings_.baselines.size()) return;
+    hand_out_tests();
+    if (tests_.empty() && !std::exchange(finished_, true)) {
       self_->send(wiring_.control, finished_atom_v, std::string(exhausted_ ? "space exhausted" : "budget"));
     }
   }
@@ -191,9 +209,35 @@ class PopulationRole {
     job.attempt = search_.attempts_used(candidate.id) + 1;
     job.training_seed = derive_seed(settings_.search.breeding.seed, Purpose::training_seed, candidate.id);
     job.genome = candidate.genome;
+    lease(std::move(job), evaluator);
+  }
+
+  void lease(Job job, Fronts::iterator evaluator) {
     leases_[job.id] = {.attempt = job.attempt, .evaluator = evaluator->first, .worker = evaluator->second.worker};
     --evaluator->second.credit;
     self_->send(evaluator->second.front, lease_atom_v, std::move(job));
+  }
+
+  /// A lease came back that was not started.
+  void take_back(std::uint64_t id) {
+    if (const auto test = tests_.find(id); test != tests_.end()) {
+      test->second.is_out = false;
+    } else {
+      search_.give_back(id);
+    }
+  }
+
+  void hand_out_tests() {
+    if (settings_.test && !std::exchange(testing_, true)) {
+      for (const auto& [id, path] : checkpoints_) tests_[id].checkpoint = path;
+    }
+    for (auto& [id, test] : tests_) {
+      if (test.is_out) continue;
+      const auto evaluator = hungriest();
+      if (evaluator == evaluators_.end()) return;
+      test.is_out = true;
+      lease({.id = id, .attempt = test.lost + 1, .genome = search_.find(id)->genome, .test_of = test.checkpoint}, evaluator);
+    }
   }
 
   void make_more() {
@@ -263,7 +307,7 @@ class PopulationRole {
         lose(lease, "worker lost");
       } else {
         leases_.erase(lease);
-        search_.give_back(id);
+        take_back(id);
       }
     }
     pump();
@@ -301,6 +345,7 @@ class PopulationRole {
   Fronts evaluators_;
   Leases leases_;
   std::map<std::uint64_t, std::string> checkpoints_;  ///< of the front and the baselines
+  std::map<std::uint64_t, Test> tests_;                 ///< still to be measured
   std::size_t next_baseline_ = 0;
   double total_duration_s_ = 0;
   std::uint64_t durations_ = 0;
@@ -309,6 +354,7 @@ class PopulationRole {
   bool making_ = false;  ///< a candidate is bred or on its way to disk
   bool exhausted_ = false;
   bool stopped_ = false;
+  bool testing_ = false;
   bool finished_ = false;
 };
 

@@ -8,6 +8,8 @@
 // - A record that does not fit the search (an outcome with too few objectives) ends the population, which tells `control` why.
 // - So many killed candidates in a row, with no other result between them, mean that the machine is at fault (a full disk): `control` is told, and the
 //   run ends while there is budget left.
+// - When the search is over, the checkpoints that were kept are leased once more, to be measured on the test part; a test that loses all its attempts is
+//   left out.
 // - Towards the end, when nothing is left to hand out, a prefetched lease is recalled for an evaluator that would be idle.
 #pragma once
 
@@ -26,6 +28,7 @@ struct PopulationSettings {
   genome::Dimensions dimensions;
   std::chrono::milliseconds least_deadline{3'600'000};  ///< the deadline is max(this, 4 × mean duration so far)
   std::uint32_t give_up_after = 5;                        ///< killed candidates in a row
+  bool test = false;                                      ///< measure what was kept on the test part at the end
 };
 
 struct PopulationWiring {

@@ -75,6 +75,7 @@ RecorderActor::behavior_type recorder(RecorderActor::pointer self, std::shared_p
   return {
       [=](record_atom, const RecordPtr& record) { state->append(*record); },
       [=](evaluation_atom, EvaluationMessage& message) { state->append(std::move(message.record)); },
+      [=](evaluation_atom, TestMessage& message) { state->append(std::move(message.record)); },
       [=](listen_atom, const ListenerActor& listener) { state->add_listener(listener); },
       [=](sync_atom) { state->commit(); },
       [=](flush_atom) {

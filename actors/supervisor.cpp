@@ -47,6 +47,7 @@ PopulationSettings population_settings(const experiment::Experiment& experiment)
   settings.dimensions = experiment::dimensions(experiment);
   settings.least_deadline = milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
   settings.give_up_after = static_cast<std::uint32_t>(experiment.worker_options.give_up_after);
+  settings.test = experiment.worker_options.test;
   const auto& space = settings.search.breeding.space;
   for (const auto& name : experiment.search.baselines) {
     search::Candidate baseline;
@@ -138,6 +139,7 @@ class Supervisor {
       busy_s_ += evaluation->duration_s;
       if (const auto slot = find(evaluation->worker); slot != slots_.end()) slot->restarts = 0;
     }
+    if (const auto* test = std::get_if<run::TestRecorded>(&entry->record)) busy_s_ += test->duration_s;
     observe(setup_->observer.on_record, *entry);
   }
 

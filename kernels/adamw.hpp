@@ -5,17 +5,19 @@
 // gradient_scale carries the clip factor and the mean over micro-batches. One thread per call. float and double.
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
 
 namespace starling::kernels {
 
-/// parameter, gradient, first, second: (count), contiguous, not overlapping; gradient is left as it is. step counts
-/// from 1.
+/// parameter, gradient, first, second: (count), contiguous, not overlapping; gradient is left as it is. rounded: (count), written:
+/// the new parameter in bfloat16, or null; float only. step counts from 1.
 template <class T>
 struct AdamW {
   T* parameter = nullptr;
+  bfloat16* rounded = nullptr;
   const T* gradient = nullptr;
   T* first = nullptr;
   T* second = nullptr;

@@ -23,7 +23,10 @@ void execute(const AdamW<T>& a) {
     const Pack<T> v = load(a.second + i, n) * beta2 + g * g * rest2;
     store(a.first + i, m, n);
     store(a.second + i, v, n);
-    store(a.parameter + i, load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon), n);
+    const Pack<T> p = load(a.parameter + i, n) * keep - m * rate / (square_root<T>(v) * inverse_root + epsilon);
+    store(a.parameter + i, p, n);
+    if constexpr (sizeof(T) == sizeof(float))
+      if (a.rounded) store(a.rounded + i, p, n);
   }
 }
 

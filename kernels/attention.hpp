@@ -11,10 +11,11 @@
 //   softmax: ds = w (dw − D_i), linear: ds = (dw − D_i) / Σ s, D_i = dout_i · out_i;  relu, …: ds = f'(s) dw / n_i;
 //   dq = scale ds k, dk = scale dsᵀ q, dv = wᵀ dout.
 // A change of a finite key or value moves no output before it; a NaN or infinity in v may also reach up to 11 queries
-// before it (weight 0 × NaN inside a tile). Scratch O((queries + keys) · width). Sums run in T. One thread per call.
-// float and double.
+// before it (weight 0 × NaN inside a tile). Scratch O((queries + keys) · width). Sums run in the compute type. One thread per call.
+// float, double and bfloat16 (with the normaliser in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 #include <starling/kernels/head_strides.hpp>
 
@@ -35,7 +36,7 @@ struct AttentionForward {
   const T* k = nullptr;
   const T* v = nullptr;
   T* out = nullptr;
-  T* normaliser = nullptr;
+  Compute<T>* normaliser = nullptr;
   HeadStrides q_strides;
   HeadStrides k_strides;
   HeadStrides v_strides;
@@ -49,7 +50,7 @@ struct AttentionForward {
   std::int64_t key_width = 0;
   std::int64_t value_width = 0;
   std::int64_t window = 0;
-  T scale = T(1);
+  Compute<T> scale = Compute<T>(1);
   AttentionScore score = AttentionScore::softmax;
   std::int64_t block = 0;
 };
@@ -61,7 +62,7 @@ struct AttentionBackward {
   const T* k = nullptr;
   const T* v = nullptr;
   const T* out = nullptr;
-  const T* normaliser = nullptr;
+  const Compute<T>* normaliser = nullptr;
   const T* dout = nullptr;
   T* dq = nullptr;
   T* dk = nullptr;
@@ -83,7 +84,7 @@ struct AttentionBackward {
   std::int64_t key_width = 0;
   std::int64_t value_width = 0;
   std::int64_t window = 0;
-  T scale = T(1);
+  Compute<T> scale = Compute<T>(1);
   AttentionScore score = AttentionScore::softmax;
   std::int64_t block = 0;
 };

@@ -67,8 +67,9 @@ void activation_gradient(T* scores, T* gradient, std::int64_t columns, T scale, 
 
 /// Adds what the keys [k0, k0 + key_tile) and all queries that see them contribute.
 template <class T>
-void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, const Head<T>& head, std::int64_t k0, T* scores,
-                        T* gradient) {
+void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, const Head<Compute<T>>& head, std::int64_t k0,
+                        Compute<T>* scores, Compute<T>* gradient) {
+  using C = Compute<T>;
   const std::int64_t key_columns = padded<T>(a.key_width);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t k1 = smaller(k0 + key_tile, a.keys);
@@ -84,13 +85,13 @@ void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, 
       const std::int64_t rows = r1 - r0;
       const std::int64_t seen = smaller(sight.past(r1 - 1), k1) - k0;
       const std::int64_t columns = padded<T>(seen);
-      tile_product<false>(TileProduct<T>{head.q + r0 * key_columns, key_columns, 1, head.k_turned + k0 * a.key_width, key_tile, scores,
+      tile_product<false>(TileProduct<C>{head.q + r0 * key_columns, key_columns, 1, head.k_turned + k0 * a.key_width, key_tile, scores,
                                          key_tile, rows, columns, a.key_width});
-      tile_product<false>(TileProduct<T>{head.dout + r0 * value_columns, value_columns, 1, head.v_turned + k0 * a.value_width, key_tile,
+      tile_product<false>(TileProduct<C>{head.dout + r0 * value_columns, value_columns, 1, head.v_turned + k0 * a.value_width, key_tile,
                                          gradient, key_tile, rows, columns, a.value_width});
       for (std::int64_t i = r0; i < r1; ++i) {
-        T* of_row = scores + (i - r0) * key_tile;
-        T* gradient_of_row = gradient + (i - r0) * key_tile;
+        C* of_row = scores + (i - r0) * key_tile;
+        C* gradient_of_row = gradient + (i - r0) * key_tile;
         const std::int64_t first = sight.first(i) - k0;
         const std::int64_t past = sight.past(i) - k0;
         if (a.score == AttentionScore::softmax) {
@@ -98,31 +99,31 @@ void key_tile_gradients(const AttentionBackward<T>& a, const Visibility& sight, 
           continue;
         }
         const bool pointwise = is_pointwise(a.score);
-        const T factor = pointwise ? T(1) / T(past - first) : head.normaliser[i];
-        const T mean = pointwise ? T(0) : head.mean[i];
+        const C factor = pointwise ? C(1) / C(past - first) : head.normaliser[i];
+        const C mean = pointwise ? C(0) : head.mean[i];
         with_activation(a.score, [&](auto f) {
           activation_gradient<f.value>(of_row, gradient_of_row, columns, a.scale, factor, mean, whole, first, past);
         });
       }
-      tile_product<true>(TileProduct<T>{scores, 1, key_tile, head.dout + r0 * value_columns, value_columns, head.dv + k0 * value_columns,
+      tile_product<true>(TileProduct<C>{scores, 1, key_tile, head.dout + r0 * value_columns, value_columns, head.dv + k0 * value_columns,
                                         value_columns, seen, value_columns, rows});
-      tile_product<true>(TileProduct<T>{gradient, 1, key_tile, head.q + r0 * key_columns, key_columns, head.dk + k0 * key_columns,
+      tile_product<true>(TileProduct<C>{gradient, 1, key_tile, head.q + r0 * key_columns, key_columns, head.dk + k0 * key_columns,
                                         key_columns, seen, key_columns, rows});
-      tile_product<true>(TileProduct<T>{gradient, key_tile, 1, head.k + k0 * key_columns, key_columns, head.dq + r0 * key_columns,
+      tile_product<true>(TileProduct<C>{gradient, key_tile, 1, head.k + k0 * key_columns, key_columns, head.dq + r0 * key_columns,
                                         key_columns, rows, key_columns, seen});
     }
   }
 }
 
 template <class T>
-void output_means(const AttentionBackward<T>& a, const T* out, const T* dout, T* mean) {
+void output_means(const AttentionBackward<T>& a, const T* out, const T* dout, Compute<T>* mean) {
   for (std::int64_t i = 0; i < a.queries; ++i) {
     Pack<T> dot{};
     for (std::int64_t x = 0; x < a.value_width; x += lanes<T>) {
       const std::int64_t n = a.value_width - x;
       dot = load(out + i * a.out_strides.token + x, n) * load(dout + i * a.dout_strides.token + x, n) + dot;
     }
-    mean[i] = sum<T>(dot);
+    mean[i] = sum<Compute<T>>(dot);
   }
 }
 
@@ -144,14 +145,15 @@ T* of(T* base, const HeadStrides& strides, std::int64_t batch, std::int64_t head
 
 template <Level level, class T>
 void execute(const AttentionBackward<T>& a) {
+  using C = Compute<T>;
   assert(a.keys >= a.queries && a.heads % a.key_heads == 0 && a.heads % a.value_heads == 0);
   const Visibility sight = Visibility::of(a);
   const std::int64_t key_columns = padded<T>(a.key_width);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t keys = rounded_up(a.keys, key_tile);
-  Arena<T> arena(a.queries * (2 * key_columns + value_columns) + padded<T>(a.queries) +
+  Arena<C> arena(a.queries * (2 * key_columns + value_columns) + padded<T>(a.queries) +
                  keys * (2 * key_columns + a.key_width + a.value_width + value_columns) + 2 * query_tile * key_tile);
-  Head<T> head{.q = arena.take(a.queries * key_columns),
+  Head<C> head{.q = arena.take(a.queries * key_columns),
                .dout = arena.take(a.queries * value_columns),
                .k = arena.take(keys * key_columns),
                .k_turned = arena.take(keys * a.key_width),
@@ -161,8 +163,8 @@ void execute(const AttentionBackward<T>& a) {
                .dv = arena.take(keys * value_columns),
                .mean = arena.take(a.queries),
                .normaliser = nullptr};
-  T* scores = arena.take(query_tile * key_tile);
-  T* gradient = arena.take(query_tile * key_tile);
+  C* scores = arena.take(query_tile * key_tile);
+  C* gradient = arena.take(query_tile * key_tile);
   const std::int64_t key_group = a.heads / a.key_heads;
   const std::int64_t value_group = a.heads / a.value_heads;
   for (std::int64_t batch = 0; batch < a.batch; ++batch) {
@@ -195,5 +197,6 @@ void execute(const AttentionBackward<T>& a) {
 
 template void execute<here>(const AttentionBackward<float>&);
 template void execute<here>(const AttentionBackward<double>&);
+template void execute<here>(const AttentionBackward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -91,12 +91,13 @@ struct PackedHead {
 
 /// Queries [q0, q1) of one head against all their keys.
 template <class T>
-void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const PackedHead<T>& head, const Running<T>& run, const T* q,
-                 std::int64_t q0, std::int64_t q1) {
+void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const PackedHead<Compute<T>>& head, const Running<Compute<T>>& run,
+                 const Compute<T>* q, std::int64_t q_stride, std::int64_t q0, std::int64_t q1) {
+  using C = Compute<T>;
   const std::int64_t value_columns = padded<T>(a.value_width);
-  for (std::int64_t i = 0; i < q1 - q0; ++i) run.highest[i] = minus_infinity<T>;
+  for (std::int64_t i = 0; i < q1 - q0; ++i) run.highest[i] = minus_infinity<C>;
   __builtin_memset(run.total, 0, static_cast<std::size_t>(query_tile * pack_bytes));
-  __builtin_memset(run.out, 0, static_cast<std::size_t>(query_tile * value_columns) * sizeof(T));
+  __builtin_memset(run.out, 0, static_cast<std::size_t>(query_tile * value_columns) * sizeof(C));
   const std::int64_t begin = sight.first(q0) / key_tile * key_tile;
   for (std::int64_t k0 = begin; k0 < sight.past(q1 - 1); k0 += key_tile) {
     const std::int64_t k1 = smaller(k0 + key_tile, a.keys);
@@ -108,49 +109,55 @@ void attend_tile(const AttentionForward<T>& a, const Visibility& sight, const Pa
       const std::int64_t depth = smaller(sight.past(r1 - 1), k1) - k0;
       const std::int64_t columns = padded<T>(depth);
       const std::int64_t row = r0 - q0;
-      T* scores = run.scores + row * key_tile;
-      tile_product<false>(TileProduct<T>{q + r0 * a.q_strides.token, a.q_strides.token, 1, head.keys + k0 * a.key_width, key_tile, scores,
-                                         key_tile, r1 - r0, columns, a.key_width});
+      C* scores = run.scores + row * key_tile;
+      tile_product<false>(TileProduct<C>{q + row * q_stride, q_stride, 1, head.keys + k0 * a.key_width, key_tile, scores, key_tile, r1 - r0,
+                                         columns, a.key_width});
       for (std::int64_t i = r0; i < r1; ++i) {
         const std::int64_t first = sight.first(i) - k0;
         const std::int64_t past = sight.past(i) - k0;
         if (a.score == AttentionScore::softmax) {
-          absorb_scores(run, i - q0, columns, a.scale * T(log2_of_e), whole, first, past, value_columns);
+          absorb_scores(run, i - q0, columns, a.scale * C(log2_of_e), whole, first, past, value_columns);
         } else {
           with_activation(a.score, [&](auto f) { activate_scores<f.value>(run, i - q0, columns, a.scale, whole, first, past); });
         }
       }
-      tile_product<true>(TileProduct<T>{scores, key_tile, 1, head.values + k0 * value_columns, value_columns, run.out + row * value_columns,
+      tile_product<true>(TileProduct<C>{scores, key_tile, 1, head.values + k0 * value_columns, value_columns, run.out + row * value_columns,
                                         value_columns, r1 - r0, value_columns, depth});
     }
   }
 }
 
 template <class T>
-void finish_tile(const AttentionForward<T>& a, const Visibility& sight, const Running<T>& run, std::int64_t q0, std::int64_t rows, T* out,
-                 T* normaliser) {
+void finish_tile(const AttentionForward<T>& a, const Visibility& sight, const Running<Compute<T>>& run, std::int64_t q0, std::int64_t rows,
+                 T* out, Compute<T>* normaliser) {
+  using C = Compute<T>;
   const std::int64_t value_columns = padded<T>(a.value_width);
   for (std::int64_t i = 0; i < rows; ++i) {
-    const T total = sum<T>(load(run.total + i * lanes<T>));
-    const T inverse = T(1) / (is_pointwise(a.score) ? T(sight.past(q0 + i) - sight.first(q0 + i)) : total);
+    const C total = sum<C>(load(run.total + i * lanes<T>));
+    const C inverse = C(1) / (is_pointwise(a.score) ? C(sight.past(q0 + i) - sight.first(q0 + i)) : total);
     for (std::int64_t x = 0; x < a.value_width; x += lanes<T>)
       store(out + i * a.out_strides.token + x, load(run.out + i * value_columns + x) * inverse, a.value_width - x);
     if (!normaliser) continue;
     normaliser[i] = a.score == AttentionScore::softmax
-                        ? run.highest[i] * T(ln_of_2) + static_cast<T>(__builtin_log(static_cast<double>(total)))
+                        ? run.highest[i] * C(ln_of_2) + static_cast<C>(__builtin_log(static_cast<double>(total)))
                         : inverse;
   }
 }
 
 template <class T>
 void many_queries(const AttentionForward<T>& a) {
+  using C = Compute<T>;
+  constexpr bool widens = sizeof(C) != sizeof(T);
   const Visibility sight = Visibility::of(a);
   const std::int64_t value_columns = padded<T>(a.value_width);
   const std::int64_t keys = rounded_up(a.keys, key_tile);
-  Arena<T> arena(keys * (a.key_width + value_columns) + query_tile * (key_tile + value_columns + lanes<T>)+padded<T>(query_tile));
-  const PackedHead<T> head{arena.take(keys * a.key_width), arena.take(keys * value_columns)};
-  const Running<T> run{arena.take(query_tile * key_tile), arena.take(query_tile * value_columns), arena.take(query_tile),
+  const std::int64_t key_columns = padded<T>(a.key_width);
+  Arena<C> arena(keys * (a.key_width + value_columns) + query_tile * (key_tile + value_columns + lanes<T>)+padded<T>(query_tile) +
+                 (widens ? query_tile * key_columns : 0));
+  const PackedHead<C> head{arena.take(keys * a.key_width), arena.take(keys * value_columns)};
+  const Running<C> run{arena.take(query_tile * key_tile), arena.take(query_tile * value_columns), arena.take(query_tile),
                        arena.take(query_tile * lanes<T>)};
+  [[maybe_unused]] C* const wide_queries = widens ? arena.take(query_tile * key_columns) : nullptr;
   const std::int64_t key_group = a.heads / a.key_heads;
   const std::int64_t value_group = a.heads / a.value_heads;
   for (std::int64_t batch = 0; batch < a.batch; ++batch) {
@@ -163,10 +170,16 @@ void many_queries(const AttentionForward<T>& a) {
                   head.values);
       const T* q = a.q + batch * a.q_strides.batch + h * a.q_strides.head;
       T* out = a.out + batch * a.out_strides.batch + h * a.out_strides.head;
-      T* normaliser = a.normaliser ? a.normaliser + (batch * a.heads + h) * a.queries : nullptr;
+      C* normaliser = a.normaliser ? a.normaliser + (batch * a.heads + h) * a.queries : nullptr;
       for (std::int64_t q0 = 0; q0 < a.queries; q0 += query_tile) {
         const std::int64_t q1 = smaller(q0 + query_tile, a.queries);
-        attend_tile(a, sight, head, run, q, q0, q1);
+        const T* queries = q + q0 * a.q_strides.token;
+        if constexpr (widens) {
+          pack_rows(queries, a.q_strides.token, q1 - q0, a.key_width, wide_queries);
+          attend_tile(a, sight, head, run, wide_queries, key_columns, q0, q1);
+        } else {
+          attend_tile(a, sight, head, run, queries, a.q_strides.token, q0, q1);
+        }
         finish_tile(a, sight, run, q0, q1 - q0, out + q0 * a.out_strides.token, normaliser ? normaliser + q0 : nullptr);
       }
     }
@@ -205,18 +218,19 @@ T activated_weights(AttentionScore score, T* scores, std::int64_t seen) {
 
 /// One query: keys and values are read once, in place; packing them would cost more than the work.
 template <class T>
-void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, T* normaliser, std::int64_t first,
-               std::int64_t past, T* scores) {
+void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v, T* out, Compute<T>* normaliser, std::int64_t first,
+               std::int64_t past, Compute<T>* scores) {
+  using C = Compute<T>;
   const std::int64_t seen = past - first;
-  T top = minus_infinity<T>;
+  C top = minus_infinity<C>;
   for (std::int64_t j = 0; j < seen; ++j) {
     const T* key = k + (first + j) * a.k_strides.token;
     Pack<T> dot{};
     for (std::int64_t i = 0; i < a.key_width; i += lanes<T>) dot = load(q + i, a.key_width - i) * load(key + i, a.key_width - i) + dot;
-    scores[j] = sum<T>(dot) * a.scale;
+    scores[j] = sum<C>(dot) * a.scale;
     top = scores[j] > top ? scores[j] : top;
   }
-  const T total = a.score == AttentionScore::softmax ? softmax_weights(scores, seen, top) : activated_weights(a.score, scores, seen);
+  const C total = a.score == AttentionScore::softmax ? softmax_weights(scores, seen, top) : activated_weights(a.score, scores, seen);
   for (std::int64_t i = 0; i < a.value_width; i += lanes<T>) {
     const std::int64_t n = a.value_width - i;
     Pack<T> even{};
@@ -231,14 +245,14 @@ void one_query(const AttentionForward<T>& a, const T* q, const T* k, const T* v,
     store(out + i, (even + odd) / total, n);
   }
   if (!normaliser) return;
-  *normaliser = a.score == AttentionScore::softmax ? top + static_cast<T>(__builtin_log(static_cast<double>(total))) : T(1) / total;
+  *normaliser = a.score == AttentionScore::softmax ? top + static_cast<C>(__builtin_log(static_cast<double>(total))) : C(1) / total;
 }
 
 template <class T>
 void queries_one_by_one(const AttentionForward<T>& a) {
   const Visibility sight = Visibility::of(a);
-  Arena<T> arena(padded<T>(a.keys));
-  T* scores = arena.take(a.keys);
+  Arena<Compute<T>> arena(padded<T>(a.keys));
+  Compute<T>* scores = arena.take(a.keys);
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
     for (std::int64_t h = 0; h < a.heads; ++h)
       for (std::int64_t i = 0; i < a.queries; ++i)
@@ -260,5 +274,6 @@ void execute(const AttentionForward<T>& a) {
 
 template void execute<here>(const AttentionForward<float>&);
 template void execute<here>(const AttentionForward<double>&);
+template void execute<here>(const AttentionForward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -67,7 +67,7 @@ template <class Run>
 
 /// rows × columns of `from` to rows of whole packs at `to`, zero behind.
 template <class T>
-void pack_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, T* to) {
+void pack_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, Compute<T>* to) {
   const std::int64_t width = padded<T>(columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < columns; i += lanes<T>) store(to + r * width + i, load(from + r * stride + i, columns - i));
@@ -76,17 +76,17 @@ void pack_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64
 /// The transpose of rows × columns of `from`, tile by tile of `tile` rows: tile number, column, row in the tile; zero
 /// past the last row.
 template <class T>
-void pack_transposed(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, std::int64_t tile, T* to) {
+void pack_transposed(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, std::int64_t tile, Compute<T>* to) {
   for (std::int64_t r0 = 0; r0 < rows; r0 += tile, to += tile * columns) {
     const std::int64_t filled = smaller(tile, rows - r0);
-    if (filled < tile) __builtin_memset(to, 0, static_cast<std::size_t>(tile * columns) * sizeof(T));
+    if (filled < tile) __builtin_memset(to, 0, static_cast<std::size_t>(tile * columns) * sizeof(Compute<T>));
     for (std::int64_t r = 0; r < filled; ++r)
       for (std::int64_t i = 0; i < columns; ++i) to[i * tile + r] = from[(r0 + r) * stride + i];
   }
 }
 
 template <class T>
-void unpack_rows(const T* from, std::int64_t rows, std::int64_t columns, T* to, std::int64_t stride) {
+void unpack_rows(const Compute<T>* from, std::int64_t rows, std::int64_t columns, T* to, std::int64_t stride) {
   const std::int64_t width = padded<T>(columns);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t i = 0; i < columns; i += lanes<T>) store(to + r * stride + i, load(from + r * width + i), columns - i);

@@ -8,9 +8,10 @@
 //   g_t = conj(weight) dy_t + conj(a_{t+1}) g_{t+1},  dweight = Σ conj(s_t) dy_t,  da_t = conj(s_{t−1}) g_t,  ddecay = Σ da_t,
 //   dleak = Σ tanh(u_t) da_t,  du_t = Re Σ_n g_t + skip dy_t + (1 − tanh²(u_t)) Re Σ_n conj(leak) da_t.
 // States are recomputed from one checkpoint per complex_scan_chunk tokens. Scratch O(pairs · vector width). One thread per
-// call. float and double.
+// call. float, double and bfloat16 (u, y and their gradients; all else in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -26,14 +27,14 @@ inline constexpr std::int64_t complex_scan_chunk = 64;
 template <class T>
 struct ComplexScanForward {
   const T* u = nullptr;
-  const T* decay = nullptr;
-  const T* weight = nullptr;
-  const T* leak = nullptr;
-  const T* skip = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* decay = nullptr;
+  const Compute<T>* weight = nullptr;
+  const Compute<T>* leak = nullptr;
+  const Compute<T>* skip = nullptr;
+  const Compute<T>* initial = nullptr;
   T* y = nullptr;
-  T* final = nullptr;
-  T* checkpoints = nullptr;
+  Compute<T>* final = nullptr;
+  Compute<T>* checkpoints = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t width = 0;
@@ -47,17 +48,17 @@ struct ComplexScanForward {
 template <class T>
 struct ComplexScanBackward {
   const T* u = nullptr;
-  const T* decay = nullptr;
-  const T* weight = nullptr;
-  const T* leak = nullptr;
-  const T* skip = nullptr;
-  const T* checkpoints = nullptr;
+  const Compute<T>* decay = nullptr;
+  const Compute<T>* weight = nullptr;
+  const Compute<T>* leak = nullptr;
+  const Compute<T>* skip = nullptr;
+  const Compute<T>* checkpoints = nullptr;
   const T* dy = nullptr;
   T* du = nullptr;
-  T* ddecay = nullptr;
-  T* dweight = nullptr;
-  T* dleak = nullptr;
-  T* dskip = nullptr;
+  Compute<T>* ddecay = nullptr;
+  Compute<T>* dweight = nullptr;
+  Compute<T>* dleak = nullptr;
+  Compute<T>* dskip = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t width = 0;

@@ -46,20 +46,20 @@ template <bool liquid, class T>
 /// `count` pairs from `first` on over one chunk: adds their part of y, carries their states.
 template <int count, bool liquid, class T>
 void scan_pairs(const ComplexScanForward<T>& a, const Block& block, std::int64_t first, std::int64_t tokens, const Pack<T>* u,
-                const Pack<T>* bend, Pack<T>* y, Complex<T>* states) {
-  Complex<T> s[count], decay[count], weight[count], leak[count];
+                const Pack<T>* bend, Pack<T>* y, Complex<Compute<T>>* states) {
+  Complex<Compute<T>> s[count], decay[count], weight[count], leak[count];
   for (int k = 0; k < count; ++k) {
     s[k] = states[first + k];
     decay[k] = block.get(a.decay, first + k);
     weight[k] = block.get(a.weight, first + k);
-    leak[k] = liquid ? block.get(a.leak, first + k) : Complex<T>{};
+    leak[k] = liquid ? block.get(a.leak, first + k) : Complex<Compute<T>>{};
   }
   for (std::int64_t t = 0; t < tokens; ++t) {
     Pack<T> real = y[t];
     Pack<T> imaginary{};
 #pragma GCC unroll 4
     for (int k = 0; k < count; ++k) {
-      const Complex<T> d = decay_at<liquid, T>(decay[k], leak[k], liquid ? bend[t] : Pack<T>{});
+      const Complex<Compute<T>> d = decay_at<liquid, Compute<T>>(decay[k], leak[k], liquid ? bend[t] : Pack<T>{});
       const Pack<T> re = d.re * s[k].re + (u[t] - d.im * s[k].im);
       s[k].im = d.re * s[k].im + d.im * s[k].re;
       s[k].re = re;
@@ -73,7 +73,7 @@ void scan_pairs(const ComplexScanForward<T>& a, const Block& block, std::int64_t
 
 template <bool liquid, class T>
 void forward(const ComplexScanForward<T>& a) {
-  auto* states = static_cast<Complex<T>*>(scratch_bytes(static_cast<std::size_t>(2 * a.pairs * pack_bytes)));
+  auto* states = static_cast<Complex<Compute<T>>*>(scratch_bytes(static_cast<std::size_t>(2 * a.pairs * pack_bytes)));
   const std::int64_t chunks = (a.length + chunk_size - 1) / chunk_size;
   const std::int64_t plane = 2 * a.pairs * a.width;
   Pack<T> u[chunk_size], y[chunk_size], bend[liquid ? chunk_size : 1];
@@ -81,7 +81,7 @@ void forward(const ComplexScanForward<T>& a) {
     const Block block{c, a.width - c, a.pairs, a.width};
     const Pack<T> skip = load(a.skip + c, block.channels);
     for (std::int64_t batch = 0; batch < a.batch; ++batch) {
-      for (std::int64_t n = 0; n < a.pairs; ++n) states[n] = a.initial ? block.get(a.initial + batch * plane, n) : Complex<T>{};
+      for (std::int64_t n = 0; n < a.pairs; ++n) states[n] = a.initial ? block.get(a.initial + batch * plane, n) : Complex<Compute<T>>{};
       for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
         if (a.checkpoints)
           for (std::int64_t n = 0; n < a.pairs; ++n) block.put(a.checkpoints + (batch * chunks + chunk) * plane, n, states[n]);
@@ -89,7 +89,7 @@ void forward(const ComplexScanForward<T>& a) {
         const std::int64_t tokens = smaller(chunk_size, a.length - chunk * chunk_size);
         for (std::int64_t t = 0; t < tokens; ++t) {
           u[t] = load(a.u + (begin + t) * a.u_stride + c, block.channels);
-          if constexpr (liquid) bend[t] = tangent<T>(u[t]);
+          if constexpr (liquid) bend[t] = tangent<Compute<T>>(u[t]);
           y[t] = skip * u[t];
         }
         std::int64_t n = 0;
@@ -125,29 +125,29 @@ struct Chunk {
 
 /// `count` pairs from `first` on over one chunk, forwards for the states and then backwards.
 template <int count, bool liquid, class T>
-void reverse_pairs(const ComplexScanBackward<T>& a, const Block& block, std::int64_t first, std::int64_t tokens, const T* checkpoint,
-                   Chunk<T>& chunk, Carried<T>* carried) {
-  Complex<T> before[chunk_size + 1][count];  // [t] is the state before token t
-  Complex<T> decay[count], weight[count], leak[count];
+void reverse_pairs(const ComplexScanBackward<T>& a, const Block& block, std::int64_t first, std::int64_t tokens,
+                   const Compute<T>* checkpoint, Chunk<Compute<T>>& chunk, Carried<Compute<T>>* carried) {
+  Complex<Compute<T>> before[chunk_size + 1][count];  // [t] is the state before token t
+  Complex<Compute<T>> decay[count], weight[count], leak[count];
   for (int k = 0; k < count; ++k) {
     before[0][k] = block.get(checkpoint, first + k);
     decay[k] = block.get(a.decay, first + k);
     weight[k] = block.get(a.weight, first + k);
-    leak[k] = liquid ? block.get(a.leak, first + k) : Complex<T>{};
+    leak[k] = liquid ? block.get(a.leak, first + k) : Complex<Compute<T>>{};
   }
-  Complex<T> s[count];
+  Complex<Compute<T>> s[count];
   for (int k = 0; k < count; ++k) s[k] = before[0][k];
   for (std::int64_t t = 0; t < tokens; ++t) {
 #pragma GCC unroll 4
     for (int k = 0; k < count; ++k) {
-      const Complex<T> d = decay_at<liquid, T>(decay[k], leak[k], liquid ? chunk.bend[t] : Pack<T>{});
+      const Complex<Compute<T>> d = decay_at<liquid, Compute<T>>(decay[k], leak[k], liquid ? chunk.bend[t] : Pack<T>{});
       const Pack<T> re = d.re * s[k].re + (chunk.u[t] - d.im * s[k].im);
       s[k].im = d.re * s[k].im + d.im * s[k].re;
       s[k].re = re;
       before[t + 1][k] = s[k];
     }
   }
-  Complex<T> flow[count], ddecay[count], dweight[count], dleak[count];
+  Complex<Compute<T>> flow[count], ddecay[count], dweight[count], dleak[count];
   for (int k = 0; k < count; ++k) {
     flow[k] = carried[first + k].flow;
     ddecay[k] = carried[first + k].ddecay;
@@ -163,10 +163,10 @@ void reverse_pairs(const ComplexScanBackward<T>& a, const Block& block, std::int
       dweight[k].re = s[k].re * dy + dweight[k].re;
       dweight[k].im = dweight[k].im - s[k].im * dy;
       s[k] = before[t][k];
-      const Complex<T> g{weight[k].re * dy + flow[k].re, flow[k].im - weight[k].im * dy};
+      const Complex<Compute<T>> g{weight[k].re * dy + flow[k].re, flow[k].im - weight[k].im * dy};
       du += g.re;
       if constexpr (liquid) {
-        const Complex<T> da{s[k].re * g.re + s[k].im * g.im, s[k].re * g.im - s[k].im * g.re};
+        const Complex<Compute<T>> da{s[k].re * g.re + s[k].im * g.im, s[k].re * g.im - s[k].im * g.re};
         ddecay[k].re += da.re;
         ddecay[k].im += da.im;
         dleak[k].re = da.re * chunk.bend[t] + dleak[k].re;
@@ -176,7 +176,7 @@ void reverse_pairs(const ComplexScanBackward<T>& a, const Block& block, std::int
         ddecay[k].re = s[k].re * g.re + (s[k].im * g.im + ddecay[k].re);
         ddecay[k].im = s[k].re * g.im + (ddecay[k].im - s[k].im * g.re);
       }
-      const Complex<T> d = decay_at<liquid, T>(decay[k], leak[k], liquid ? chunk.bend[t] : Pack<T>{});
+      const Complex<Compute<T>> d = decay_at<liquid, Compute<T>>(decay[k], leak[k], liquid ? chunk.bend[t] : Pack<T>{});
       flow[k].re = d.re * g.re + d.im * g.im;
       flow[k].im = d.re * g.im - d.im * g.re;
     }
@@ -188,17 +188,17 @@ void reverse_pairs(const ComplexScanBackward<T>& a, const Block& block, std::int
 
 template <bool liquid, class T>
 void backward(const ComplexScanBackward<T>& a) {
-  auto* carried = static_cast<Carried<T>*>(scratch_bytes(static_cast<std::size_t>(a.pairs) * sizeof(Carried<T>)));
+  auto* carried = static_cast<Carried<Compute<T>>*>(scratch_bytes(static_cast<std::size_t>(a.pairs) * sizeof(Carried<Compute<T>>)));
   const std::int64_t chunks = (a.length + chunk_size - 1) / chunk_size;
   const std::int64_t plane = 2 * a.pairs * a.width;
-  Chunk<T> chunk;
+  Chunk<Compute<T>> chunk;
   for (std::int64_t c = 0; c < a.width; c += lanes<T>) {
     const Block block{c, a.width - c, a.pairs, a.width};
     const Pack<T> skip = load(a.skip + c, block.channels);
     Pack<T> dskip{};
-    for (std::int64_t n = 0; n < a.pairs; ++n) carried[n] = Carried<T>{};
+    for (std::int64_t n = 0; n < a.pairs; ++n) carried[n] = Carried<Compute<T>>{};
     for (std::int64_t batch = 0; batch < a.batch; ++batch) {
-      for (std::int64_t n = 0; n < a.pairs; ++n) carried[n].flow = Complex<T>{};
+      for (std::int64_t n = 0; n < a.pairs; ++n) carried[n].flow = Complex<Compute<T>>{};
       for (std::int64_t number = chunks - 1; number >= 0; --number) {
         const std::int64_t begin = batch * a.length + number * chunk_size;
         const std::int64_t tokens = smaller(chunk_size, a.length - number * chunk_size);
@@ -208,18 +208,18 @@ void backward(const ComplexScanBackward<T>& a) {
           chunk.du[t] = skip * chunk.dy[t];
           dskip = chunk.u[t] * chunk.dy[t] + dskip;
           if constexpr (liquid) {
-            chunk.bend[t] = tangent<T>(chunk.u[t]);
+            chunk.bend[t] = tangent<Compute<T>>(chunk.u[t]);
             chunk.dbend[t] = Pack<T>{};
           }
         }
-        const T* checkpoint = a.checkpoints + (batch * chunks + number) * plane;
+        const Compute<T>* checkpoint = a.checkpoints + (batch * chunks + number) * plane;
         std::int64_t n = 0;
         for (; n + together_back <= a.pairs; n += together_back)
           reverse_pairs<together_back, liquid>(a, block, n, tokens, checkpoint, chunk, carried);
         for (; n < a.pairs; ++n) reverse_pairs<1, liquid>(a, block, n, tokens, checkpoint, chunk, carried);
         for (std::int64_t t = 0; t < tokens; ++t) {
           Pack<T> du = chunk.du[t];
-          if constexpr (liquid) du += (T(1) - chunk.bend[t] * chunk.bend[t]) * chunk.dbend[t];
+          if constexpr (liquid) du += (Compute<T>(1) - chunk.bend[t] * chunk.bend[t]) * chunk.dbend[t];
           store(a.du + (begin + t) * a.du_stride + c, du, block.channels);
         }
       }
@@ -249,7 +249,9 @@ void execute(const ComplexScanBackward<T>& a) {
 
 template void execute<here>(const ComplexScanForward<float>&);
 template void execute<here>(const ComplexScanForward<double>&);
+template void execute<here>(const ComplexScanForward<bfloat16>&);
 template void execute<here>(const ComplexScanBackward<float>&);
 template void execute<here>(const ComplexScanBackward<double>&);
+template void execute<here>(const ComplexScanBackward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -1,10 +1,11 @@
 // Cross-entropy of rows of logits, with its gradient in the same pass:
 //   loss_r = log Σ_v exp(x_rv) − x_r,target,  dx_rv = gradient_scale · (softmax(x_r)_v − [v = target])
-// Rows whose target is ignored_target have loss 0 and gradient 0. Row sums run in T, the sum over rows in double.
-// A row with a NaN or +inf among its logits has loss NaN (divergence stays visible). One thread per call. float and
-// double.
+// Rows whose target is ignored_target have loss 0 and gradient 0. Row sums run in the compute type, the sum over rows in double.
+// A row with a NaN or +inf among its logits has loss NaN (divergence stays visible). One thread per call. float,
+// double and bfloat16 (exponentials and losses in float, the gradient rounded once).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -27,14 +28,14 @@ struct CrossEntropy {
   const T* logits = nullptr;
   const std::int64_t* targets = nullptr;
   T* dlogits = nullptr;
-  T* losses = nullptr;
+  Compute<T>* losses = nullptr;
   std::int64_t* predictions = nullptr;
   CrossEntropySums* sums = nullptr;
   std::int64_t rows = 0;
   std::int64_t vocabulary = 0;
   std::int64_t logits_stride = 0;
   std::int64_t dlogits_stride = 0;
-  T gradient_scale = T(1);
+  Compute<T> gradient_scale = Compute<T>(1);
 };
 
 template <Level level, class T>

@@ -10,11 +10,11 @@ namespace {
 
 /// The first index of `value`, which is in the row unless the row holds nothing but NaN (then 0).
 template <class T>
-std::int64_t first_index_of(const T* row, std::int64_t count, T value) {
+std::int64_t first_index_of(const T* row, std::int64_t count, Compute<T> value) {
   std::int64_t i = 0;
   for (; i + lanes<T> <= count; i += lanes<T>) {
     const PackBits<T> equal = load(row + i) == splat(value);
-    typename Integer<T>::Type any = 0;
+    typename Integer<Compute<T>>::Type any = 0;
     for (std::int64_t k = 0; k < lanes<T>; ++k) any |= equal[k];
     if (any) break;
   }
@@ -24,28 +24,30 @@ std::int64_t first_index_of(const T* row, std::int64_t count, T value) {
 }
 
 template <class T>
-T row_maximum(const T* row, std::int64_t count) {
-  Pack<T> highest = splat(T(-__builtin_inf()));
+Compute<T> row_maximum(const T* row, std::int64_t count) {
+  using C = Compute<T>;
+  Pack<T> highest = splat(C(-__builtin_inf()));
   std::int64_t i = 0;
-  for (; i + lanes<T> <= count; i += lanes<T>) highest = maximum<T>(load(row + i), highest);
-  T top = largest<T>(highest);
-  for (; i < count; ++i) top = row[i] > top ? row[i] : top;
+  for (; i + lanes<T> <= count; i += lanes<T>) highest = maximum<C>(load(row + i), highest);
+  C top = largest<C>(highest);
+  for (; i < count; ++i) top = row[i] > top ? C(row[i]) : top;
   return top;
 }
 
 /// Writes exp(row − top) to `out` and returns its sum.
 template <class T>
-T exponentials(const T* row, std::int64_t count, T top, T* out) {
+Compute<T> exponentials(const T* row, std::int64_t count, Compute<T> top, Compute<T>* out) {
+  using C = Compute<T>;
   Pack<T> total{};
   std::int64_t i = 0;
   for (; i + lanes<T> <= count; i += lanes<T>) {
-    const Pack<T> e = exponential<T>(load(row + i) - top);
+    const Pack<T> e = exponential<C>(load(row + i) - top);
     store(out + i, e);
     total += e;
   }
-  T result = sum<T>(total);
+  C result = sum<C>(total);
   if (i < count) {
-    const Pack<T> e = exponential<T>(load(row + i, count - i) - top);
+    const Pack<T> e = exponential<C>(load(row + i, count - i) - top);
     store(out + i, e, count - i);
     for (std::int64_t k = 0; k < count - i; ++k) result += e[k];
   }
@@ -56,11 +58,17 @@ T exponentials(const T* row, std::int64_t count, T top, T* out) {
 
 template <Level level, class T>
 void execute(const CrossEntropy<T>& a) {
+  using C = Compute<T>;
+  constexpr bool rounds = sizeof(C) != sizeof(T);
   CrossEntropySums sums;
-  T* spare = a.dlogits ? nullptr : static_cast<T*>(scratch_bytes(static_cast<std::size_t>(a.vocabulary) * sizeof(T)));
+  // Exponentials of a row stand where its gradient will, unless that would round them.
+  const bool apart = rounds || !a.dlogits;
+  C* spare = apart ? static_cast<C*>(scratch_bytes(static_cast<std::size_t>(a.vocabulary) * sizeof(C))) : nullptr;
   for (std::int64_t r = 0; r < a.rows; ++r) {
     const T* row = a.logits + r * a.logits_stride;
-    T* gradient = a.dlogits ? a.dlogits + r * a.dlogits_stride : spare;
+    T* gradient = a.dlogits ? a.dlogits + r * a.dlogits_stride : nullptr;
+    C* powers = spare;
+    if constexpr (!rounds) powers = gradient ? gradient : spare;
     const std::int64_t target = a.targets[r];
     assert(target == ignored_target || (target >= 0 && target < a.vocabulary));
     const bool counted = target != ignored_target;
@@ -69,7 +77,7 @@ void execute(const CrossEntropy<T>& a) {
       if (a.losses) a.losses[r] = 0;
       continue;
     }
-    const T top = row_maximum(row, a.vocabulary);
+    const C top = row_maximum(row, a.vocabulary);
     if (a.predictions) a.predictions[r] = first_index_of(row, a.vocabulary, top);
     if (!counted) {
       if (a.dlogits) __builtin_memset(gradient, 0, static_cast<std::size_t>(a.vocabulary) * sizeof(T));
@@ -77,17 +85,20 @@ void execute(const CrossEntropy<T>& a) {
       continue;
     }
     // Before a gradient in place overwrites them.
-    const T at_target = row[target];
+    const C at_target = row[target];
     sums.correct += at_target == top && first_index_of(row, a.vocabulary, top) == target;
-    const T total = exponentials(row, a.vocabulary, top, gradient);
-    const T loss = static_cast<T>(__builtin_log(static_cast<double>(total))) + (top - at_target);
+    const C total = exponentials(row, a.vocabulary, top, powers);
+    const C loss = static_cast<C>(__builtin_log(static_cast<double>(total))) + (top - at_target);
     if (a.dlogits) {
-      const T factor = a.gradient_scale / total;
+      const C factor = a.gradient_scale / total;
       for (std::int64_t i = 0; i < a.vocabulary; i += lanes<T>) {
         const std::int64_t n = a.vocabulary - i;
-        store(gradient + i, load(gradient + i, n) * factor, n);
+        store(gradient + i, load(powers + i, n) * factor, n);
       }
-      gradient[target] -= a.gradient_scale;
+      if constexpr (rounds)
+        gradient[target] = T(powers[target] * factor - a.gradient_scale);
+      else
+        gradient[target] -= a.gradient_scale;
     }
     if (a.losses) a.losses[r] = loss;
     sums.loss += static_cast<double>(loss);
@@ -98,5 +109,6 @@ void execute(const CrossEntropy<T>& a) {
 
 template void execute<here>(const CrossEntropy<float>&);
 template void execute<here>(const CrossEntropy<double>&);
+template void execute<here>(const CrossEntropy<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -1,9 +1,10 @@
 // Gated linear units (Shazeer 2020, arXiv 2002.05202): y = act(gate) ⊙ value with
 //   silu(g) = g / (1 + e^−g),  gelu(g) = g Φ(g) (the exact one, by erf),  relu(g) = max(g, 0), identity(g) = g: SwiGLU, GEGLU, ReGLU, bilinear;
 //   dgate = dy ⊙ value ⊙ act'(gate),  dvalue = dy ⊙ act(gate).   relu'(0) = 0.
-// One thread per call. float and double.
+// One thread per call. float, double and bfloat16.
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>

@@ -13,7 +13,7 @@ void forward(const GatedUnitForward<T>& a) {
     T* y = a.y + r * a.y_stride;
     for (std::int64_t i = 0; i < a.width; i += lanes<T>) {
       const std::int64_t n = a.width - i;
-      store(y + i, activate<gate, T>(load(g + i, n)).value * load(value + i, n), n);
+      store(y + i, activate<gate, Compute<T>>(load(g + i, n)).value * load(value + i, n), n);
     }
   }
 }
@@ -28,7 +28,7 @@ void backward(const GatedUnitBackward<T>& a) {
     T* dvalue = a.dvalue + r * a.dvalue_stride;
     for (std::int64_t i = 0; i < a.width; i += lanes<T>) {
       const std::int64_t n = a.width - i;
-      const Activated<T> act = activate<gate, T>(load(g + i, n));
+      const Activated<Compute<T>> act = activate<gate, Compute<T>>(load(g + i, n));
       const Pack<T> upstream = load(dy + i, n);
       const Pack<T> v = load(value + i, n);
       store(dgate + i, upstream * v * act.slope, n);
@@ -69,7 +69,9 @@ void execute(const GatedUnitBackward<T>& a) {
 
 template void execute<here>(const GatedUnitForward<float>&);
 template void execute<here>(const GatedUnitForward<double>&);
+template void execute<here>(const GatedUnitForward<bfloat16>&);
 template void execute<here>(const GatedUnitBackward<float>&);
 template void execute<here>(const GatedUnitBackward<double>&);
+template void execute<here>(const GatedUnitBackward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -4,9 +4,11 @@
 //   G_t = φ(q_t) e_tᵀ + G_{t+1},  w_t = c_t φ(q_t) + w_{t+1}:
 //   dq_t = φ'(q_t) ⊙ (S_t e_t + c_t z_t),  dk_t = φ'(k_t) ⊙ (G_t v_t + w_t),  dv_t = G_tᵀ φ(k_t).
 // No token moves an output before it, NaN included. Splitting a sequence and carrying S and z gives the same numbers as the
-// whole. Scratch O(key_width · value_width + chunk · widths + length). One thread per call. float and double.
+// whole. Scratch O(key_width · value_width + chunk · widths + length). One thread per call. float,
+// double and bfloat16 (with states, key sums and norms in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 #include <starling/kernels/head_strides.hpp>
 
@@ -23,12 +25,12 @@ struct LinearAttentionForward {
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
-  const T* initial_state = nullptr;
-  const T* initial_key_sum = nullptr;
+  const Compute<T>* initial_state = nullptr;
+  const Compute<T>* initial_key_sum = nullptr;
   T* y = nullptr;
-  T* final_state = nullptr;
-  T* final_key_sum = nullptr;
-  T* inverse_norm = nullptr;
+  Compute<T>* final_state = nullptr;
+  Compute<T>* final_key_sum = nullptr;
+  Compute<T>* inverse_norm = nullptr;
   HeadStrides q_strides;
   HeadStrides k_strides;
   HeadStrides v_strides;
@@ -48,7 +50,7 @@ struct LinearAttentionBackward {
   const T* k = nullptr;
   const T* v = nullptr;
   const T* y = nullptr;
-  const T* inverse_norm = nullptr;
+  const Compute<T>* inverse_norm = nullptr;
   const T* dy = nullptr;
   T* dq = nullptr;
   T* dk = nullptr;

@@ -18,15 +18,20 @@ template <class T>
 }
 
 template <class T>
-void pack_features(const T* row, std::int64_t width, T* to, std::int64_t columns) {
+void pack_features(const T* row, std::int64_t width, Compute<T>* to, std::int64_t columns) {
   pack_row(
-      row, width, to, columns, [](Pack<T> x) __attribute__((always_inline)) { return feature<T>(x); });
+      row, width, to, columns, [](Pack<T> x) __attribute__((always_inline)) { return feature<Compute<T>>(x); });
 }
 
 template <class T>
-void pack_scaled(const T* row, std::int64_t width, T* to, std::int64_t columns, T factor) {
+void pack_scaled(const T* row, std::int64_t width, Compute<T>* to, std::int64_t columns, Compute<T> factor) {
   pack_row(
       row, width, to, columns, [factor](Pack<T> x) __attribute__((always_inline)) { return x * factor; });
+}
+
+template <class T>
+void store_scaled(const Compute<T>* row, std::int64_t width, T* to, Compute<T> factor) {
+  for (std::int64_t i = 0; i < width; i += lanes<T>) store(to + i, load(row + i, width - i) * factor, width - i);
 }
 
 template <class T>
@@ -38,10 +43,10 @@ void add_row(T* sum, const T* row, std::int64_t width) {
 }
 
 template <class T>
-T dot(const T* a, const T* b, std::int64_t width) {
+Compute<T> dot(const T* a, const T* b, std::int64_t width) {
   Pack<T> total{};
   for (std::int64_t i = 0; i < width; i += lanes<T>) total = load(a + i, width - i) * load(b + i, width - i) + total;
-  return sum<T>(total);
+  return sum<Compute<T>>(total);
 }
 
 /// One head of the backward pass.
@@ -55,26 +60,26 @@ struct Head {
   Rows<T*> dq;
   Rows<T*> dk;
   Rows<T*> dv;
-  const T* inverse_norm;
-  T* norm_gradient;  // c_t, per token
-  T* key_sum;        // z, then w
+  const Compute<T>* inverse_norm;
+  Compute<T>* norm_gradient;  // c_t, per token
+  Compute<T>* key_sum;        // z, then w
   std::int64_t length;
 };
 
 /// slope(x) ⊙ (out + factor · sum), the gradient of a row of q or k.
 template <class T>
-void write_gradient(const T* x, const T* out, const T* sums, T factor, std::int64_t width, T* gradient) {
+void write_gradient(const T* x, const Compute<T>* out, const Compute<T>* sums, Compute<T> factor, std::int64_t width, T* gradient) {
   for (std::int64_t i = 0; i < width; i += lanes<T>) {
     const std::int64_t n = width - i;
-    store(gradient + i, feature_slope<T>(load(x + i, n)) * (load(out + i, n) + load(sums + i, n) * factor), n);
+    store(gradient + i, feature_slope<Compute<T>>(load(x + i, n)) * (load(out + i, n) + load(sums + i, n) * factor), n);
   }
 }
 
 /// dq, with the state turned: rows are value channels.
 template <class T>
-void query_gradient(const Head<T>& head, MatrixScan<T>& scan) {
+void query_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
   clear_state(scan, head.v.width, head.k.width);
-  __builtin_memset(head.key_sum, 0, static_cast<std::size_t>(head.k.width) * sizeof(T));
+  __builtin_memset(head.key_sum, 0, static_cast<std::size_t>(head.k.width) * sizeof(Compute<T>));
   for (std::int64_t begin = 0; begin < head.length; begin += matrix_scan_chunk) {
     const std::int64_t count = smaller(matrix_scan_chunk, head.length - begin);
     for (std::int64_t i = 0; i < count; ++i) {
@@ -95,7 +100,7 @@ void query_gradient(const Head<T>& head, MatrixScan<T>& scan) {
 
 /// dv, from the last token.
 template <class T>
-void value_gradient(const Head<T>& head, MatrixScan<T>& scan) {
+void value_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
   clear_state(scan, head.k.width, head.v.width);
   for (std::int64_t end = head.length; end > 0; end -= matrix_scan_chunk) {
     const std::int64_t count = smaller(matrix_scan_chunk, end);
@@ -115,9 +120,9 @@ void value_gradient(const Head<T>& head, MatrixScan<T>& scan) {
 
 /// dk, from the last token, with the state turned.
 template <class T>
-void key_gradient(const Head<T>& head, MatrixScan<T>& scan) {
+void key_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
   clear_state(scan, head.v.width, head.k.width);
-  __builtin_memset(head.key_sum, 0, static_cast<std::size_t>(head.k.width) * sizeof(T));
+  __builtin_memset(head.key_sum, 0, static_cast<std::size_t>(head.k.width) * sizeof(Compute<T>));
   for (std::int64_t end = head.length; end > 0; end -= matrix_scan_chunk) {
     const std::int64_t count = smaller(matrix_scan_chunk, end);
     for (std::int64_t i = 0; i < count; ++i) {
@@ -129,12 +134,12 @@ void key_gradient(const Head<T>& head, MatrixScan<T>& scan) {
     advance<StateDecay::none>(scan, count);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t t = end - 1 - i;
-      const T* q = scan.right + i * scan.columns;
+      const Compute<T>* q = scan.right + i * scan.columns;
       for (std::int64_t x = 0; x < head.k.width; x += lanes<T>) {
         const std::int64_t n = head.k.width - x;
         store(head.key_sum + x, load(q + x, n) * head.norm_gradient[t] + load(head.key_sum + x, n), n);
       }
-      write_gradient(head.k[t], scan.out + i * scan.columns, head.key_sum, T(1), head.k.width, head.dk[t]);
+      write_gradient(head.k[t], scan.out + i * scan.columns, head.key_sum, Compute<T>(1), head.k.width, head.dk[t]);
     }
   }
 }
@@ -143,9 +148,10 @@ void key_gradient(const Head<T>& head, MatrixScan<T>& scan) {
 
 template <Level level, class T>
 void execute(const LinearAttentionForward<T>& a) {
-  T* key_sum = nullptr;
-  auto scan = make_panels<T>(a.key_width, a.value_width, a.key_width + matrix_scan_chunk, &key_sum);
-  T* inverse_norm = key_sum + a.key_width;
+  using C = Compute<T>;
+  C* key_sum = nullptr;
+  auto scan = make_panels<C>(a.key_width, a.value_width, a.key_width + matrix_scan_chunk, &key_sum);
+  C* inverse_norm = key_sum + a.key_width;
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
     for (std::int64_t head = 0; head < a.heads; ++head) {
       const auto q = rows_of(a.q, a.q_strides, batch, head, a.key_width);
@@ -155,22 +161,21 @@ void execute(const LinearAttentionForward<T>& a) {
       const std::int64_t of_head = batch * a.heads + head;
       clear_state(scan, a.key_width, a.value_width);
       if (a.initial_state) load_state(scan, a.initial_state + of_head * a.key_width * a.value_width, a.value_width);
-      for (std::int64_t i = 0; i < a.key_width; ++i) key_sum[i] = a.initial_key_sum ? a.initial_key_sum[of_head * a.key_width + i] : T(0);
+      for (std::int64_t i = 0; i < a.key_width; ++i) key_sum[i] = a.initial_key_sum ? a.initial_key_sum[of_head * a.key_width + i] : C(0);
       for (std::int64_t begin = 0; begin < a.length; begin += matrix_scan_chunk) {
         const std::int64_t count = smaller(matrix_scan_chunk, a.length - begin);
         for (std::int64_t i = 0; i < count; ++i) {
-          T* key = scan.left + i * scan.rows;
-          T* query = scan.reader + i * scan.rows;
+          C* key = scan.left + i * scan.rows;
+          C* query = scan.reader + i * scan.rows;
           pack_features(k[begin + i], a.key_width, key, scan.rows);
           pack_features(q[begin + i], a.key_width, query, scan.rows);
           pack_row(v[begin + i], a.value_width, scan.right + i * scan.columns, scan.columns);
           add_row(key_sum, key, a.key_width);
-          inverse_norm[i] = T(1) / dot(query, key_sum, a.key_width);
+          inverse_norm[i] = C(1) / dot(query, key_sum, a.key_width);
           if (a.inverse_norm) a.inverse_norm[of_head * a.length + begin + i] = inverse_norm[i];
         }
         advance<StateDecay::none>(scan, count);
-        for (std::int64_t i = 0; i < count; ++i)
-          pack_scaled(scan.out + i * scan.columns, a.value_width, y[begin + i], a.value_width, inverse_norm[i]);
+        for (std::int64_t i = 0; i < count; ++i) store_scaled(scan.out + i * scan.columns, a.value_width, y[begin + i], inverse_norm[i]);
       }
       if (a.final_state) store_state(scan, a.final_state + of_head * a.key_width * a.value_width, a.value_width);
       if (a.final_key_sum)
@@ -180,8 +185,9 @@ void execute(const LinearAttentionForward<T>& a) {
 
 template <Level level, class T>
 void execute(const LinearAttentionBackward<T>& a) {
-  T* key_sum = nullptr;
-  auto scan = make_panels<T>(a.key_width, a.value_width, a.key_width + a.length, &key_sum);
+  using C = Compute<T>;
+  C* key_sum = nullptr;
+  auto scan = make_panels<C>(a.key_width, a.value_width, a.key_width + a.length, &key_sum);
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
     for (std::int64_t head = 0; head < a.heads; ++head) {
       const Head<T> arrays{.q = rows_of(a.q, a.q_strides, batch, head, a.key_width),
@@ -204,7 +210,9 @@ void execute(const LinearAttentionBackward<T>& a) {
 
 template void execute<here>(const LinearAttentionForward<float>&);
 template void execute<here>(const LinearAttentionForward<double>&);
+template void execute<here>(const LinearAttentionForward<bfloat16>&);
 template void execute<here>(const LinearAttentionBackward<float>&);
 template void execute<here>(const LinearAttentionBackward<double>&);
+template void execute<here>(const LinearAttentionBackward<bfloat16>&);
 
 }  // namespace starling::kernels

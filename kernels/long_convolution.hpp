@@ -3,9 +3,11 @@
 // All three are the same product with a lower triangular Toeplitz matrix, one of its operands or its result backwards in
 // time. Blocks below the diagonal are halved into three products instead of four where they are large (Toeplitz matrix-vector
 // products; Fan and Hasan 2007), so that the cost grows as length^1.58. No token moves an output before it, NaN included.
-// Scratch O(length · vector width). One thread per call. float and double.
+// Scratch O(length · vector width). One thread per call. float, double and bfloat16 (with the
+// kernel and its gradient in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -18,7 +20,7 @@ namespace starling::kernels {
 template <class T>
 struct LongConvolutionForward {
   const T* x = nullptr;
-  const T* kernel = nullptr;
+  const Compute<T>* kernel = nullptr;
   T* y = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
@@ -35,10 +37,10 @@ struct LongConvolutionForward {
 template <class T>
 struct LongConvolutionBackward {
   const T* x = nullptr;
-  const T* kernel = nullptr;
+  const Compute<T>* kernel = nullptr;
   const T* dy = nullptr;
   T* dx = nullptr;
-  T* dkernel = nullptr;
+  Compute<T>* dkernel = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t channels = 0;

@@ -131,8 +131,8 @@ Pack<T>* packs_of_scratch(std::int64_t count) {
 
 /// Few outputs: inputs and kernel are read once, in place.
 template <class T>
-void one_output(const T* x, std::int64_t x_stride, const T* kernel, std::int64_t kernel_stride, std::int64_t last, std::int64_t channels,
-                T* y) {
+void one_output(const T* x, std::int64_t x_stride, const Compute<T>* kernel, std::int64_t kernel_stride, std::int64_t last,
+                std::int64_t channels, T* y) {
   constexpr std::int64_t packs = 4;
   for (std::int64_t c = 0; c < channels; c += packs * lanes<T>) {
     Pack<T> sums[packs] = {};
@@ -207,7 +207,9 @@ void execute(const LongConvolutionBackward<T>& a) {
 
 template void execute<here>(const LongConvolutionForward<float>&);
 template void execute<here>(const LongConvolutionForward<double>&);
+template void execute<here>(const LongConvolutionForward<bfloat16>&);
 template void execute<here>(const LongConvolutionBackward<float>&);
 template void execute<here>(const LongConvolutionBackward<double>&);
+template void execute<here>(const LongConvolutionBackward<bfloat16>&);
 
 }  // namespace starling::kernels

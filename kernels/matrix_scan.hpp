@@ -77,13 +77,13 @@ Rows<P> rows_of(P data, const HeadStrides& strides, std::int64_t batch, std::int
 
 /// map(pack) of a row to `columns` elements at `to`, zero behind its width.
 template <class T, class Map>
-[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, T* to, std::int64_t columns, Map map) {
+[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, Compute<T>* to, std::int64_t columns, Map map) {
   std::int64_t i = 0;
   for (; i < width; i += lanes<T>) store(to + i, map(load(row + i, width - i)), width - i);
-  for (i = width; i < columns; ++i) to[i] = T(0);
+  for (i = width; i < columns; ++i) to[i] = Compute<T>(0);
 }
 template <class T>
-[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, T* to, std::int64_t columns) {
+[[gnu::always_inline]] inline void pack_row(const T* row, std::int64_t width, Compute<T>* to, std::int64_t columns) {
   pack_row(
       row, width, to, columns, [](Pack<T> x) __attribute__((always_inline)) { return x; });
 }

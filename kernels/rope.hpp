@@ -2,10 +2,11 @@
 // head_width / 2:
 //   θ = (position + t) · base^(−i / half),  y_i = x_i cos θ − x_{i+half} sin θ,  y_{i+half} = x_{i+half} cos θ + x_i
 //   sin θ.
-// The backward pass is the rotation by −θ: the same call on dy with inverse = true. One thread per call. float and
-// double.
+// The backward pass is the rotation by −θ: the same call on dy with inverse = true. One thread per call. float,
+// double and bfloat16 (with tables in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -23,8 +24,8 @@ template <class T>
 struct Rope {
   const T* x = nullptr;
   T* y = nullptr;
-  const T* cosine = nullptr;
-  const T* sine = nullptr;
+  const Compute<T>* cosine = nullptr;
+  const Compute<T>* sine = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t heads = 0;

@@ -7,11 +7,11 @@ namespace starling::kernels {
 template <Level level, class T>
 void execute(const Rope<T>& a) {
   const std::int64_t half = a.head_width / 2;
-  const T sign = a.inverse ? T(-1) : T(1);
+  const Compute<T> sign = a.inverse ? Compute<T>(-1) : Compute<T>(1);
   for (std::int64_t batch = 0; batch < a.batch; ++batch) {
     for (std::int64_t t = 0; t < a.length; ++t) {
-      const T* cosine = a.cosine + t * half;
-      const T* sine = a.sine + t * half;
+      const Compute<T>* cosine = a.cosine + t * half;
+      const Compute<T>* sine = a.sine + t * half;
       for (std::int64_t head = 0; head < a.heads; ++head) {
         const T* x = a.x + batch * a.x_batch_stride + t * a.x_token_stride + head * a.x_head_stride;
         T* y = a.y + batch * a.y_batch_stride + t * a.y_token_stride + head * a.y_head_stride;
@@ -31,5 +31,6 @@ void execute(const Rope<T>& a) {
 
 template void execute<here>(const Rope<float>&);
 template void execute<here>(const Rope<double>&);
+template void execute<here>(const Rope<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -22,6 +22,24 @@ void gather_decay(const T* a_log, std::int64_t channels, std::int64_t states, Pa
   }
 }
 
+/// Rows of a chunk that are read number by number: where they lie, or, of bfloat16, widened to `scratch`.
+template <class C>
+struct ChunkRows {
+  const C* data;
+  std::int64_t stride;
+};
+template <class T>
+ChunkRows<Compute<T>> rows_to_compute(const T* rows, std::int64_t stride, std::int64_t count, std::int64_t width,
+                                      [[maybe_unused]] Compute<T>* scratch) {
+  if constexpr (sizeof(T) == sizeof(Compute<T>)) {
+    return {rows, stride};
+  } else {
+    for (std::int64_t r = 0; r < count; ++r)
+      for (std::int64_t i = 0; i < width; i += lanes<T>) store(scratch + r * width + i, load(rows + r * stride + i, width - i), width - i);
+    return {scratch, width};
+  }
+}
+
 /// How many states: a constant the compiler can unroll by, or, where fixed is 0, the number given.
 template <int fixed>
 constexpr std::int64_t state_count(std::int64_t states) {

@@ -8,10 +8,11 @@
 //   g_t = C_t u_t + exp(Δ_{t+1} A) g_{t+1} (u = dy · silu(z)),  dA += Δ_t exp(Δ_t A) h_{t−1} g_t,  dΔ_t = Σ_n g_t (A
 //   exp(Δ_t A) h_{t−1} + B_t v_t), dB_t = Σ_c g_t Δ_t v_t,  dC_t = Σ_c u_t h_t,  dv_t = Δ_t Σ_n g_t B_t + skip u_t,
 //   da_log = A dA.
-// Scratch O(states · (width + scan_chunk · vector width)), not O(length). One thread per call. float and double;
-// fastest at states = 16.
+// Scratch O(states · (width + scan_chunk · vector width)), not O(length). One thread per call. float,
+// double and bfloat16 (with parameters, their gradients, states and checkpoints in float); fastest at states = 16.
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -29,16 +30,16 @@ template <class T>
 struct SelectiveScanForward {
   const T* v = nullptr;
   const T* delta = nullptr;
-  const T* bias = nullptr;
-  const T* a_log = nullptr;
+  const Compute<T>* bias = nullptr;
+  const Compute<T>* a_log = nullptr;
   const T* b = nullptr;
   const T* c = nullptr;
-  const T* skip = nullptr;
+  const Compute<T>* skip = nullptr;
   const T* z = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* initial = nullptr;
   T* y = nullptr;
-  T* final = nullptr;
-  T* checkpoints = nullptr;
+  Compute<T>* final = nullptr;
+  Compute<T>* checkpoints = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t width = 0;
@@ -58,21 +59,21 @@ template <class T>
 struct SelectiveScanBackward {
   const T* v = nullptr;
   const T* delta = nullptr;
-  const T* bias = nullptr;
-  const T* a_log = nullptr;
+  const Compute<T>* bias = nullptr;
+  const Compute<T>* a_log = nullptr;
   const T* b = nullptr;
   const T* c = nullptr;
-  const T* skip = nullptr;
+  const Compute<T>* skip = nullptr;
   const T* z = nullptr;
-  const T* checkpoints = nullptr;
+  const Compute<T>* checkpoints = nullptr;
   const T* dy = nullptr;
   T* dv = nullptr;
   T* ddelta = nullptr;
-  T* dbias = nullptr;
-  T* da_log = nullptr;
+  Compute<T>* dbias = nullptr;
+  Compute<T>* da_log = nullptr;
   T* db = nullptr;
   T* dc = nullptr;
-  T* dskip = nullptr;
+  Compute<T>* dskip = nullptr;
   T* dz = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;

@@ -11,22 +11,25 @@ namespace {
 /// block, and, summed over blocks, the gradients of B and C with a lane for each channel of a block.
 template <class T>
 struct Workspace {
-  Pack<T>* decay;    // (blocks, states), A log₂ e
-  Pack<T>* carried;  // (blocks, states)
-  Pack<T>* da;       // (blocks, states)
-  Pack<T>* dskip;    // (blocks)
-  Pack<T>* dbias;    // (blocks)
-  Pack<T>* before;   // (scan_chunk + 1, states): [t] is the state before token t of the chunk
-  Pack<T>* factor;   // (scan_chunk, states): the decays
-  Pack<T>* db;       // (scan_chunk, states)
-  Pack<T>* dc;       // (scan_chunk, states)
-  Pack<T>* step;     // (scan_chunk): Δ
-  Pack<T>* slope;    // (scan_chunk): its derivative
-  Pack<T>* u;        // (scan_chunk): dy silu(z)
-  Pack<T>* dz;       // (scan_chunk): dy silu'(z)
+  Pack<T>* decay;      // (blocks, states), A log₂ e
+  Pack<T>* carried;    // (blocks, states)
+  Pack<T>* da;         // (blocks, states)
+  Pack<T>* dskip;      // (blocks)
+  Pack<T>* dbias;      // (blocks)
+  Pack<T>* before;     // (scan_chunk + 1, states): [t] is the state before token t of the chunk
+  Pack<T>* factor;     // (scan_chunk, states): the decays
+  Pack<T>* db;         // (scan_chunk, states)
+  Pack<T>* dc;         // (scan_chunk, states)
+  Pack<T>* step;       // (scan_chunk): Δ
+  Pack<T>* slope;      // (scan_chunk): its derivative
+  Pack<T>* u;          // (scan_chunk): dy silu(z)
+  Pack<T>* dz;         // (scan_chunk): dy silu'(z)
+  Compute<T>* wide_b;  // (scan_chunk, states), where B and C are widened
+  Compute<T>* wide_c;
 
   Workspace(std::int64_t blocks, std::int64_t states) {
-    const std::int64_t packs = blocks * (3 * states + 2) + (4 * scan_chunk + 1) * states + 4 * scan_chunk;
+    const std::int64_t wide = padded<T>(scan_chunk * states) / lanes<T>;
+    const std::int64_t packs = blocks * (3 * states + 2) + (4 * scan_chunk + 1) * states + 4 * scan_chunk + 2 * wide;
     auto* next = static_cast<Pack<T>*>(scratch_bytes(static_cast<std::size_t>(packs * pack_bytes)));
     const auto take = [&](std::int64_t count) {
       Pack<T>* taken = next;
@@ -46,6 +49,8 @@ struct Workspace {
     slope = take(scan_chunk);
     u = take(scan_chunk);
     dz = take(scan_chunk);
+    wide_b = reinterpret_cast<Compute<T>*>(take(wide));
+    wide_c = reinterpret_cast<Compute<T>*>(take(wide));
   }
 };
 
@@ -67,20 +72,21 @@ void prepare(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int6
     const std::int64_t token = batch * a.length + t;
     const Pack<T> raw = load(a.delta + token * a.delta_stride + c, n) + bias;
     const Pack<T> dy = load(a.dy + token * a.dy_stride + c, n);
-    w.step[t - begin] = softplus<T>(raw);
-    w.slope[t - begin] = sigmoid<T>(raw);
+    w.step[t - begin] = softplus<Compute<T>>(raw);
+    w.slope[t - begin] = sigmoid<Compute<T>>(raw);
     w.u[t - begin] = dy;
     if (!a.z) continue;
     const Pack<T> z = load(a.z + token * a.z_stride + c, n);
-    const Pack<T> gate = sigmoid<T>(z);
+    const Pack<T> gate = sigmoid<Compute<T>>(z);
     w.u[t - begin] = dy * (z * gate);
-    w.dz[t - begin] = dy * (gate * (z * (T(1) - gate) + T(1)));
+    w.dz[t - begin] = dy * (gate * (z * (Compute<T>(1) - gate) + Compute<T>(1)));
   }
 }
 
 /// States and decays of one block over one chunk, from the checkpoint.
 template <int fixed, class T>
-void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
+void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block,
+               ChunkRows<Compute<T>> of_b) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t chunks = (a.length + scan_chunk - 1) / scan_chunk;
   const std::int64_t c = block * lanes<T>;
@@ -97,12 +103,12 @@ void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::in
     const std::int64_t token = batch * a.length + t;
     const Pack<T> step = w.step[t - begin];
     const Pack<T> fed = step * load(a.v + token * a.v_stride + c, n);
-    const T* b = a.b + token * a.b_stride;
+    const Compute<T>* b = of_b.data + (t - begin) * of_b.stride;
     Pack<T>* factor = w.factor + (t - begin) * states;
     Pack<T>* state = w.before + (t - begin) * states;
 #pragma GCC unroll 16
     for (std::int64_t s = 0; s < states; ++s) {
-      factor[s] = exp2_bounded<T>(step * decay[s]);
+      factor[s] = exp2_bounded<Compute<T>>(step * decay[s]);
       if constexpr (fixed > 0) {
         local[s] = factor[s] * local[s] + fed * b[s];
         state[states + s] = local[s];
@@ -115,7 +121,8 @@ void recompute(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::in
 
 /// The reverse pass of one block over one chunk.
 template <int fixed, class T>
-void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block) {
+void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int64_t batch, std::int64_t chunk, std::int64_t block,
+             ChunkRows<Compute<T>> of_b, ChunkRows<Compute<T>> of_c) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t c = block * lanes<T>;
   const std::int64_t n = a.width - c;
@@ -132,8 +139,8 @@ void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int6
   Pack<T> dbias{};
   for (std::int64_t t = end - 1; t >= begin; --t) {
     const std::int64_t token = batch * a.length + t;
-    const T* b = a.b + token * a.b_stride;
-    const T* gain = a.c + token * a.c_stride;
+    const Compute<T>* b = of_b.data + (t - begin) * of_b.stride;
+    const Compute<T>* gain = of_c.data + (t - begin) * of_c.stride;
     const Pack<T> v = load(a.v + token * a.v_stride + c, n);
     const Pack<T> step = w.step[t - begin];
     const Pack<T> fed = step * v;
@@ -161,7 +168,7 @@ void reverse(const SelectiveScanBackward<T>& a, const Workspace<T>& w, std::int6
     }
     if (a.z) store(a.dz + token * a.dz_stride + c, w.dz[t - begin] * y, n);
     store(a.dv + token * a.dv_stride + c, step * through_b + skip * u, n);
-    const Pack<T> ddelta = (through_decay * T(ln_of_2) + through_b * v) * w.slope[t - begin];
+    const Pack<T> ddelta = (through_decay * Compute<T>(ln_of_2) + through_b * v) * w.slope[t - begin];
     store(a.ddelta + token * a.ddelta_stride + c, ddelta, n);
     dskip = u * v + dskip;
     dbias += ddelta;
@@ -180,7 +187,7 @@ void add_parameter_gradients(const SelectiveScanBackward<T>& a, const Workspace<
     if (a.dskip) store(a.dskip + c, load(a.dskip + c, n) + w.dskip[k], n);
     if (a.dbias) store(a.dbias + c, load(a.dbias + c, n) + w.dbias[k], n);
     for (std::int64_t s = 0; s < a.states; ++s) {
-      const Pack<T> gradient = w.da[k * a.states + s] * w.decay[k * a.states + s] * T(ln_of_2);
+      const Pack<T> gradient = w.da[k * a.states + s] * w.decay[k * a.states + s] * Compute<T>(ln_of_2);
       for (std::int64_t lane = 0; lane < smaller(n, lanes<T>); ++lane) a.da_log[(c + lane) * a.states + s] += gradient[lane];
     }
   }
@@ -195,27 +202,30 @@ void backward(const SelectiveScanBackward<T>& a) {
     const std::int64_t c = k * lanes<T>;
     gather_decay(a.a_log + c * states, a.width - c, states, w.decay + k * states);
   }
-  clear<T>(w.da, blocks * states);
-  clear<T>(w.dskip, blocks);
-  clear<T>(w.dbias, blocks);
+  clear<Compute<T>>(w.da, blocks * states);
+  clear<Compute<T>>(w.dskip, blocks);
+  clear<Compute<T>>(w.dbias, blocks);
   const std::int64_t chunks = (a.length + scan_chunk - 1) / scan_chunk;
   for (std::int64_t batch = 0; batch < a.batch; ++batch) {
-    clear<T>(w.carried, blocks * states);
+    clear<Compute<T>>(w.carried, blocks * states);
     for (std::int64_t chunk = chunks - 1; chunk >= 0; --chunk) {
-      clear<T>(w.db, scan_chunk * states);
-      clear<T>(w.dc, scan_chunk * states);
-      for (std::int64_t k = 0; k < blocks; ++k) {
-        prepare(a, w, batch, chunk, k);
-        recompute<fixed>(a, w, batch, chunk, k);
-        reverse<fixed>(a, w, batch, chunk, k);
-      }
+      clear<Compute<T>>(w.db, scan_chunk * states);
+      clear<Compute<T>>(w.dc, scan_chunk * states);
       const std::int64_t begin = chunk * scan_chunk;
       const std::int64_t end = smaller(begin + scan_chunk, a.length);
+      const std::int64_t first = batch * a.length + begin;
+      const auto of_b = rows_to_compute(a.b + first * a.b_stride, a.b_stride, end - begin, states, w.wide_b);
+      const auto of_c = rows_to_compute(a.c + first * a.c_stride, a.c_stride, end - begin, states, w.wide_c);
+      for (std::int64_t k = 0; k < blocks; ++k) {
+        prepare(a, w, batch, chunk, k);
+        recompute<fixed>(a, w, batch, chunk, k, of_b);
+        reverse<fixed>(a, w, batch, chunk, k, of_b, of_c);
+      }
       for (std::int64_t t = begin; t < end; ++t) {
         const std::int64_t token = batch * a.length + t;
         for (std::int64_t s = 0; s < states; ++s) {
-          a.db[token * a.db_stride + s] = sum<T>(w.db[(t - begin) * states + s]);
-          a.dc[token * a.dc_stride + s] = sum<T>(w.dc[(t - begin) * states + s]);
+          a.db[token * a.db_stride + s] = T(sum<Compute<T>>(w.db[(t - begin) * states + s]));
+          a.dc[token * a.dc_stride + s] = T(sum<Compute<T>>(w.dc[(t - begin) * states + s]));
         }
       }
     }
@@ -233,5 +243,6 @@ void execute(const SelectiveScanBackward<T>& a) {
 
 template void execute<here>(const SelectiveScanBackward<float>&);
 template void execute<here>(const SelectiveScanBackward<double>&);
+template void execute<here>(const SelectiveScanBackward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -10,7 +10,7 @@ namespace {
 /// carried in and out.
 template <int fixed, class T>
 void scan_block(const SelectiveScanForward<T>& a, std::int64_t batch, std::int64_t c, std::int64_t begin, std::int64_t end,
-                const Pack<T>* decay, Pack<T>* state) {
+                ChunkRows<Compute<T>> of_b, ChunkRows<Compute<T>> of_c, const Pack<T>* decay, Pack<T>* state) {
   const std::int64_t states = state_count<fixed>(a.states);
   const std::int64_t n = a.width - c;
   const Pack<T> bias = a.bias ? load(a.bias + c, n) : Pack<T>{};
@@ -20,10 +20,10 @@ void scan_block(const SelectiveScanForward<T>& a, std::int64_t batch, std::int64
   Pack<T> gate[scan_chunk];
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t token = batch * a.length + t;
-    step[t - begin] = softplus<T>(load(a.delta + token * a.delta_stride + c, n) + bias);
+    step[t - begin] = softplus<Compute<T>>(load(a.delta + token * a.delta_stride + c, n) + bias);
     if (!a.z) continue;
     const Pack<T> z = load(a.z + token * a.z_stride + c, n);
-    gate[t - begin] = z * sigmoid<T>(z);
+    gate[t - begin] = z * sigmoid<Compute<T>>(z);
   }
   Pack<T> local[fixed ? fixed : 1];
   Pack<T>* h = fixed ? local : state;
@@ -34,13 +34,13 @@ void scan_block(const SelectiveScanForward<T>& a, std::int64_t batch, std::int64
     const Pack<T> delta = step[t - begin];
     const Pack<T> v = load(a.v + token * a.v_stride + c, n);
     const Pack<T> fed = delta * v;
-    const T* b = a.b + token * a.b_stride;
-    const T* gain = a.c + token * a.c_stride;
+    const Compute<T>* b = of_b.data + (t - begin) * of_b.stride;
+    const Compute<T>* gain = of_c.data + (t - begin) * of_c.stride;
     Pack<T> even = skip * v;
     Pack<T> odd{};
 #pragma GCC unroll 16
     for (std::int64_t s = 0; s < states; ++s) {
-      h[s] = exp2_bounded<T>(delta * decay[s]) * h[s] + fed * b[s];
+      h[s] = exp2_bounded<Compute<T>>(delta * decay[s]) * h[s] + fed * b[s];
       Pack<T>& y = s % 2 ? odd : even;
       y = h[s] * gain[s] + y;
     }
@@ -56,8 +56,11 @@ template <int fixed, class T>
 void forward(const SelectiveScanForward<T>& a) {
   const std::int64_t states = a.states;
   const std::int64_t blocks = padded<T>(a.width) / lanes<T>;
-  auto* decay = static_cast<Pack<T>*>(scratch_bytes(static_cast<std::size_t>(2 * blocks * states * pack_bytes)));
+  const std::int64_t packs = 2 * blocks * states + 2 * padded<T>(scan_chunk * states) / lanes<T>;
+  auto* decay = static_cast<Pack<T>*>(scratch_bytes(static_cast<std::size_t>(packs * pack_bytes)));
   Pack<T>* state = decay + blocks * states;
+  auto* wide_b = reinterpret_cast<Compute<T>*>(state + blocks * states);
+  auto* wide_c = wide_b + padded<T>(scan_chunk * states);
   for (std::int64_t k = 0; k < blocks; ++k) {
     const std::int64_t c = k * lanes<T>;
     gather_decay(a.a_log + c * states, a.width - c, states, decay + k * states);
@@ -72,12 +75,15 @@ void forward(const SelectiveScanForward<T>& a) {
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
       const std::int64_t begin = chunk * scan_chunk;
       const std::int64_t end = smaller(begin + scan_chunk, a.length);
+      const std::int64_t token = batch * a.length + begin;
+      const auto of_b = rows_to_compute(a.b + token * a.b_stride, a.b_stride, end - begin, states, wide_b);
+      const auto of_c = rows_to_compute(a.c + token * a.c_stride, a.c_stride, end - begin, states, wide_c);
       for (std::int64_t k = 0; k < blocks; ++k) {
         const std::int64_t c = k * lanes<T>;
         if (a.checkpoints)
           for (std::int64_t s = 0; s < states; ++s)
             store(a.checkpoints + ((batch * chunks + chunk) * states + s) * a.width + c, state[k * states + s], a.width - c);
-        scan_block<fixed>(a, batch, c, begin, end, decay + k * states, state + k * states);
+        scan_block<fixed>(a, batch, c, begin, end, of_b, of_c, decay + k * states, state + k * states);
       }
     }
     if (a.final)
@@ -96,5 +102,6 @@ void execute(const SelectiveScanForward<T>& a) {
 
 template void execute<here>(const SelectiveScanForward<float>&);
 template void execute<here>(const SelectiveScanForward<double>&);
+template void execute<here>(const SelectiveScanForward<bfloat16>&);
 
 }  // namespace starling::kernels

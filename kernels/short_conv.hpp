@@ -2,9 +2,10 @@
 //   s[b, t, c] = Σ_{j < taps} weight[c, j] · x[b, t − (taps − 1) + j, c],  y = s or silu(s)
 // The last tap meets the current token (the layout of torch.nn.Conv1d with groups = channels). Tokens before the first
 // come from `initial`, or are zero. Splitting a sequence and carrying the state gives the same numbers as the whole.
-// One thread per call. float and double.
+// One thread per call. float, double and bfloat16 (with taps, their gradient and carried inputs in float).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstdint>
@@ -21,10 +22,10 @@ inline constexpr std::int64_t max_short_conv_taps = 8;
 template <class T>
 struct ShortConvForward {
   const T* x = nullptr;
-  const T* weight = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* weight = nullptr;
+  const Compute<T>* initial = nullptr;
   T* y = nullptr;
-  T* final = nullptr;
+  Compute<T>* final = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t channels = 0;
@@ -38,11 +39,11 @@ struct ShortConvForward {
 template <class T>
 struct ShortConvBackward {
   const T* x = nullptr;
-  const T* weight = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* weight = nullptr;
+  const Compute<T>* initial = nullptr;
   const T* dy = nullptr;
   T* dx = nullptr;
-  T* dweight = nullptr;
+  Compute<T>* dweight = nullptr;
   std::int64_t batch = 0;
   std::int64_t length = 0;
   std::int64_t channels = 0;

@@ -20,8 +20,8 @@ void gather_taps(const T* weight, std::int64_t channels, std::int64_t taps, Pack
 
 /// Input t of a block of channels; t may reach taps − 1 tokens before the sequence.
 template <class T>
-[[gnu::always_inline]] inline Pack<T> input(const T* x, std::int64_t stride, const T* initial, std::int64_t channels, std::int64_t history,
-                                            std::int64_t t, std::int64_t n) {
+[[gnu::always_inline]] inline Pack<T> input(const T* x, std::int64_t stride, const Compute<T>* initial, std::int64_t channels,
+                                            std::int64_t history, std::int64_t t, std::int64_t n) {
   if (t >= 0) return load(x + t * stride, n);
   return initial ? load(initial + (history + t) * channels, n) : Pack<T>{};
 }
@@ -34,7 +34,7 @@ void forward(const ShortConvForward<T>& a) {
       const std::int64_t n = a.channels - c;
       const T* x = a.x + batch * a.length * a.x_stride + c;
       T* y = a.y + batch * a.length * a.y_stride + c;
-      const T* initial = a.initial ? a.initial + batch * history * a.channels + c : nullptr;
+      const Compute<T>* initial = a.initial ? a.initial + batch * history * a.channels + c : nullptr;
       Pack<T> weight[taps];
       gather_taps(a.weight + c * taps, n, taps, weight);
       Pack<T> seen[taps];  // seen[j] meets tap j
@@ -44,7 +44,7 @@ void forward(const ShortConvForward<T>& a) {
         seen[history] = load(x + t * a.x_stride, n);
         Pack<T> s = weight[0] * seen[0];
         for (std::int64_t j = 1; j < taps; ++j) s = weight[j] * seen[j] + s;
-        if (a.activation == ShortConvActivation::silu) s = s * sigmoid<T>(s);
+        if (a.activation == ShortConvActivation::silu) s = s * sigmoid<Compute<T>>(s);
         store(y + t * a.y_stride, s, n);
       }
       // seen[1 …] are the last inputs, whatever the length; written last because final may be initial.
@@ -66,7 +66,7 @@ void backward(const ShortConvBackward<T>& a) {
       const T* x = a.x + batch * a.length * a.x_stride + c;
       const T* dy = a.dy + batch * a.length * a.dy_stride + c;
       T* dx = a.dx + batch * a.length * a.dx_stride + c;
-      const T* initial = a.initial ? a.initial + batch * history * a.channels + c : nullptr;
+      const Compute<T>* initial = a.initial ? a.initial + batch * history * a.channels + c : nullptr;
       Pack<T> seen[taps];
       for (std::int64_t j = 0; j < history; ++j) seen[j + 1] = input(x, a.x_stride, initial, a.channels, history, j - history, n);
       Pack<T> ds[taps] = {};  // gradients of the sums at t, t − 1, …: input t − history takes part in all of them
@@ -80,8 +80,8 @@ void backward(const ShortConvBackward<T>& a) {
           if (a.activation == ShortConvActivation::silu) {
             Pack<T> s = weight[0] * seen[0];
             for (std::int64_t j = 1; j < taps; ++j) s = weight[j] * seen[j] + s;
-            const Pack<T> gate = sigmoid<T>(s);
-            ds[0] *= gate * (s * (T(1) - gate) + T(1));
+            const Pack<T> gate = sigmoid<Compute<T>>(s);
+            ds[0] *= gate * (s * (Compute<T>(1) - gate) + Compute<T>(1));
           }
           for (std::int64_t j = 0; j < taps; ++j) dweight[j] = ds[0] * seen[j] + dweight[j];
         }
@@ -135,7 +135,9 @@ void execute(const ShortConvBackward<T>& a) {
 
 template void execute<here>(const ShortConvForward<float>&);
 template void execute<here>(const ShortConvForward<double>&);
+template void execute<here>(const ShortConvForward<bfloat16>&);
 template void execute<here>(const ShortConvBackward<float>&);
 template void execute<here>(const ShortConvBackward<double>&);
+template void execute<here>(const ShortConvBackward<bfloat16>&);
 
 }  // namespace starling::kernels

@@ -3,6 +3,7 @@
 // compiled for one level must never be merged by the linker with the same function of another.
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 
 #include <cstddef>
@@ -37,14 +38,15 @@ struct Integer<double> {
   using Type = std::int64_t;
 };
 
+/// A register of the type that arrays of T are computed in: a bfloat16 has a pack of float.
 template <class T>
-using Pack = typename VectorOf<T, pack_bytes>::Type;
+using Pack = typename VectorOf<Compute<T>, pack_bytes>::Type;
 /// What comparing packs gives (−1 where true), and the bits of a pack.
 template <class T>
-using PackBits = typename VectorOf<typename Integer<T>::Type, pack_bytes>::Type;
+using PackBits = typename VectorOf<typename Integer<Compute<T>>::Type, pack_bytes>::Type;
 
 template <class T>
-constexpr std::int64_t lanes = pack_bytes / static_cast<std::int64_t>(sizeof(T));
+constexpr std::int64_t lanes = pack_bytes / static_cast<std::int64_t>(sizeof(Compute<T>));
 
 /// `count` rounded up to whole packs.
 template <class T>
@@ -60,16 +62,42 @@ template <class T>
   return value - Pack<T>{};  // not 0 + value: that would turn −0 into 0, so it costs an addition
 }
 
+/// As many bfloat16 as a pack of float has lanes.
+using PackOfHalves = typename VectorOf<std::uint16_t, pack_bytes / 2>::Type;
+using PackOfWords = typename VectorOf<std::uint32_t, pack_bytes>::Type;
+
+[[gnu::always_inline]] inline Pack<float> widened(PackOfHalves halves) {
+  return (Pack<float>)(__builtin_convertvector(halves, PackOfWords) << 16);
+}
+
+/// As bfloat16(float) rounds.
+[[gnu::always_inline]] inline PackOfHalves narrowed(Pack<float> pack) {
+  const PackOfWords bits = (PackOfWords)pack;
+  const PackOfWords rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+  return __builtin_convertvector((pack != pack ? bits | 0x400000u : rounded) >> 16, PackOfHalves);
+}
+
 template <class T>
 [[gnu::always_inline]] inline Pack<T> load(const T* from) {
-  Pack<T> pack;
-  __builtin_memcpy(&pack, from, sizeof(pack));
-  return pack;
+  if constexpr (sizeof(T) == 2) {
+    PackOfHalves halves;
+    __builtin_memcpy(&halves, from, sizeof(halves));
+    return widened(halves);
+  } else {
+    Pack<T> pack;
+    __builtin_memcpy(&pack, from, sizeof(pack));
+    return pack;
+  }
 }
 
 template <class T>
 [[gnu::always_inline]] inline void store(T* to, Pack<T> pack) {
-  __builtin_memcpy(to, &pack, sizeof(pack));
+  if constexpr (sizeof(T) == 2) {
+    const PackOfHalves halves = narrowed(pack);
+    __builtin_memcpy(to, &halves, sizeof(halves));
+  } else {
+    __builtin_memcpy(to, &pack, sizeof(pack));
+  }
 }
 
 /// The first `count` numbers, zero behind them; 0 ≤ count.
@@ -77,12 +105,14 @@ template <class T>
 [[gnu::always_inline]] inline Pack<T> load(const T* from, std::int64_t count) {
   if (count >= lanes<T>) return load(from);
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(T) == 2)
+    return widened((PackOfHalves)_mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1u), from));
+  else if constexpr (sizeof(T) == 4)
     return (Pack<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
   else
     return (Pack<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1u), from);
 #else
-  T values[lanes<T>] = {};
+  Compute<T> values[lanes<T>] = {};
   for (std::int64_t i = 0; i < count; ++i) values[i] = from[i];
   return load(values);
 #endif
@@ -92,12 +122,14 @@ template <class T>
 [[gnu::always_inline]] inline void store(T* to, Pack<T> pack, std::int64_t count) {
   if (count >= lanes<T>) return store(to, pack);
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(T) == 2)
+    _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), (__m256i)narrowed(pack));
+  else if constexpr (sizeof(T) == 4)
     _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1u), (__m512)pack);
   else
     _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1u), (__m512d)pack);
 #else
-  for (std::int64_t i = 0; i < count; ++i) to[i] = pack[i];
+  for (std::int64_t i = 0; i < count; ++i) to[i] = T(pack[i]);
 #endif
 }
 

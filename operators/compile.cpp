@@ -9,7 +9,7 @@
 namespace starling::operators {
 
 std::unique_ptr<Operator> compile(const Config& config) {
-  constexpr std::array families = {differential,      score_attention,    linear_attention, selective_state_space, gated_recurrence,
+  constexpr std::array families = {differential,      score_attention,      linear_attention, selective_state_space, gated_recurrence,
                                    gated_convolution, implicit_convolution, state_space,      gated_memoryless};
   for (const auto family : families) {
     if (auto made = family(config)) return made;

@@ -107,9 +107,9 @@ double value_of(const TensorSpec& spec, double sigma, std::int64_t row, std::int
 double sigma_of(const TensorSpec& spec, Rule rule, std::size_t depth) {
   if (spec.fill == Fill::normal) return spec.scale;
   if (spec.fill != Fill::projection && spec.fill != Fill::output) return 0;
-  assert(spec.shape.size() == 2);
-  const auto outputs = static_cast<double>(spec.shape[0] / spec.blocks);
-  const auto inputs = static_cast<double>(spec.shape[1]);
+  assert(spec.shape.size() >= 2);
+  const auto outputs = static_cast<double>(spec.shape.end()[-2]);
+  const auto inputs = static_cast<double>(spec.shape.back());
   const double sigma = std::sqrt(2.0 / (rule == Rule::glorot ? inputs + outputs : inputs));
   return spec.fill == Fill::output ? sigma / std::sqrt(2.0 * static_cast<double>(depth)) : sigma;
 }
@@ -128,7 +128,7 @@ void initialise(const at::Tensor& tensor, const TensorSpec& spec, Rule rule, std
   assert(tensor.is_contiguous() && tensor.numel() == spec.elements());
   const double sigma = sigma_of(spec, rule, depth);
   const auto columns = spec.shape.back();
-  with_type(tensor, [&]<class T>(T) {
+  with_exact_type(tensor, [&]<class T>(T) {
     auto* const values = tensor.data_ptr<T>();
     for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<T>(value_of(spec, sigma, i / columns, i % columns, stream));
   });

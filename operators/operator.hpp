@@ -42,7 +42,7 @@ class Operator {
 
   /// Tensors of the featurizer bank (shareable), by group; projections of the same input stand side by side.
   const std::vector<TensorSpec>& bank() const { return bank_; }
-  /// Private tensors; the first is the output projection (width, inner).
+  /// Private tensors; the first is the output projection (width, inner), or the first two are where it is a Monarch matrix.
   const std::vector<TensorSpec>& own() const { return own_; }
   /// What one sequence keeps where these groups are computed here.
   virtual std::vector<StateSpec> state(GroupMask computes) const = 0;
@@ -53,6 +53,8 @@ class Operator {
   virtual std::size_t exports() const { return 0; }
   /// Mixed channels (batch, length, inner), before the output projection.
   virtual at::Tensor forward(const Call& call) const = 0;
+  /// residual + the output projection of what forward gave.
+  virtual at::Tensor output(const at::Tensor& residual, const at::Tensor& mixed, const Tensors& own) const;
 
  protected:
   std::vector<TensorSpec> bank_;

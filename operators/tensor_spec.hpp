@@ -26,9 +26,8 @@ enum class Fill {
 
 struct TensorSpec {
   std::string name;                 ///< within its bank or LIV: "q", "A.up", "out"
-  std::vector<std::int64_t> shape;  ///< a matrix is (outputs, inputs)
+  std::vector<std::int64_t> shape;  ///< a matrix is (outputs, inputs), the blocks of a block-diagonal one (blocks, outputs, inputs)
   bool matrix = false;              ///< a projection; see Parameter::matrix
-  std::int64_t blocks = 1;          ///< of a block-diagonal matrix, which is (outputs, inputs of a block)
   Fill fill = Fill::projection;
   double scale = 1.0;
   int group = -1;  ///< feature group it computes, −1 for a private tensor

@@ -9,6 +9,7 @@
 #include <starling/operators/functions/long_convolution.hpp>
 #include <starling/operators/functions/selective_scan.hpp>
 #include <starling/operators/functions/short_conv.hpp>
+#include <starling/operators/functions/state_space.hpp>
 #include <starling/training/process.hpp>
 
 #include <ATen/ATen.h>
@@ -290,7 +291,7 @@ Row attention() {
   const auto dy = random({batch, length, width});
   return {"softmax attention, T 1024, 4 x 64", 2,
           differentiated(inputs, dy,
-                         [](const Tensors& in) { return operators::attention(in[0], in[1], in[2], {heads, heads, heads}, true).y; }),
+                         [](const Tensors& in) { return operators::attention(in[0], in[1], in[2], {heads, heads, heads}, {}, true).y; }),
           {{"T x T matrix", differentiated(inputs, dy, [](const Tensors& in) { return naive_attention(in, heads); })}}};
 }
 
@@ -302,6 +303,45 @@ Row hyena_convolution() {
   return {"long convolution (Hyena), T 1024, 256", 1.5,
           differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_long_conv(in[0], in[1], in[2], in[3]); }),
           {{"FFT", differentiated(inputs, dy, [](const Tensors& in) { return in[1] * fft_convolution(in[3], in[0] * in[2]); })}}};
+}
+
+/// S4D: the reference makes the kernel from a Vandermonde matrix, as published, or is given it (then only u has a gradient to
+/// compare, and all that the weights need is work of one side alone).
+Row state_space(bool kernel_given) {
+  constexpr std::int64_t length = 1024, width = 256, pairs = 32;
+  const auto turns = (at::arange(pairs).unsqueeze(1) * std::acos(-1.0)).to(at::kFloat).expand({pairs, width}).contiguous();
+  const auto u = random({batch, length, width});
+  const Tensors weights{at::full({pairs, width}, std::log(0.5)),
+                        turns,
+                        at::rand({width}) * std::log(100.0) + std::log(1e-3),
+                        random({2 * pairs, width}),
+                        random({2 * pairs, width}),
+                        random({width})};
+  const auto dy = random({batch, length, width});
+  const auto kernel = [](const Tensors& w) {
+    const auto complex = [](const Tensor& both) {
+      return at::complex(both.narrow(0, 0, pairs), both.narrow(0, pairs, pairs)).transpose(0, 1);
+    };
+    const auto a = at::complex(-at::exp(w[0]), w[1]).transpose(0, 1);
+    const auto exponent = a * at::exp(w[2]).unsqueeze(1);
+    const auto weight = complex(w[3]) * complex(w[4]) * (at::exp(exponent) - 1) / a;
+    const auto powers = at::exp(exponent.unsqueeze(2) * at::arange(length));
+    return (at::real(weight.unsqueeze(1).matmul(powers).squeeze(1)) * 2).transpose(0, 1);
+  };
+  const auto ours = [](const Tensor& x, const Tensors& w) {
+    return operators::state_space(x, {w[0], w[1], w[2], w[3], w[4], w[5], Tensor()});
+  };
+  if (kernel_given) {
+    const auto given = kernel(weights).contiguous();
+    return {"state space (S4D), T 1024, 256; kernel given", 1.5,
+            differentiated({u}, dy, [=](const Tensors& in) { return ours(in[0], weights); }),
+            {{"FFT", differentiated({u}, dy, [=](const Tensors& in) { return fft_convolution(given, in[0]) + weights[5] * in[0]; })}}};
+  }
+  Tensors inputs = weights;
+  inputs.push_back(u);
+  return {"state space (S4D), T 1024, 256", 1.5, differentiated(inputs, dy, [=](const Tensors& in) { return ours(in[6], in); }),
+          {{"Vandermonde, FFT",
+            differentiated(inputs, dy, [=](const Tensors& in) { return fft_convolution(kernel(in), in[6]) + in[5] * in[6]; })}}};
 }
 
 Row short_convolution() {
@@ -371,7 +411,8 @@ int main(int count, char** arguments) {
   bool agree = true;
   for (const auto& make : std::vector<std::function<Row()>>{
            diagonal_scan, selective_scan, gated_scan, linear_attention, [] { return matrix_recurrence(kernels::MatrixDecay::per_head); },
-           [] { return matrix_recurrence(kernels::MatrixDecay::per_channel); }, attention, hyena_convolution, short_convolution}) {
+           [] { return matrix_recurrence(kernels::MatrixDecay::per_channel); }, attention, hyena_convolution,
+           [] { return state_space(false); }, [] { return state_space(true); }, short_convolution}) {
     agree = measure(make(), rounds) && agree;
   }
   return agree ? 0 : 1;

@@ -38,6 +38,7 @@ struct Arguments {
   std::int64_t steps = 40;
   training::Options training{.batch_tokens = 1024, .learning_rate = 2e-3};
   std::uint64_t seed = 1;
+  std::string precision = "f32";
 };
 
 template <class T>
@@ -80,6 +81,7 @@ void export_start(const Arguments& arguments, const genome::Genome& genome, cons
                                                      {"length", arguments.length},
                                                      {"heads", genome::heads_at(arguments.width)},
                                                      {"vocabulary", task.vocabulary()},
+                                                     {"precision", arguments.precision},
                                                      {"weights", weights},
                                                      {"steps", steps},
                                                      {"sequences", sequences},
@@ -98,7 +100,8 @@ int run(Arguments& arguments) {
   const genome::Genome genome = genome::genome_or_baseline(catalogue, arguments.genome, static_cast<std::size_t>(arguments.depth));
   const auto task = tasks::make_task(tasks::LanguageModelOptions{
       .files = arguments.files, .sequence_length = arguments.length, .max_bytes = 2'000'000, .seed = arguments.seed});
-  model::Model model(catalogue, genome, {arguments.width, arguments.length, task->vocabulary()}, arguments.seed);
+  model::Model model(catalogue, genome, {arguments.width, arguments.length, task->vocabulary()}, arguments.seed,
+                     model::Model::Initialization::glorot, arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat);
   export_start(arguments, genome, model, *task);
 
   const std::atomic<bool> stop{false};
@@ -127,6 +130,7 @@ int main(int argc, char** argv) {
   app.add_option("--length", arguments.length)->capture_default_str();
   app.add_option("--steps", arguments.steps)->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch-tokens", arguments.training.batch_tokens)->capture_default_str();
+  app.add_option("--precision", arguments.precision)->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
   CLI11_PARSE(app, argc, argv);
   try {
     return run(arguments);

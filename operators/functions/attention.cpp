@@ -26,11 +26,11 @@ using torch::autograd::variable_list;
 template <class T, class Arguments>
 void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
               const at::Tensor& normaliser, const Heads& heads, const Scores& scores) {
-  arguments.q = q.data_ptr<T>();
-  arguments.k = k.data_ptr<T>();
-  arguments.v = v.data_ptr<T>();
-  arguments.out = out.data_ptr<T>();
-  arguments.normaliser = data<T>(normaliser);
+  arguments.q = data<T>(q);
+  arguments.k = data<T>(k);
+  arguments.v = data<T>(v);
+  arguments.out = data<T>(out);
+  arguments.normaliser = data<kernels::Compute<T>>(normaliser);
   arguments.q_strides = head_strides(q, heads.query);
   arguments.k_strides = head_strides(k, heads.key);
   arguments.v_strides = head_strides(v, heads.value);
@@ -43,7 +43,7 @@ void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, co
   arguments.keys = k.size(1);
   arguments.key_width = q.size(2) / heads.query;
   arguments.value_width = v.size(2) / heads.value;
-  arguments.scale = static_cast<T>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
+  arguments.scale = static_cast<kernels::Compute<T>>(1.0 / std::sqrt(static_cast<double>(arguments.key_width)));
   arguments.score = scores.kind;
   arguments.window = scores.sight.window;
   arguments.block = scores.sight.block;
@@ -90,7 +90,7 @@ struct Attention : Function<Attention> {
         k = rotated[1];
       }
     }
-    const auto normaliser = at::empty({q.size(0), heads.query, q.size(1)}, q.options());
+    const auto normaliser = at::empty({q.size(0), heads.query, q.size(1)}, exact_options(q));
     const auto y = run_forward(q, k, v, heads, scores, normaliser);
     context->save_for_backward({q, k, v, y, normaliser});
     context->saved_data["numbers"] = numbers;
@@ -116,10 +116,10 @@ struct Attention : Function<Attention> {
       with_type(q, [&]<class T>(T) {
         kernels::AttentionBackward<T> arguments;
         describe<T>(arguments, q, k, v, y, saved[4], heads, scores);
-        arguments.dout = dy.data_ptr<T>();
-        arguments.dq = slices[0].data_ptr<T>();
-        arguments.dk = slices[1].data_ptr<T>();
-        arguments.dv = slices[2].data_ptr<T>();
+        arguments.dout = data<T>(dy);
+        arguments.dq = data<T>(slices[0]);
+        arguments.dk = data<T>(slices[1]);
+        arguments.dv = data<T>(slices[2]);
         arguments.dout_strides = head_strides(dy, heads.query);
         arguments.dq_strides = head_strides(slices[0], heads.query);
         arguments.dk_strides = head_strides(slices[1], heads.key);

@@ -6,7 +6,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -55,6 +55,15 @@ void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&&
   }
 }
 
+// sum += left · right. Products over bfloat16 are rounded to it, so that their sum is kept in float.
+void add_product(const at::Tensor& sum, const at::Tensor& left, const at::Tensor& right) {
+  if (left.scalar_type() == sum.scalar_type()) {
+    sum.addmm_(left, right);
+  } else {
+    sum.add_(at::mm(left, right));
+  }
+}
+
 struct CrossEntropy : Function<CrossEntropy> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden_input, const at::Tensor& embedding,
                             const at::Tensor& targets, bool wants_gradient) {
@@ -66,28 +75,28 @@ struct CrossEntropy : Function<CrossEntropy> {
     at::Tensor dembedding;
     if (wants_gradient) {
       dhidden = at::empty(hidden.sizes(), hidden.options());
-      dembedding = at::zeros_like(embedding);
+      dembedding = at::zeros(embedding.sizes(), exact_options(embedding));
     }
     double sum = 0;
     for_each_chunk(hidden, embedding, [&](std::int64_t first, const at::Tensor& part, const at::Tensor& logits) {
       with_type(logits, [&]<class T>(T) {
-        sum += kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
+        sum += kernels::cross_entropy<T>({.logits = data<T>(logits),
                                           .targets = targets.data_ptr<std::int64_t>() + first,
-                                          .dlogits = wants_gradient ? logits.data_ptr<T>() : nullptr,
+                                          .dlogits = wants_gradient ? data<T>(logits) : nullptr,
                                           .rows = logits.size(0),
                                           .vocabulary = logits.size(1),
                                           .logits_stride = logits.size(1),
                                           .dlogits_stride = logits.size(1),
-                                          .gradient_scale = static_cast<T>(share)})
+                                          .gradient_scale = static_cast<kernels::Compute<T>>(share)})
                    .loss;
       });
       if (!wants_gradient) return;
       auto dpart = dhidden.narrow(0, first, part.size(0));
       at::mm_out(dpart, logits, embedding);
-      dembedding.addmm_(logits.t(), part);
+      add_product(dembedding, logits.t(), part);
     });
     if (wants_gradient) context->save_for_backward({dhidden.view(hidden_input.sizes()), dembedding});
-    return at::full({}, sum * share, hidden.options());
+    return at::full({}, sum * share, exact_options(hidden));
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -114,7 +123,7 @@ kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embe
   kernels::CrossEntropySums total;
   for_each_chunk(flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
     with_type(logits, [&]<class T>(T) {
-      const auto sums = kernels::cross_entropy<T>({.logits = logits.data_ptr<T>(),
+      const auto sums = kernels::cross_entropy<T>({.logits = data<T>(logits),
                                                    .targets = rows.data_ptr<std::int64_t>() + first,
                                                    .predictions = predictions.data_ptr<std::int64_t>() + first,
                                                    .rows = logits.size(0),

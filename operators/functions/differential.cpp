@@ -12,6 +12,8 @@
 #include <cmath>
 #include <limits>
 
+#include <starling/operators/functions/tensors.hpp>
+
 namespace starling::operators {
 namespace {
 
@@ -55,21 +57,21 @@ struct Lambda : Function<Lambda> {
 
 /// The gradient of λ in first − λ second.
 at::Tensor lambda_gradient(const at::Tensor& dy, const at::Tensor& second, const at::Tensor& lambda) {
-  return at::mul(dy, second).sum().neg_().view(lambda.sizes());
+  return at::mul(exact(dy), exact(second)).sum().neg_().view(lambda.sizes());
 }
 
 struct Difference : Function<Difference> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& first, const at::Tensor& second, const at::Tensor& lambda) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({second, lambda});
-    return at::sub(first, second, lambda.item());
+    return at::sub(exact(first), exact(second), lambda.item()).to(first.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto saved = context->get_saved_variables();
     const auto& dy = gradients[0];
-    return {dy, at::mul(dy, saved[1]).neg_(), lambda_gradient(dy, saved[0], saved[1])};
+    return {dy, at::mul(exact(dy), saved[1]).neg_().to(dy.scalar_type()), lambda_gradient(dy, saved[0], saved[1])};
   }
 };
 
@@ -78,9 +80,9 @@ struct DifferenceInGroups : Function<DifferenceInGroups> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto parts = in_parts(maps, groups);
     context->save_for_backward({parts, lambda});
-    auto y = at::empty({maps.size(0), maps.size(1), groups, parts.size(4)}, maps.options());
-    at::sub_out(y, parts.select(3, 0), parts.select(3, 1), lambda.item());
-    return y.view({maps.size(0), maps.size(1), maps.size(2) / 2});
+    auto y = at::empty({maps.size(0), maps.size(1), groups, parts.size(4)}, exact_options(maps));
+    at::sub_out(y, exact(parts.select(3, 0)), exact(parts.select(3, 1)), lambda.item());
+    return y.view({maps.size(0), maps.size(1), maps.size(2) / 2}).to(maps.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -90,8 +92,7 @@ struct DifferenceInGroups : Function<DifferenceInGroups> {
     const auto dy = gradients[0].contiguous().view({parts.size(0), parts.size(1), parts.size(2), parts.size(4)});
     const auto dparts = at::empty_like(parts);
     dparts.select(3, 0).copy_(dy);
-    auto dsecond = dparts.select(3, 1);
-    at::mul_out(dsecond, dy, saved[1]).neg_();
+    dparts.select(3, 1).copy_(at::mul(exact(dy), saved[1]).neg_());
     return {dparts.flatten(2), lambda_gradient(dy, parts.select(3, 1), saved[1]), {}};
   }
 

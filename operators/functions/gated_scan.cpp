@@ -43,15 +43,17 @@ struct Scanned {
   at::Tensor h;
 };
 
+// Decays near 1 and what they scale are no numbers for bfloat16: all between input and y is exact.
 Scanned run_forward(const GatedScanInputs& inputs, const at::Tensor& state) {
-  const auto& v = inputs.v;
-  const auto states = inputs.b.size(2);
+  const auto v = exact(inputs.v);
+  const auto b = exact(inputs.b);
+  const auto states = b.size(2);
   auto a = at::empty({v.size(0), v.size(1), states * v.size(2)}, v.options());
   at::add_out(a, inputs.gate, inputs.bias).sigmoid_();
   a = a.view({v.size(0), v.size(1), states, v.size(2)});
-  auto h = product(inputs.b, v);
+  auto h = product(b, v);
   h.addcmul_(a, h, -1);  // (1 − a) B v, which the scan turns into h
-  with_type(h, [&]<class T>(T) {
+  with_exact_type(h, [&]<class T>(T) {
     kernels::diagonal_scan_forward<T>({.a = a.data_ptr<T>(),
                                        .b = h.data_ptr<T>(),
                                        .initial = data<T>(state),
@@ -60,7 +62,7 @@ Scanned run_forward(const GatedScanInputs& inputs, const at::Tensor& state) {
                                        .length = v.size(1),
                                        .channels = states * v.size(2)});
   });
-  return {sum_over_states(inputs.c, h), std::move(a), std::move(h)};
+  return {sum_over_states(exact(inputs.c), h).to(inputs.v.scalar_type()), std::move(a), std::move(h)};
 }
 
 struct GatedScan : Function<GatedScan> {
@@ -75,16 +77,16 @@ struct GatedScan : Function<GatedScan> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto saved = context->get_saved_variables();
-    const auto& v = saved[0];
-    const auto& b = saved[1];
-    const auto& c = saved[2];
+    const auto v = exact(saved[0]);
+    const auto b = exact(saved[1]);
+    const auto c = exact(saved[2]);
     const auto& a = saved[3];
     const auto& h = saved[4];
-    const auto dy = gradients[0].contiguous();
+    const auto dy = exact(gradients[0]).contiguous();
     const auto dc = sum_over_channels(h, dy);
     const auto flow = product(c, dy);  // the gradient of h: from its own token, then from all later ones
     const auto da = at::empty_like(flow);
-    with_type(flow, [&]<class T>(T) {
+    with_exact_type(flow, [&]<class T>(T) {
       kernels::diagonal_scan_backward<T>({.a = a.data_ptr<T>(),
                                           .h = h.data_ptr<T>(),
                                           .dh = flow.data_ptr<T>(),
@@ -98,7 +100,9 @@ struct GatedScan : Function<GatedScan> {
     da.addcmul_(flow, product(b, v), -1);
     const auto dgate = at::sigmoid_backward(da, a).flatten(2);
     const auto ddrive = flow.addcmul_(a, flow, -1);
-    return {sum_over_states(b, ddrive), dgate, dgate.sum(at::IntArrayRef{0, 1}), sum_over_channels(ddrive, v), dc};
+    const auto type = saved[0].scalar_type();
+    return {sum_over_states(b, ddrive).to(type), dgate.to(type), dgate.sum(at::IntArrayRef{0, 1}), sum_over_channels(ddrive, v).to(type),
+            dc.to(type)};
   }
 };
 

@@ -23,9 +23,9 @@ struct GatedUnit : Function<GatedUnit> {
     context->saved_data["activation"] = activation;
     const auto y = at::empty(gate.sizes(), gate.options());
     with_type(y, [&]<class T>(T) {
-      kernels::gated_unit_forward<T>({.gate = gate.data_ptr<T>(),
-                                      .value = value.data_ptr<T>(),
-                                      .y = y.data_ptr<T>(),
+      kernels::gated_unit_forward<T>({.gate = data<T>(gate),
+                                      .value = data<T>(value),
+                                      .y = data<T>(y),
                                       .rows = row_count(y),
                                       .width = y.size(-1),
                                       .gate_stride = row_stride(gate),
@@ -45,11 +45,11 @@ struct GatedUnit : Function<GatedUnit> {
     const auto channels = gate.size(2);
     auto slices = side_by_side(gate, gate.size(0), gate.size(1), {channels, channels});
     with_type(gate, [&]<class T>(T) {
-      kernels::gated_unit_backward<T>({.gate = gate.data_ptr<T>(),
-                                       .value = value.data_ptr<T>(),
-                                       .dy = dy.data_ptr<T>(),
-                                       .dgate = slices[0].data_ptr<T>(),
-                                       .dvalue = slices[1].data_ptr<T>(),
+      kernels::gated_unit_backward<T>({.gate = data<T>(gate),
+                                       .value = data<T>(value),
+                                       .dy = data<T>(dy),
+                                       .dgate = data<T>(slices[0]),
+                                       .dvalue = data<T>(slices[1]),
                                        .rows = row_count(gate),
                                        .width = channels,
                                        .gate_stride = row_stride(gate),

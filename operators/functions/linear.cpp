@@ -3,9 +3,11 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <starling/kernels/convert.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -96,14 +98,19 @@ struct AddProjection : Function<AddProjection> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto rows = as_rows(h);
     context->save_for_backward({rows, weight});
-    return at::addmm(flat(as_rows(residual)), flat(rows), weight.t()).view(residual.sizes());
+    if (h.scalar_type() == residual.scalar_type()) return at::addmm(flat(as_rows(residual)), flat(rows), weight.t()).view(residual.sizes());
+    const auto x = residual.contiguous();
+    const auto part = at::mm(flat(rows), weight.t());
+    const auto sum = at::empty_like(x);
+    kernels::add_to({data<float>(x), data<kernels::bfloat16>(part), data<float>(sum), x.numel()});
+    return sum;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto saved = context->get_saved_variables();
     const auto& h = saved[0];
-    const auto flow = flat(as_rows(gradients[0]));
+    const auto flow = flat(as_rows(gradients[0].to(h.scalar_type())));
     return {gradients[0], at::mm(flow, saved[1]).view(h.sizes()), at::mm(flow.t(), flat(h))};
   }
 };

@@ -21,10 +21,10 @@ using torch::autograd::variable_list;
 template <class T, class Arguments>
 void describe(Arguments& arguments, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& y,
               std::int64_t heads) {
-  arguments.q = q.data_ptr<T>();
-  arguments.k = k.data_ptr<T>();
-  arguments.v = v.data_ptr<T>();
-  arguments.y = y.data_ptr<T>();
+  arguments.q = data<T>(q);
+  arguments.k = data<T>(k);
+  arguments.v = data<T>(v);
+  arguments.y = data<T>(y);
   arguments.q_strides = head_strides(q, heads);
   arguments.k_strides = head_strides(k, heads);
   arguments.v_strides = head_strides(v, heads);
@@ -44,11 +44,11 @@ struct LinearAttention : Function<LinearAttention> {
     const auto k = as_rows(k_input);
     const auto v = as_rows(v_input);
     const auto y = at::empty(v.sizes(), v.options());
-    const auto inverse_norm = at::empty({q.size(0), heads, q.size(1)}, q.options());
+    const auto inverse_norm = at::empty({q.size(0), heads, q.size(1)}, exact_options(q));
     with_type(q, [&]<class T>(T) {
       kernels::LinearAttentionForward<T> arguments;
       describe<T>(arguments, q, k, v, y, heads);
-      arguments.inverse_norm = inverse_norm.data_ptr<T>();
+      arguments.inverse_norm = data<kernels::Compute<T>>(inverse_norm);
       kernels::linear_attention_forward(arguments);
     });
     context->save_for_backward({q, k, v, y, inverse_norm});
@@ -66,11 +66,11 @@ struct LinearAttention : Function<LinearAttention> {
     with_type(q, [&]<class T>(T) {
       kernels::LinearAttentionBackward<T> arguments;
       describe<T>(arguments, q, k, v, y, heads);
-      arguments.inverse_norm = inverse_norm.data_ptr<T>();
-      arguments.dy = dy.data_ptr<T>();
-      arguments.dq = slices[0].data_ptr<T>();
-      arguments.dk = slices[1].data_ptr<T>();
-      arguments.dv = slices[2].data_ptr<T>();
+      arguments.inverse_norm = data<kernels::Compute<T>>(inverse_norm);
+      arguments.dy = data<T>(dy);
+      arguments.dq = data<T>(slices[0]);
+      arguments.dk = data<T>(slices[1]);
+      arguments.dv = data<T>(slices[2]);
       arguments.dy_strides = head_strides(dy, heads);
       arguments.dq_strides = head_strides(slices[0], heads);
       arguments.dk_strides = head_strides(slices[1], heads);
@@ -93,10 +93,10 @@ at::Tensor continue_linear_attention(const at::Tensor& q, const at::Tensor& k, c
   with_type(q, [&]<class T>(T) {
     kernels::LinearAttentionForward<T> arguments;
     describe<T>(arguments, q, k, v, y, heads);
-    arguments.initial_state = sums.state.data_ptr<T>();
-    arguments.initial_key_sum = sums.key_sum.data_ptr<T>();
-    arguments.final_state = sums.carry_state ? sums.state.data_ptr<T>() : nullptr;
-    arguments.final_key_sum = sums.carry_key_sum ? sums.key_sum.data_ptr<T>() : nullptr;
+    arguments.initial_state = data<kernels::Compute<T>>(sums.state);
+    arguments.initial_key_sum = data<kernels::Compute<T>>(sums.key_sum);
+    arguments.final_state = sums.carry_state ? data<kernels::Compute<T>>(sums.state) : nullptr;
+    arguments.final_key_sum = sums.carry_key_sum ? data<kernels::Compute<T>>(sums.key_sum) : nullptr;
     kernels::linear_attention_forward(arguments);
   });
   return y;

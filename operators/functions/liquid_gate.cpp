@@ -28,11 +28,11 @@ struct Scanned {
 };
 
 Scanned run_forward(const LiquidGateInputs& inputs, const at::Tensor& state) {
-  auto flow = at::softplus(at::add(inputs.u, inputs.bias)).contiguous();
+  auto flow = at::softplus(at::add(exact(inputs.u), inputs.bias)).contiguous();
   const auto delta = at::exp(inputs.log_delta);
   auto decay = at::add(flow, at::exp(at::neg(inputs.log_tau))).mul_(delta).add_(1).reciprocal_();
   auto g = at::mul(flow, delta).mul_(decay);
-  with_type(g, [&]<class T>(T) {
+  with_exact_type(g, [&]<class T>(T) {
     kernels::diagonal_scan_forward<T>({.a = decay.data_ptr<T>(),
                                        .b = g.data_ptr<T>(),
                                        .initial = data<T>(state),
@@ -64,7 +64,7 @@ struct LiquidGate : Function<LiquidGate> {
     const auto dg = gradients[0].contiguous();
     const auto da = at::empty_like(dg);
     const auto db = at::empty_like(dg);
-    with_type(dg, [&]<class T>(T) {
+    with_exact_type(dg, [&]<class T>(T) {
       kernels::diagonal_scan_backward<T>({.a = decay.data_ptr<T>(),
                                           .h = g.data_ptr<T>(),
                                           .dh = dg.data_ptr<T>(),
@@ -78,11 +78,11 @@ struct LiquidGate : Function<LiquidGate> {
     const auto drate = at::mul(flow, db).mul_(delta).add_(da).mul_(decay).mul_(decay).neg_();
     const auto through_drive = at::mul(decay, db);
     const auto dflow = at::add(drate, through_drive).mul_(delta);
-    const auto du = at::sigmoid(at::add(saved[0], saved[1])).mul_(dflow);
+    const auto du = at::sigmoid(at::add(exact(saved[0]), saved[1])).mul_(dflow);
     const auto sum = [](const at::Tensor& x) { return x.sum().view({1}); };
     const auto dlog_tau = sum(drate).mul_(delta).mul_(leak).neg_();
     const auto dlog_delta = sum(at::add(flow, leak).mul_(drate).add_(at::mul(flow, through_drive))).mul_(delta);
-    return {du, sum(du), dlog_tau, dlog_delta};
+    return {du.to(saved[0].scalar_type()), sum(du), dlog_tau, dlog_delta};
   }
 };
 

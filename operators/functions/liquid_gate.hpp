@@ -15,7 +15,7 @@ struct LiquidGateInputs {
   const at::Tensor& log_delta;  ///< (1)
 };
 
-/// g (batch, length, 1). With `state` (batch, 1) the sequence is continued from it and it is updated; no gradient then.
+/// g (batch, length, 1), float where u is bfloat16. With `state` (batch, 1) the sequence is continued from it and it is updated; no gradient then.
 at::Tensor liquid_gate(const LiquidGateInputs& inputs, const at::Tensor* state = nullptr);
 
 }  // namespace starling::operators

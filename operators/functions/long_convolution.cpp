@@ -44,11 +44,11 @@ struct GatedLongConv : Function<GatedLongConv> {
     const auto dgated = at::empty(gated.sizes(), gated.options());
     const auto dkernel = at::empty_like(kernel);
     with_type(gated, [&]<class T>(T) {
-      kernels::long_convolution_backward<T>({.x = gated.data_ptr<T>(),
-                                             .kernel = kernel.data_ptr<T>(),
-                                             .dy = dmixed.data_ptr<T>(),
-                                             .dx = dgated.data_ptr<T>(),
-                                             .dkernel = dkernel.data_ptr<T>(),
+      kernels::long_convolution_backward<T>({.x = data<T>(gated),
+                                             .kernel = data<kernels::Compute<T>>(kernel),
+                                             .dy = data<T>(dmixed),
+                                             .dx = data<T>(dgated),
+                                             .dkernel = data<kernels::Compute<T>>(dkernel),
                                              .batch = gated.size(0),
                                              .length = gated.size(1),
                                              .channels = channels,
@@ -76,9 +76,9 @@ at::Tensor gated_long_conv(const at::Tensor& b, const at::Tensor& c, const at::T
 at::Tensor last_of_long_conv(const at::Tensor& x, const at::Tensor& kernel, std::int64_t outputs) {
   const auto y = at::empty({x.size(0), outputs, x.size(2)}, x.options());
   with_type(x, [&]<class T>(T) {
-    kernels::long_convolution_forward<T>({.x = x.data_ptr<T>(),
-                                          .kernel = kernel.data_ptr<T>(),
-                                          .y = y.data_ptr<T>(),
+    kernels::long_convolution_forward<T>({.x = data<T>(x),
+                                          .kernel = data<kernels::Compute<T>>(kernel),
+                                          .y = data<T>(y),
                                           .batch = x.size(0),
                                           .length = x.size(1),
                                           .outputs = outputs,

@@ -16,20 +16,27 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
+// Calls f(T{}, X{}) with the types of y and of x.
+template <class F>
+void with_types(const at::Tensor& y, const at::Tensor& x, F&& f) {
+  if (y.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat) return f(kernels::bfloat16{}, float{});
+  with_type(x, [&]<class T>(T) { f(T{}, T{}); });
+}
+
 struct RmsNorm : Function<RmsNorm> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, at::ScalarType type) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto x = input.contiguous();
-    const auto y = at::empty_like(x);
-    const auto inverse_rms = at::empty({row_count(x)}, x.options());
-    with_type(x, [&]<class T>(T) {
-      kernels::rms_norm_forward<T>({.x = x.data_ptr<T>(),
-                                    .weight = weight.data_ptr<T>(),
-                                    .y = y.data_ptr<T>(),
-                                    .inverse_rms = inverse_rms.data_ptr<T>(),
-                                    .rows = row_count(x),
-                                    .width = x.size(-1),
-                                    .epsilon = static_cast<T>(norm_epsilon)});
+    const auto y = at::empty(x.sizes(), x.options().dtype(type));
+    const auto inverse_rms = at::empty({row_count(x)}, exact_options(x));
+    with_types(y, x, [&]<class T, class X>(T, X) {
+      kernels::rms_norm_forward(kernels::RmsNormForward<T, X>{.x = data<X>(x),
+                                                              .weight = data<kernels::Compute<T>>(weight),
+                                                              .y = data<T>(y),
+                                                              .inverse_rms = data<kernels::Compute<T>>(inverse_rms),
+                                                              .rows = row_count(x),
+                                                              .width = x.size(-1),
+                                                              .epsilon = static_cast<kernels::Compute<T>>(norm_epsilon)});
     });
     context->save_for_backward({x, weight, inverse_rms});
     return y;
@@ -42,22 +49,24 @@ struct RmsNorm : Function<RmsNorm> {
     const auto dy = gradients[0].contiguous();
     const auto dx = at::empty_like(x);
     const auto dweight = at::zeros_like(saved[1]);
-    with_type(x, [&]<class T>(T) {
-      kernels::rms_norm_backward<T>({.x = x.data_ptr<T>(),
-                                     .weight = saved[1].data_ptr<T>(),
-                                     .inverse_rms = saved[2].data_ptr<T>(),
-                                     .dy = dy.data_ptr<T>(),
-                                     .dx = dx.data_ptr<T>(),
-                                     .dweight = dweight.data_ptr<T>(),
-                                     .rows = row_count(x),
-                                     .width = x.size(-1)});
+    with_types(dy, x, [&]<class T, class X>(T, X) {
+      kernels::rms_norm_backward(kernels::RmsNormBackward<T, X>{.x = data<X>(x),
+                                                                .weight = data<kernels::Compute<T>>(saved[1]),
+                                                                .inverse_rms = data<kernels::Compute<T>>(saved[2]),
+                                                                .dy = data<T>(dy),
+                                                                .dx = data<X>(dx),
+                                                                .dweight = data<kernels::Compute<T>>(dweight),
+                                                                .rows = row_count(x),
+                                                                .width = x.size(-1)});
     });
-    return {dx, dweight};
+    return {dx, dweight, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight) { return RmsNorm::apply(x, weight); }
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight) { return RmsNorm::apply(x, weight, x.scalar_type()); }
+
+at::Tensor rms_norm_to(at::ScalarType type, const at::Tensor& x, const at::Tensor& weight) { return RmsNorm::apply(x, weight, type); }
 
 }  // namespace starling::operators

@@ -24,11 +24,13 @@ Table table(const at::Tensor& like, std::int64_t length, std::int64_t head_width
   static std::mutex mutex;
   static std::map<std::pair<at::ScalarType, std::int64_t>, Table> tables;
   const std::lock_guard lock(mutex);
-  auto& entry = tables[{like.scalar_type(), head_width}];
+  const auto options = exact_options(like);
+  auto& entry = tables[{exact_type(like), head_width}];
   if (!entry.cosine.defined() || entry.cosine.size(0) < length) {
     const auto rows = entry.cosine.defined() ? std::max(length, 2 * entry.cosine.size(0)) : std::max<std::int64_t>(length, 64);
-    entry = {at::empty({rows, head_width / 2}, like.options()), at::empty({rows, head_width / 2}, like.options())};
-    with_type(like, [&]<class T>(T) { kernels::rope_table<T>(entry.cosine.data_ptr<T>(), entry.sine.data_ptr<T>(), 0, rows, head_width); });
+    entry = {at::empty({rows, head_width / 2}, options), at::empty({rows, head_width / 2}, options)};
+    with_exact_type(entry.cosine,
+                    [&]<class T>(T) { kernels::rope_table<T>(data<T>(entry.cosine), data<T>(entry.sine), 0, rows, head_width); });
   }
   return entry;
 }
@@ -39,10 +41,10 @@ void rotate(const at::Tensor& x, const at::Tensor& y, std::int64_t heads, std::i
   const auto head_width = x.size(2) / heads;
   const auto angles = table(x, position + x.size(1), head_width);
   with_type(x, [&]<class T>(T) {
-    kernels::rope<T>({.x = x.data_ptr<T>(),
-                      .y = y.data_ptr<T>(),
-                      .cosine = angles.cosine.data_ptr<T>() + position * (head_width / 2),
-                      .sine = angles.sine.data_ptr<T>() + position * (head_width / 2),
+    kernels::rope<T>({.x = data<T>(x),
+                      .y = data<T>(y),
+                      .cosine = data<kernels::Compute<T>>(angles.cosine) + position * (head_width / 2),
+                      .sine = data<kernels::Compute<T>>(angles.sine) + position * (head_width / 2),
                       .batch = x.size(0),
                       .length = x.size(1),
                       .heads = heads,

@@ -18,14 +18,14 @@ using torch::autograd::variable_list;
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>
 void describe(Arguments& arguments, const SelectiveScanInputs& inputs) {
-  arguments.v = inputs.v.data_ptr<T>();
-  arguments.delta = inputs.delta.data_ptr<T>();
-  arguments.bias = inputs.bias.data_ptr<T>();
-  arguments.a_log = inputs.a_log.data_ptr<T>();
-  arguments.b = inputs.b.data_ptr<T>();
-  arguments.c = inputs.c.data_ptr<T>();
-  arguments.skip = inputs.skip.data_ptr<T>();
-  arguments.z = inputs.z.data_ptr<T>();
+  arguments.v = data<T>(inputs.v);
+  arguments.delta = data<T>(inputs.delta);
+  arguments.bias = data<kernels::Compute<T>>(inputs.bias);
+  arguments.a_log = data<kernels::Compute<T>>(inputs.a_log);
+  arguments.b = data<T>(inputs.b);
+  arguments.c = data<T>(inputs.c);
+  arguments.skip = data<kernels::Compute<T>>(inputs.skip);
+  arguments.z = data<T>(inputs.z);
   arguments.batch = inputs.v.size(0);
   arguments.length = inputs.v.size(1);
   arguments.width = inputs.v.size(2);
@@ -42,11 +42,11 @@ at::Tensor run_forward(const SelectiveScanInputs& inputs, const at::Tensor& chec
   with_type(y, [&]<class T>(T) {
     kernels::SelectiveScanForward<T> arguments;
     describe<T>(arguments, inputs);
-    arguments.y = y.data_ptr<T>();
+    arguments.y = data<T>(y);
     arguments.y_stride = row_stride(y);
-    arguments.checkpoints = data<T>(checkpoints);
-    arguments.initial = data<T>(state);
-    arguments.final = data<T>(state);
+    arguments.checkpoints = data<kernels::Compute<T>>(checkpoints);
+    arguments.initial = data<kernels::Compute<T>>(state);
+    arguments.final = data<kernels::Compute<T>>(state);
     kernels::selective_scan_forward(arguments);
   });
   return y;
@@ -62,7 +62,7 @@ struct SelectiveScan : Function<SelectiveScan> {
     const auto b = as_rows(b_input);
     const auto c = as_rows(c_input);
     const auto z = as_rows(z_input);
-    const auto checkpoints = at::empty({kernels::scan_checkpoint_elements(v.size(0), v.size(1), v.size(2), b.size(2))}, v.options());
+    const auto checkpoints = at::empty({kernels::scan_checkpoint_elements(v.size(0), v.size(1), v.size(2), b.size(2))}, exact_options(v));
     context->save_for_backward({v, delta, bias, a_log, b, c, skip, z, checkpoints});
     return run_forward({v, delta, bias, a_log, b, c, skip, z}, checkpoints, {});
   }
@@ -84,16 +84,16 @@ struct SelectiveScan : Function<SelectiveScan> {
     with_type(v, [&]<class T>(T) {
       kernels::SelectiveScanBackward<T> arguments;
       describe<T>(arguments, inputs);
-      arguments.checkpoints = saved[8].data_ptr<T>();
-      arguments.dy = dy.data_ptr<T>();
-      arguments.dv = dv.data_ptr<T>();
-      arguments.ddelta = ddelta.data_ptr<T>();
-      arguments.dbias = dbias.data_ptr<T>();
-      arguments.da_log = da_log.data_ptr<T>();
-      arguments.db = modulators[0].data_ptr<T>();
-      arguments.dc = modulators[1].data_ptr<T>();
-      arguments.dskip = dskip.data_ptr<T>();
-      arguments.dz = dz.data_ptr<T>();
+      arguments.checkpoints = data<kernels::Compute<T>>(saved[8]);
+      arguments.dy = data<T>(dy);
+      arguments.dv = data<T>(dv);
+      arguments.ddelta = data<T>(ddelta);
+      arguments.dbias = data<kernels::Compute<T>>(dbias);
+      arguments.da_log = data<kernels::Compute<T>>(da_log);
+      arguments.db = data<T>(modulators[0]);
+      arguments.dc = data<T>(modulators[1]);
+      arguments.dskip = data<kernels::Compute<T>>(dskip);
+      arguments.dz = data<T>(dz);
       arguments.dy_stride = row_stride(dy);
       arguments.dv_stride = row_stride(dv);
       arguments.ddelta_stride = row_stride(ddelta);

@@ -19,11 +19,11 @@ using torch::autograd::variable_list;
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& taps, ShortConvActivation activation, const at::Tensor* tail) {
   const auto y = at::empty(x.sizes(), x.options());
   with_type(x, [&]<class T>(T) {
-    auto* const state = tail ? tail->data_ptr<T>() : nullptr;
-    kernels::short_conv_forward<T>({.x = x.data_ptr<T>(),
-                                    .weight = taps.data_ptr<T>(),
+    auto* const state = tail ? data<kernels::Compute<T>>(*tail) : nullptr;
+    kernels::short_conv_forward<T>({.x = data<T>(x),
+                                    .weight = data<kernels::Compute<T>>(taps),
                                     .initial = state,
-                                    .y = y.data_ptr<T>(),
+                                    .y = data<T>(y),
                                     .final = state,
                                     .batch = x.size(0),
                                     .length = x.size(1),
@@ -41,11 +41,11 @@ at::Tensor convolve_backward(const at::Tensor& x, const at::Tensor& taps, ShortC
                              const at::Tensor& dx) {
   const auto dtaps = at::zeros_like(taps);
   with_type(x, [&]<class T>(T) {
-    kernels::short_conv_backward<T>({.x = x.data_ptr<T>(),
-                                     .weight = taps.data_ptr<T>(),
-                                     .dy = dy.data_ptr<T>(),
-                                     .dx = dx.data_ptr<T>(),
-                                     .dweight = dtaps.data_ptr<T>(),
+    kernels::short_conv_backward<T>({.x = data<T>(x),
+                                     .weight = data<kernels::Compute<T>>(taps),
+                                     .dy = data<T>(dy),
+                                     .dx = data<T>(dx),
+                                     .dweight = data<kernels::Compute<T>>(dtaps),
                                      .batch = x.size(0),
                                      .length = x.size(1),
                                      .channels = x.size(2),

@@ -29,15 +29,15 @@ struct Scanned {
 
 Scanned discretise(const StateSpaceWeights& weights) {
   Scanned result{like_defined(weights.b), like_defined(weights.b), like_defined(weights.liquid)};
-  with_type(weights.b, [&]<class T>(T) {
-    kernels::discretise<T>({.a_log = weights.a_log.data_ptr<T>(),
-                            .a_imaginary = weights.a_imaginary.data_ptr<T>(),
-                            .log_step = weights.log_step.data_ptr<T>(),
-                            .b = weights.b.data_ptr<T>(),
-                            .c = weights.c.data_ptr<T>(),
+  with_exact_type(weights.b, [&]<class T>(T) {
+    kernels::discretise<T>({.a_log = data<T>(weights.a_log),
+                            .a_imaginary = data<T>(weights.a_imaginary),
+                            .log_step = data<T>(weights.log_step),
+                            .b = data<T>(weights.b),
+                            .c = data<T>(weights.c),
                             .liquid = data<T>(weights.liquid),
-                            .decay = result.decay.data_ptr<T>(),
-                            .weight = result.weight.data_ptr<T>(),
+                            .decay = data<T>(result.decay),
+                            .weight = data<T>(result.weight),
                             .leak = data<T>(result.leak),
                             .pairs = weights.a_log.size(0),
                             .width = weights.a_log.size(1)});
@@ -48,11 +48,11 @@ Scanned discretise(const StateSpaceWeights& weights) {
 // Forward and backward arguments have these fields in common.
 template <class T, class Arguments>
 void describe(Arguments& arguments, const at::Tensor& u, const Scanned& scanned, const at::Tensor& skip) {
-  arguments.u = u.data_ptr<T>();
-  arguments.decay = scanned.decay.data_ptr<T>();
-  arguments.weight = scanned.weight.data_ptr<T>();
-  arguments.leak = data<T>(scanned.leak);
-  arguments.skip = skip.data_ptr<T>();
+  arguments.u = data<T>(u);
+  arguments.decay = data<kernels::Compute<T>>(scanned.decay);
+  arguments.weight = data<kernels::Compute<T>>(scanned.weight);
+  arguments.leak = data<kernels::Compute<T>>(scanned.leak);
+  arguments.skip = data<kernels::Compute<T>>(skip);
   arguments.batch = u.size(0);
   arguments.length = u.size(1);
   arguments.width = u.size(2);
@@ -66,11 +66,11 @@ at::Tensor run_forward(const at::Tensor& u, const Scanned& scanned, const at::Te
   with_type(u, [&]<class T>(T) {
     kernels::ComplexScanForward<T> arguments;
     describe<T>(arguments, u, scanned, skip);
-    arguments.initial = data<T>(state);
-    arguments.final = data<T>(state);
-    arguments.y = y.data_ptr<T>();
+    arguments.initial = data<kernels::Compute<T>>(state);
+    arguments.final = data<kernels::Compute<T>>(state);
+    arguments.y = data<T>(y);
     arguments.y_stride = row_stride(y);
-    arguments.checkpoints = data<T>(checkpoints);
+    arguments.checkpoints = data<kernels::Compute<T>>(checkpoints);
     kernels::complex_scan_forward(arguments);
   });
   return y;
@@ -85,7 +85,7 @@ struct StateSpace : Function<StateSpace> {
     const auto u = as_rows(u_input);
     const auto scanned = discretise({a_log, a_imaginary, log_step, b, c, skip, liquid});
     const auto checkpoints =
-        at::empty({kernels::complex_scan_checkpoint_elements(u.size(0), u.size(1), u.size(2), a_log.size(0))}, u.options());
+        at::empty({kernels::complex_scan_checkpoint_elements(u.size(0), u.size(1), u.size(2), a_log.size(0))}, exact_options(u));
     context->save_for_backward(
         {u, a_log, a_imaginary, log_step, b, c, skip, liquid, scanned.decay, scanned.weight, scanned.leak, checkpoints});
     return run_forward(u, scanned, skip, checkpoints, {});
@@ -105,30 +105,32 @@ struct StateSpace : Function<StateSpace> {
     with_type(u, [&]<class T>(T) {
       kernels::ComplexScanBackward<T> scan;
       describe<T>(scan, u, scanned, weights.skip);
-      scan.checkpoints = saved[11].data_ptr<T>();
-      scan.dy = dy.data_ptr<T>();
-      scan.du = du.data_ptr<T>();
-      scan.ddecay = flow.decay.data_ptr<T>();
-      scan.dweight = flow.weight.data_ptr<T>();
-      scan.dleak = data<T>(flow.leak);
-      scan.dskip = result[6].data_ptr<T>();
+      scan.checkpoints = data<kernels::Compute<T>>(saved[11]);
+      scan.dy = data<T>(dy);
+      scan.du = data<T>(du);
+      scan.ddecay = data<kernels::Compute<T>>(flow.decay);
+      scan.dweight = data<kernels::Compute<T>>(flow.weight);
+      scan.dleak = data<kernels::Compute<T>>(flow.leak);
+      scan.dskip = data<kernels::Compute<T>>(result[6]);
       scan.dy_stride = row_stride(dy);
       scan.du_stride = row_stride(du);
       kernels::complex_scan_backward(scan);
-      kernels::discretise_backward<T>({.a_log = weights.a_log.data_ptr<T>(),
-                                       .a_imaginary = weights.a_imaginary.data_ptr<T>(),
-                                       .log_step = weights.log_step.data_ptr<T>(),
-                                       .b = weights.b.data_ptr<T>(),
-                                       .c = weights.c.data_ptr<T>(),
+    });
+    with_exact_type(weights.b, [&]<class T>(T) {
+      kernels::discretise_backward<T>({.a_log = data<T>(weights.a_log),
+                                       .a_imaginary = data<T>(weights.a_imaginary),
+                                       .log_step = data<T>(weights.log_step),
+                                       .b = data<T>(weights.b),
+                                       .c = data<T>(weights.c),
                                        .liquid = data<T>(weights.liquid),
-                                       .ddecay = flow.decay.data_ptr<T>(),
-                                       .dweight = flow.weight.data_ptr<T>(),
+                                       .ddecay = data<T>(flow.decay),
+                                       .dweight = data<T>(flow.weight),
                                        .dleak = data<T>(flow.leak),
-                                       .da_log = result[1].data_ptr<T>(),
-                                       .da_imaginary = result[2].data_ptr<T>(),
-                                       .dlog_step = result[3].data_ptr<T>(),
-                                       .db = result[4].data_ptr<T>(),
-                                       .dc = result[5].data_ptr<T>(),
+                                       .da_log = data<T>(result[1]),
+                                       .da_imaginary = data<T>(result[2]),
+                                       .dlog_step = data<T>(result[3]),
+                                       .db = data<T>(result[4]),
+                                       .dc = data<T>(result[5]),
                                        .dliquid = data<T>(result[7]),
                                        .pairs = weights.a_log.size(0),
                                        .width = weights.a_log.size(1)});

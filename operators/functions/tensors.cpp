@@ -84,7 +84,7 @@ at::Tensor joined_below(const Tensors& matrices, std::size_t first, std::size_t 
 }
 
 void refuse_type(at::ScalarType type) {
-  throw std::invalid_argument(std::string("operators compute in float and double, not in ") + c10::toString(type));
+  throw std::invalid_argument(std::string("operators compute in float, double and bfloat16, not in ") + c10::toString(type));
 }
 
 }  // namespace starling::operators

@@ -6,7 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
+
+#include <starling/kernels/bfloat16.hpp>
 
 namespace starling::operators {
 
@@ -35,7 +38,7 @@ at::Tensor joined_below(const Tensors& matrices, std::size_t first, std::size_t 
 /// Calls f(T{}) with T = float or double; std::invalid_argument for any other element type.
 [[noreturn]] void refuse_type(at::ScalarType type);
 template <class F>
-void with_type(const at::Tensor& tensor, F&& f) {
+void with_exact_type(const at::Tensor& tensor, F&& f) {
   switch (tensor.scalar_type()) {
     case at::kFloat:
       return f(float{});
@@ -45,11 +48,27 @@ void with_type(const at::Tensor& tensor, F&& f) {
       refuse_type(tensor.scalar_type());
   }
 }
+/// The same with T = kernels::bfloat16 too, which activations may have.
+template <class F>
+void with_type(const at::Tensor& tensor, F&& f) {
+  if (tensor.scalar_type() == at::kBFloat16) return f(kernels::bfloat16{});
+  with_exact_type(tensor, f);
+}
 
 /// The data of a tensor that may be undefined (null).
 template <class T>
 T* data(const at::Tensor& tensor) {
-  return tensor.defined() ? tensor.data_ptr<T>() : nullptr;
+  if (!tensor.defined()) return nullptr;
+  if constexpr (std::is_same_v<T, kernels::bfloat16>)
+    return reinterpret_cast<T*>(tensor.data_ptr<at::BFloat16>());
+  else
+    return tensor.data_ptr<T>();
 }
+
+/// What operators over bfloat16 keep, sum and count decays by is float: the type and options of such a tensor beside `like`.
+inline at::ScalarType exact_type(const at::Tensor& like) { return like.scalar_type() == at::kBFloat16 ? at::kFloat : like.scalar_type(); }
+inline at::TensorOptions exact_options(const at::Tensor& like) { return like.options().dtype(exact_type(like)); }
+/// `tensor` itself, or where it is bfloat16 in float.
+inline at::Tensor exact(const at::Tensor& tensor) { return tensor.to(exact_type(tensor)); }
 
 }  // namespace starling::operators

@@ -47,6 +47,10 @@ class Differential final : public Operator {
     return specs;
   }
 
+  at::Tensor output(const at::Tensor& residual, const at::Tensor& mixed, const Tensors& own) const override {
+    return base_->output(residual, mixed, own);
+  }
+
   at::Tensor forward(const Call& call) const override {
     const auto split = [](const Tensors& tensors, std::size_t at) {
       const auto middle = tensors.begin() + static_cast<std::ptrdiff_t>(at);

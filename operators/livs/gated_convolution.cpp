@@ -11,8 +11,6 @@
 namespace starling::operators {
 namespace {
 
-constexpr std::size_t taps_slot = 3;
-
 class GatedConvolution final : public Operator {
  public:
   explicit GatedConvolution(const Config& config)
@@ -24,6 +22,7 @@ class GatedConvolution final : public Operator {
         taps_(config.groups[static_cast<std::size_t>(config.group("K"))].taps) {
     if (sight_.limit() > 0) taps_ = std::min(taps_, sight_.limit());
     for (const auto group : {b_, c_, v_}) projected_.declare(config, group, bank_);
+    kernel_slot_ = bank_.size();
     bank_.push_back({.name = "K",
                      .shape = {width_, taps_},
                      .fill = Fill::uniform,
@@ -45,7 +44,7 @@ class GatedConvolution final : public Operator {
     const auto& b = call.features[b_];
     const auto& c = call.features[c_];
     const auto& v = call.features[v_];
-    const auto& taps = call.bank[taps_slot];
+    const auto& taps = call.bank[kernel_slot_];
     const auto block = sight_.block;
     if (block == 0) return gated_conv(b, c, v, taps, tail);
     if (!tail) {
@@ -64,6 +63,7 @@ class GatedConvolution final : public Operator {
   std::int64_t width_;
   Sight sight_;
   std::int64_t taps_;
+  std::size_t kernel_slot_ = 0;
   ProjectedGroups projected_;
 };
 

@@ -7,8 +7,6 @@
 namespace starling::operators {
 namespace {
 
-constexpr std::size_t bias_slot = 4;
-
 class GatedRecurrence final : public Operator {
  public:
   explicit GatedRecurrence(const Config& config)
@@ -20,6 +18,7 @@ class GatedRecurrence final : public Operator {
         states_(config.groups[b_].channels) {
     projected_.declare(projection_of(config, a_, width_), bank_);
     for (const auto group : {v_, b_, c_}) projected_.declare(config, group, bank_);
+    bias_slot_ = bank_.size();
     bank_.push_back({.name = "A.bias", .shape = {states_ * width_}, .fill = Fill::decay_bias, .group = static_cast<int>(a_)});
     projected_.declare_taps(config, bank_);
     own_.push_back(output_projection(width_, width_));
@@ -35,12 +34,13 @@ class GatedRecurrence final : public Operator {
     auto& features = call.features;
     const auto* const h = call.state ? call.state->tensors.data() : nullptr;
     projected_.compute(call, call.x, h ? h + 1 : nullptr);
-    return gated_scan({.v = features[v_], .gate = features[a_], .bias = call.bank[bias_slot], .b = features[b_], .c = features[c_]}, h);
+    return gated_scan({.v = features[v_], .gate = features[a_], .bias = call.bank[bias_slot_], .b = features[b_], .c = features[c_]}, h);
   }
 
  private:
   std::size_t b_, c_, a_, v_;
   std::int64_t width_, states_;
+  std::size_t bias_slot_ = 0;
   ProjectedGroups projected_;
 };
 
@@ -56,12 +56,12 @@ std::unique_ptr<Operator> gated_recurrence(const Config& config) {
   for (const auto* const plain : {"B", "C", "v"}) {
     if (!is_projected(config, named(plain))) return nullptr;
   }
-  auto decay = named("A");
-  if (decay.parametrisation != Parametrisation::decay) return nullptr;
-  decay.parametrisation = Parametrisation::input;
+  const auto& decay = named("A");
   const auto states = named("B").channels;
-  if (!is_plain_projection(decay) || decay.channels != states * config.width || named("C").channels != states ||
-      named("v").channels != config.width) {
+  const bool plain = decay.token_mixing == TokenMixing::diagonal && decay.sparsity == Sparsity::none &&
+                     decay.nonlinearity == Nonlinearity::none && decay.channel_mixing == ChannelMixing::dense;
+  if (!plain || decay.parametrisation != Parametrisation::decay || decay.channels != states * config.width ||
+      named("C").channels != states || named("v").channels != config.width) {
     return nullptr;
   }
   return std::make_unique<GatedRecurrence>(config);

@@ -38,8 +38,6 @@ constexpr double log_of_100 = 4.605170185988091368;
 constexpr double slow = log_of_100 / 1.5;
 constexpr double fast = log_of_100 / 0.3;
 
-constexpr std::size_t filter_slot = 3;
-
 class ImplicitConvolution final : public Operator {
  public:
   explicit ImplicitConvolution(const Config& config)
@@ -51,6 +49,7 @@ class ImplicitConvolution final : public Operator {
         lags_(sight_.limit() > 0 ? sight_.limit() : config.length) {
     if (sight_.block == 0) sight_.window = lags_;
     for (const auto group : {b_, c_, v_}) projected_.declare(config, group, bank_);
+    filter_slot_ = bank_.size();
     const auto weight = [&](std::string name, std::vector<std::int64_t> shape, double scale) {
       bank_.push_back({.name = "K." + name, .shape = std::move(shape), .fill = Fill::uniform, .scale = scale, .group = config.group("K")});
     };
@@ -101,11 +100,11 @@ class ImplicitConvolution final : public Operator {
  private:
   /// The filter's first `lags` values (lags, width).
   at::Tensor filter(const Tensors& bank, std::int64_t lags) const {
-    const auto options = bank[filter_slot].options().requires_grad(false);
+    const auto options = bank[filter_slot_].options().requires_grad(false);
     const auto time = (at::arange(lags, options) / static_cast<double>(lags_)).unsqueeze(1);
     const auto angles = time * (at::arange(1, bands + 1, options) * (2 * std::numbers::pi));
     auto hidden = at::cat({time, at::cos(angles), at::sin(angles)}, 1);
-    std::size_t slot = filter_slot;
+    std::size_t slot = filter_slot_;
     for (std::int64_t layer = 0; layer < sine_layers; ++layer, slot += 2) hidden = at::sin(at::linear(hidden, bank[slot], bank[slot + 1]));
     const auto window = at::exp(-time * at::linspace(slow, fast, width_, options));
     return at::linear(hidden, bank[slot]) * window;
@@ -122,6 +121,7 @@ class ImplicitConvolution final : public Operator {
   std::int64_t width_;
   Sight sight_;
   std::int64_t lags_;
+  std::size_t filter_slot_ = 0;  ///< of the first layer
   ProjectedGroups projected_;
 };
 

@@ -1,5 +1,6 @@
 #include <starling/operators/livs/projections.hpp>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/mul.h>
@@ -8,16 +9,18 @@
 
 #include <cmath>
 
+#include <starling/base/monarch.hpp>
 #include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/monarch.hpp>
 #include <starling/operators/functions/short_conv.hpp>
 
 namespace starling::operators {
 namespace {
 
-/// x (batch, length, inputs) times a block-diagonal matrix (outputs, inputs / blocks).
-at::Tensor project_in_blocks(const at::Tensor& x, const at::Tensor& weight, std::int64_t blocks) {
-  const auto rows = x.reshape({-1, blocks, x.size(2) / blocks}).transpose(0, 1);
-  const auto y = at::bmm(rows, weight.view({blocks, -1, weight.size(1)}).transpose(1, 2));
+/// x (batch, length, inputs) times a block-diagonal matrix (blocks, outputs / blocks, inputs / blocks).
+at::Tensor project_in_blocks(const at::Tensor& x, const at::Tensor& weight) {
+  const auto rows = x.reshape({-1, weight.size(0), weight.size(2)}).transpose(0, 1);
+  const auto y = at::bmm(rows, weight.transpose(1, 2));
   return y.transpose(0, 1).reshape({x.size(0), x.size(1), -1}).contiguous();  // reshape views blocks of one output as they are
 }
 
@@ -36,6 +39,13 @@ at::Tensor activated(const at::Tensor& x, Nonlinearity nonlinearity) {
   return x;
 }
 
+/// R, then L.
+std::vector<TensorSpec> monarch_factors(const std::string& name, std::int64_t inputs, std::int64_t outputs) {
+  const auto sizes = monarch_sizes(inputs, outputs);
+  return {{.name = name + ".right", .shape = {sizes.blocks, sizes.block, sizes.block}, .matrix = true},
+          {.name = name + ".left", .shape = {sizes.block, sizes.block_outputs, sizes.blocks}, .matrix = true}};
+}
+
 }  // namespace
 
 bool has_groups(const Config& config, std::initializer_list<std::string_view> names) {
@@ -46,11 +56,6 @@ bool has_groups(const Config& config, std::initializer_list<std::string_view> na
   return true;
 }
 
-bool is_plain_projection(const GroupConfig& group) {
-  return group.parametrisation == Parametrisation::input && group.token_mixing == TokenMixing::diagonal &&
-         group.sparsity == Sparsity::none && group.nonlinearity == Nonlinearity::none && group.channel_mixing == ChannelMixing::dense;
-}
-
 bool is_projected(const Config& config, const GroupConfig& group) {
   const bool convolved = group.token_mixing == TokenMixing::toeplitz && group.taps >= 1 && group.taps <= kernels::max_short_conv_taps;
   const bool alone = group.token_mixing == TokenMixing::diagonal && group.taps == 0;
@@ -59,14 +64,13 @@ bool is_projected(const Config& config, const GroupConfig& group) {
   switch (group.channel_mixing) {
     case ChannelMixing::diagonal:
       return group.channels == config.width;
-    case ChannelMixing::dense:
-      return true;
     case ChannelMixing::grouped:
       return group.channels % config.blocks == 0 && config.width % config.blocks == 0;
+    case ChannelMixing::dense:
     case ChannelMixing::monarch:
       break;
   }
-  return false;
+  return true;
 }
 
 TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t inputs) {
@@ -74,6 +78,12 @@ TensorSpec projection_of(const Config& config, std::size_t group, std::int64_t i
           .shape = {config.groups[group].channels, inputs},
           .matrix = true,
           .group = static_cast<int>(group)};
+}
+
+std::vector<TensorSpec> monarch_projection_of(const Config& config, std::size_t group, std::int64_t inputs) {
+  auto factors = monarch_factors(config.groups[group].name, inputs, config.groups[group].channels);
+  for (auto& factor : factors) factor.group = static_cast<int>(group);
+  return factors;
 }
 
 TensorSpec taps_of(const Config& config, std::size_t group) {
@@ -94,43 +104,48 @@ Sight sight_of(const Config& config) {
           .block = config.sparsity == Sparsity::block_diagonal ? config.band : 0};
 }
 
-TensorSpec lambda_vectors() { return {.name = "lambda", .shape = {4, 16}, .fill = Fill::normal, .scale = 0.1}; }
-
-void project_groups(const Call& call, const at::Tensor& input, std::initializer_list<GroupSlot> groups) {
-  Tensors weights;
-  for (const auto [group, slot] : groups) {
-    if (contains(call.computes, group)) weights.push_back(call.bank[slot]);
-  }
-  auto projected = project(input, weights);
-  auto next = projected.begin();
-  for (const auto [group, slot] : groups) {
-    if (contains(call.computes, group)) call.features[group] = std::move(*next++);
-  }
+std::vector<TensorSpec> monarch_output_projection(std::int64_t width, std::int64_t inner) {
+  auto factors = monarch_factors("out", inner, width);
+  factors[1].fill = Fill::output;
+  return factors;
 }
+
+at::Tensor add_monarch_projection(const at::Tensor& residual, const at::Tensor& mixed, const Tensors& own) {
+  return residual + monarch(mixed, own[0], own[1]);
+}
+
+TensorSpec lambda_vectors() { return {.name = "lambda", .shape = {4, 16}, .fill = Fill::normal, .scale = 0.1}; }
 
 void ProjectedGroups::declare(const Config& config, std::size_t group, std::vector<TensorSpec>& bank) {
   const auto& made = config.groups[group];
+  Part part{.name = made.name,
+            .group = group,
+            .slot = bank.size(),
+            .channel_mixing = made.channel_mixing,
+            .nonlinearity = made.nonlinearity,
+            .channels = made.channels,
+            .taps = made.token_mixing == TokenMixing::toeplitz ? made.taps : 0};
   auto spec = projection_of(config, group, config.width);
-  if (made.channel_mixing == ChannelMixing::diagonal) {
-    spec = {.name = made.name, .shape = {made.channels}, .fill = Fill::normal, .group = static_cast<int>(group)};
-  } else if (made.channel_mixing == ChannelMixing::grouped) {
-    spec.shape[1] /= config.blocks;
-    spec.blocks = config.blocks;
+  switch (made.channel_mixing) {
+    case ChannelMixing::diagonal:
+      bank.push_back({.name = made.name, .shape = {made.channels}, .fill = Fill::normal, .group = static_cast<int>(group)});
+      break;
+    case ChannelMixing::grouped:
+      spec.shape = {config.blocks, made.channels / config.blocks, config.width / config.blocks};
+      bank.push_back(std::move(spec));
+      break;
+    case ChannelMixing::monarch:
+      for (auto& factor : monarch_projection_of(config, group, config.width)) bank.push_back(std::move(factor));
+      break;
+    case ChannelMixing::dense:
+      bank.push_back(std::move(spec));
+      break;
   }
-  declare(std::move(spec), bank);
-  auto& part = parts_.back();
-  part.name = made.name;
-  part.channel_mixing = made.channel_mixing;
-  part.nonlinearity = made.nonlinearity;
-  part.channels = made.channels;
-  if (made.token_mixing == TokenMixing::toeplitz) part.taps = made.taps;
+  parts_.push_back(std::move(part));
 }
 
 void ProjectedGroups::declare(TensorSpec dense, std::vector<TensorSpec>& bank) {
-  auto& part = parts_.emplace_back();
-  part.group = static_cast<std::size_t>(dense.group);
-  part.slot = bank.size();
-  part.blocks = dense.blocks;
+  parts_.push_back({.name = dense.name, .group = static_cast<std::size_t>(dense.group), .slot = bank.size()});
   bank.push_back(std::move(dense));
 }
 
@@ -161,13 +176,17 @@ const at::Tensor* ProjectedGroups::compute(const Call& call, const at::Tensor& i
     auto& feature = call.features[part.group];
     switch (part.channel_mixing) {
       case ChannelMixing::diagonal:
-        feature = at::mul(input, call.bank[part.slot]);
+        feature = at::mul(input, call.bank[part.slot].to(input.scalar_type()));
         break;
       case ChannelMixing::grouped:
-        feature = project_in_blocks(input, call.bank[part.slot], part.blocks);
+        feature = project_in_blocks(input, call.bank[part.slot]);
         break;
-      default:
+      case ChannelMixing::monarch:
+        feature = monarch(input, call.bank[part.slot], call.bank[part.slot + 1]);
+        break;
+      case ChannelMixing::dense:
         feature = std::move(*next++);
+        break;
     }
     auto nonlinearity = part.nonlinearity;
     if (part.taps > 0) {

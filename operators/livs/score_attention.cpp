@@ -118,7 +118,7 @@ class ScoreAttention final : public Operator {
     const auto heads = heads_.query / 2;
     const auto apart = difference_in_groups(y, lambda_of(call.own[lambda_own], initial_lambda_), heads_.value);
     const auto head_width = apart.size(2) / heads;
-    const auto factor = at::full({head_width}, 1.0 - initial_lambda_, call.x.options().requires_grad(false));
+    const auto factor = at::full({head_width}, 1.0 - initial_lambda_, exact_options(call.x).requires_grad(false));
     return rms_norm(apart.view({apart.size(0), apart.size(1) * heads, head_width}), factor).view(apart.sizes());
   }
 

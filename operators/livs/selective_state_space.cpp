@@ -10,7 +10,8 @@
 namespace starling::operators {
 namespace {
 
-enum Slot : std::size_t { up_slot = 5, bias_slot, decay_slot };
+/// Behind the projections.
+enum Slot : std::size_t { up_slot, bias_slot, decay_slot };
 enum Own : std::size_t { out_own, skip_own };
 
 class SelectiveStateSpace final : public Operator {
@@ -28,6 +29,7 @@ class SelectiveStateSpace final : public Operator {
     for (const auto group : {v_, z_}) of_x_.declare(config, group, bank_);
     for (const auto group : {b_, c_}) of_v_.declare(config, group, bank_);
     of_v_.declare({.name = "A.down", .shape = {rank, width_}, .matrix = true, .group = a_group}, bank_);
+    first_slot_ = bank_.size();
     bank_.push_back({.name = "A.up",
                      .shape = {width_, rank},
                      .matrix = true,
@@ -53,11 +55,11 @@ class SelectiveStateSpace final : public Operator {
     const auto* const h = call.state ? call.state->tensors.data() : nullptr;
     const auto* const tails = of_x_.compute(call, call.x, h ? h + 1 : nullptr);
     of_v_.compute(call, features[v_], tails);
-    features[a_] = project(features[a_], {call.bank[up_slot]})[0];
+    features[a_] = project(features[a_], {call.bank[first_slot_ + up_slot]})[0];
     return selective_scan({.v = features[v_],
                            .delta = features[a_],
-                           .bias = call.bank[bias_slot],
-                           .a_log = call.bank[decay_slot],
+                           .bias = call.bank[first_slot_ + bias_slot],
+                           .a_log = call.bank[first_slot_ + decay_slot],
                            .b = features[b_],
                            .c = features[c_],
                            .skip = call.own[skip_own],
@@ -68,6 +70,7 @@ class SelectiveStateSpace final : public Operator {
  private:
   std::size_t b_, c_, a_, v_, z_;
   std::int64_t width_, states_;
+  std::size_t first_slot_ = 0;
   ProjectedGroups of_x_, of_v_;
 };
 

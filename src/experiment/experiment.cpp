@@ -10,6 +10,7 @@
 
 #include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
+#include <starling/experiment/class_rows.hpp>
 #include <starling/experiment/objectives.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/experiment/schema.hpp>
@@ -38,14 +39,10 @@ std::string file_text(const std::filesystem::path& file) {
   return text;
 }
 
-/// Defaults that depend on other keys.
+/// Defaults of text that depend on other keys.
 void fill_in(Experiment& experiment, const Given& given) {
-  constexpr std::int64_t mad_vocabulary = 16;
   auto& task = experiment.task;
-  if (task.kind == "mad") {
-    if (task.vocabulary == 0) task.vocabulary = mad_vocabulary;
-    return;
-  }
+  if (task.kind == "mad") return;
   if (reads_shards(experiment) && !given.has("task.tokenizer")) task.tokenizer = "none";
   if (task.tokenizer != "bytes") return;
   if (task.vocabulary == 0) task.vocabulary = byte_vocabulary;
@@ -65,6 +62,7 @@ Experiment parse(std::string_view toml, const std::string& source, const std::ve
   Findings findings(source);
   if (read_text(toml, experiment, given, findings)) {
     for (const auto& text : overrides) read_override(text, experiment, given, findings);
+    take_task_defaults(experiment, given);
     check_rules(experiment, given, findings);
     fill_in(experiment, given);
   }
@@ -76,21 +74,22 @@ std::string to_toml(const Experiment& experiment) {
   std::string text;
   std::string_view section;
   for (const auto& key : schema()) {
-    if (!applies(key, experiment.task.kind)) continue;
+    if (!applies(key, experiment.task)) continue;
     if (section_of(key) != section) {
       section = section_of(key);
       text += fmt::format("\n[{}]\n", section);
     }
     text += fmt::format("{} = {}\n", leaf_of(key), toml_value(key, experiment));
   }
-  return text;
+  return text + classes_to_toml(experiment.model.classes);
 }
 
 std::vector<KeyHelp> keys() {
   std::vector<KeyHelp> rows;
   for (const auto& key : schema()) {
     const auto value = key.presence == Presence::required ? std::string{} : toml_value(key, Experiment{});
-    const auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    if (!key.only_of.empty()) scope = fmt::format(" (MAD task \"{}\")", key.only_of);
     rows.push_back({key.path, type_name(key), value, range_text(key), key.help + scope});
   }
   return rows;
@@ -105,15 +104,29 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.tournament = static_cast<int>(experiment.search.tournament);
   breeding.crossover_points = static_cast<int>(experiment.search.crossover_points);
   breeding.mutation = experiment.search.mutation;
-  breeding.space.catalogue = &genome::Catalogue::named(experiment.model.catalogue);
+  breeding.space.catalogue = &catalogue(experiment);
   breeding.space.depth = static_cast<std::size_t>(experiment.model.depth);
   breeding.space.require_mixer_and_map = experiment.search.require_mixer_and_map;
   breeding.space.paths = experiment.search.paths;
   breeding.space.routes = experiment.search.routes;
+  breeding.space.variable_depth = experiment.search.variable_depth;
   settings.objectives = experiment.search.objectives.size();
   settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
   settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);
   return settings;
+}
+
+MadOptions mad_options(const Experiment& experiment) {
+  const auto& task = experiment.task;
+  return {.task = mad_task_named(task.mad_task).value_or(MadTask::in_context_recall),
+          .vocabulary = task.vocabulary,
+          .sequence_length = task.sequence_length,
+          .training_sequences = task.training_sequences,
+          .test_sequences = task.test_sequences,
+          .noise_vocabulary = task.noise_vocabulary,
+          .noise = task.noise,
+          .copied = task.copied,
+          .seed = experiment.seed};
 }
 
 bool reads_shards(const Experiment& experiment) {
@@ -127,7 +140,9 @@ std::int64_t vocabulary(const Experiment& experiment) {
 }
 
 genome::Dimensions dimensions(const Experiment& experiment) {
-  return {experiment.model.width, experiment.task.sequence_length, vocabulary(experiment)};
+  genome::Dimensions dimensions{experiment.model.width, experiment.task.sequence_length, vocabulary(experiment), experiment.model.band};
+  dimensions.reconstructs = experiment.task.kind == "mad" && mad_options(experiment).task == MadTask::compression;
+  return dimensions;
 }
 
 }  // namespace starling::experiment

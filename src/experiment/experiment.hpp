@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include <starling/base/mad_options.hpp>
 #include <starling/genome/accounting.hpp>
+#include <starling/genome/catalogue.hpp>
 #include <starling/search/steady_state.hpp>
 
 namespace starling::experiment {
@@ -25,9 +27,12 @@ struct Task {
   double test_fraction = 0.1;
   std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
   // mad
-  std::string mad_task;  ///< "in-context-recall"
-  std::int64_t training_sequences = 12800;
-  std::int64_t test_sequences = 1280;
+  std::string mad_task;  ///< a name of mad_task_names()
+  std::int64_t training_sequences = 12'800;
+  std::int64_t test_sequences = 1'280;
+  std::int64_t noise_vocabulary = 16;
+  double noise = 0.2;
+  std::int64_t copied = 16;
   // both
   std::int64_t vocabulary = 0;  ///< rows of the embedding; 0 = as the tokenizer or the shards have it
   std::int64_t sequence_length = 0;
@@ -35,10 +40,20 @@ struct Task {
   bool operator==(const Task&) const = default;
 };
 
+/// A [[class]] row: a class that the file adds to its catalogue.
+struct ClassRow {
+  genome::LivClass liv_class;
+  std::vector<genome::FeatureGroup> groups;  ///< where the row defines its featurizer; else one that is there has the id
+
+  bool operator==(const ClassRow&) const = default;
+};
+
 struct Model {
   std::int64_t depth = 6;
   std::int64_t width = 96;
   std::string catalogue = "liquid";
+  std::int64_t band = 256;          ///< tokens that banded and block-diagonal classes see
+  std::vector<ClassRow> classes{};  ///< of the file's own
 
   bool operator==(const Model&) const = default;
 };
@@ -54,6 +69,7 @@ struct Search {
   bool require_mixer_and_map = true;
   bool paths = false;
   bool routes = false;
+  bool variable_depth = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
 
   bool operator==(const Search&) const = default;
@@ -68,7 +84,7 @@ struct Training {
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
   std::string initialization = "glorot";  ///< "glorot" | "he"
-  std::string precision = "f32";
+  std::string precision = "f32";          ///< "f32" | "bf16"
 
   bool operator==(const Training&) const = default;
 };
@@ -76,6 +92,7 @@ struct Training {
 struct Workers {
   std::int64_t attempts = 3;
   std::int64_t give_up_after = 5;  ///< killed candidates one after another that end the run
+  bool test = true;                ///< measure front and baselines on the test part when the search is over
   double deadline_minutes = 60;    ///< least deadline of an evaluation; the real one is max(this, 4 × running mean)
 
   bool operator==(const Workers&) const = default;
@@ -105,6 +122,10 @@ Experiment load(const std::filesystem::path& file, const std::vector<std::string
 /// The same from text; `source` stands in messages.
 Experiment parse(std::string_view toml, const std::string& source, const std::vector<std::string>& overrides = {});
 
+/// The classes of the experiment: its catalogue and its own rows. Lives as long as the program; equal experiments have the
+/// same one.
+const genome::Catalogue& catalogue(const Experiment& experiment);
+
 /// Complete TOML with every default filled in; parse(to_toml(e)) equals e but for `source`.
 std::string to_toml(const Experiment& experiment);
 
@@ -117,9 +138,13 @@ struct KeyHelp {
   std::string help;           ///< one sentence
 };
 std::vector<KeyHelp> keys();
+/// The keys of [[class]] rows and of their groups.
+std::vector<KeyHelp> class_keys();
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);
+/// The settings of a MAD task; only where task.kind is "mad".
+MadOptions mad_options(const Experiment& experiment);
 /// Whether task.files names token shards, not text: globs that end in .bin.
 bool reads_shards(const Experiment& experiment);
 /// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the

@@ -12,6 +12,8 @@
 #include <variant>
 
 #include <starling/base/error.hpp>
+#include <starling/experiment/class_rows.hpp>
+#include <starling/experiment/toml_nodes.hpp>
 
 namespace starling::experiment {
 
@@ -72,44 +74,6 @@ int line_too_deep(std::string_view text) {
     if (c == '.' && ++dots > most_dots) return line;
   }
   return 0;
-}
-
-/// Messages stay readable whatever stands in the file.
-std::string clipped(std::string_view text) {
-  constexpr std::size_t longest = 200;
-  std::string plain;
-  for (const char c : text.substr(0, longest)) plain += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-  if (text.size() <= longest) return plain;
-  // Not in the middle of a UTF-8 sequence.
-  while (!plain.empty() && (static_cast<unsigned char>(plain.back()) & 0xc0) == 0x80) plain.pop_back();
-  if (!plain.empty() && (static_cast<unsigned char>(plain.back()) & 0x80) != 0) plain.pop_back();
-  return plain + "…";
-}
-
-std::string found_text(const toml::node& node) {
-  switch (node.type()) {
-    case toml::node_type::string:
-      return fmt::format("the string {}", clipped(toml_string(*node.value<std::string>())));
-    case toml::node_type::integer:
-      return fmt::format("the integer {}", *node.value<std::int64_t>());
-    case toml::node_type::floating_point:
-      return fmt::format("the number {}", toml_number(*node.value_exact<double>()));
-    case toml::node_type::boolean:
-      return *node.value<bool>() ? "true" : "false";
-    case toml::node_type::array:
-      return "a list";
-    case toml::node_type::table:
-      return "a section";
-    case toml::node_type::date:
-      return "a date";
-    case toml::node_type::time:
-      return "a time";
-    case toml::node_type::date_time:
-      return "a date with time";
-    case toml::node_type::none:
-      return "nothing";
-  }
-  return "nothing";
 }
 
 std::string expected_text(const Key& key) {
@@ -240,7 +204,9 @@ class Walker {
       const auto path = prefix.empty() ? written : prefix + "." + written;
       const Place place{static_cast<int>(name.source().begin.line)};
       const bool is_section = std::ranges::find(sections_, path) != sections_.end();
-      if (const auto* key = find_key(path)) {
+      if (path == "class") {
+        read_classes(node, experiment_.model.classes, given_, findings_);
+      } else if (const auto* key = find_key(path)) {
         take(*key, node, place, experiment_, given_, findings_);
       } else if (is_section && !node.is_table()) {
         findings_.add(place, fmt::format("'{}' is {}, expected a section: [{}]", path, found_text(node), path));

@@ -49,6 +49,8 @@ class Given {
   void set_section(const std::string& name, Place place) { sections_[name] = place; }
   /// Where a section begins; the whole file where there is none.
   Place section(std::string_view name) const;
+  /// Where the [[class]] rows begin, those of Experiment::model.classes in their order.
+  std::vector<Place> classes;
 
  private:
   struct Entry {
@@ -64,6 +66,9 @@ class Given {
 bool read_text(std::string_view toml, Experiment& experiment, Given& given, Findings& findings);
 /// Reads "key=value". The same, told as of the command line.
 void read_override(const std::string& text, Experiment& experiment, Given& given, Findings& findings);
+
+/// Settings of a MAD task that were not given, from its defaults.
+void take_task_defaults(Experiment& experiment, const Given& given);
 
 /// What no single key can tell: missing keys, keys of another kind of task, values that do not fit each other.
 /// (rules.cpp)

@@ -1,13 +1,18 @@
 // What no single key can tell: missing keys, keys of another kind of task, values that do not fit each other.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
+#include <starling/experiment/class_rows.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/genome/catalogue.hpp>
+#include <starling/genome/legality.hpp>
 #include <starling/genome/variation.hpp>
 
 namespace starling::experiment {
@@ -21,9 +26,10 @@ class Rules {
     kinds();
     missing();
     text_split();
+    mad();
     tokens();
-    recall();
     width();
+    classes();
     search();
     training();
   }
@@ -33,7 +39,7 @@ class Rules {
   bool readable(std::initializer_list<std::string_view> paths) const {
     for (const auto path : paths) {
       const auto& key = *find_key(path);
-      if (!applies(key, e_.task.kind) || !given_.sound(path)) return false;
+      if (!applies(key, e_.task) || !given_.sound(path)) return false;
       if (key.presence == Presence::required && !given_.has(path)) return false;
     }
     return true;
@@ -46,7 +52,12 @@ class Rules {
   void kinds() {
     if (!readable({"task.kind"})) return;
     for (const auto& key : schema()) {
-      if (applies(key, e_.task.kind) || !given_.has(key.path)) continue;
+      if (applies(key, e_.task) || !given_.has(key.path)) continue;
+      if (applies(key, e_.task.kind)) {
+        if (!readable({"task.name"})) continue;
+        complain({key.path}, fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
+        continue;
+      }
       complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));
     }
   }
@@ -98,18 +109,15 @@ class Rules {
     }
   }
 
-  void recall() {
-    if (!readable({"task.name", "task.vocabulary"})) return;
-    if (e_.task.vocabulary != 0 && (e_.task.vocabulary % 2 != 0 || e_.task.vocabulary < 4)) {
-      complain({"task.vocabulary"},
-               fmt::format("'task.vocabulary' is {}, expected an even number of at least 4: one half are keys, the other values",
-                           e_.task.vocabulary));
+  void mad() {
+    if (!readable({"task.name", "task.vocabulary", "task.sequence_length", "task.training_sequences", "task.test_sequences"})) return;
+    const auto options = mad_options(e_);
+    for (const auto* path : {"task.noise_vocabulary", "task.noise", "task.copied"}) {
+      if (applies(*find_key(path), e_.task) && !readable({path})) return;
     }
-    if (!readable({"task.sequence_length"})) return;
-    if (e_.task.sequence_length % 2 != 0 || e_.task.sequence_length < 4) {
-      complain({"task.sequence_length"}, fmt::format("'task.sequence_length' is {}, expected an even number of at "
-                                                     "least 4: the sequence is made of key–value pairs",
-                                                     e_.task.sequence_length));
+    if (const auto wrong = objection(options)) {
+      const auto path = fmt::format("task.{}", wrong->field);
+      complain({path}, fmt::format("'{}' is {}, expected {}", path, wrong->found, wrong->expected));
     }
   }
 
@@ -119,6 +127,61 @@ class Rules {
       genome::heads_at(e_.model.width);
     } catch (const UserError& error) {
       complain({"model.width"}, fmt::format("'model.width' is {}: {}", e_.model.width, error.what()));
+    }
+  }
+
+  void classes() {
+    if (!readable({"model.catalogue"})) return;
+    const auto& rows = e_.model.classes;
+    const auto& base = genome::Catalogue::named(e_.model.catalogue);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (auto found = class_objection(base, i); !found.empty()) {
+        findings_.add(given_.classes[i], fmt::format("[[class]] '{}': {}", rows[i].liv_class.name, found));
+      }
+    }
+  }
+
+  /// What is wrong with a [[class]] row, or "".
+  std::string class_objection(const genome::Catalogue& base, std::size_t i) const {
+    const auto& rows = e_.model.classes;
+    const auto& [liv_class, own_groups] = rows[i];
+    const auto earlier = std::span(rows).first(i);
+    if (liv_class.id < 1) return fmt::format("id {} is not in 1 … 32767", liv_class.id);
+    const auto same_id = std::ranges::find(earlier, liv_class.id, [](const ClassRow& row) { return row.liv_class.id; });
+    if (base.contains(liv_class.id) || same_id != earlier.end()) {
+      return fmt::format("id {} is that of {}, expected one of its own", liv_class.id,
+                         base.contains(liv_class.id) ? base.at(liv_class.id).name : same_id->liv_class.name);
+    }
+    const auto is_name = [&](const genome::LivClass& other) { return other.name == liv_class.name; };
+    if (std::ranges::any_of(base.classes(), is_name) || std::ranges::any_of(earlier, is_name, &ClassRow::liv_class)) {
+      return "there is a class of that name already";
+    }
+    const int featurizer = liv_class.op.featurizer;
+    const auto* const groups = groups_of(rows[i], e_.model);
+    if (groups == nullptr) {
+      std::vector<int> known;
+      for (const auto& other : base.featurizers()) known.push_back(other.id);
+      return fmt::format("there is no featurizer {}, expected one of the catalogue ({}) or groups of its own", featurizer,
+                         fmt::join(known, ", "));
+    }
+    if (!own_groups.empty()) {
+      const auto has_id = [&](const genome::Featurizer& other) { return other.id == featurizer; };
+      const auto defines = [&](const ClassRow& row) { return !row.groups.empty() && row.liv_class.op.featurizer == featurizer; };
+      if (featurizer < 1 || std::ranges::any_of(base.featurizers(), has_id) || std::ranges::any_of(earlier, defines)) {
+        return fmt::format("featurizer {} cannot be defined here, expected a first integer of operator that no featurizer has", featurizer);
+      }
+    }
+    if (auto reason = genome::objection(liv_class.op, *groups, liv_class.differential); !reason.empty()) return reason;
+    return width_is_legal() ? genome::objection_at(e_.model.width, liv_class.op, *groups) : "";
+  }
+
+  bool width_is_legal() const {
+    if (!readable({"model.width"})) return false;
+    try {
+      genome::heads_at(e_.model.width);
+      return true;
+    } catch (const UserError&) {
+      return false;  // told elsewhere
     }
   }
 
@@ -165,6 +228,15 @@ class Rules {
 };
 
 }  // namespace
+
+void take_task_defaults(Experiment& experiment, const Given& given) {
+  auto& task = experiment.task;
+  const auto which = mad_task_named(task.mad_task);
+  if (task.kind != "mad" || !which) return;
+  const auto defaults = mad_defaults(*which);
+  if (task.vocabulary == 0) task.vocabulary = defaults.vocabulary;
+  if (!given.has("task.training_sequences")) task.training_sequences = defaults.training_sequences;
+}
 
 void check_rules(const Experiment& experiment, const Given& given, Findings& findings) { Rules(experiment, given, findings).check(); }
 

@@ -80,14 +80,20 @@ std::vector<Key> make_schema() {
       {"task.test_fraction", field<&E::task, &Task::test_fraction>(), share_inside,
        "Share of the text, by whole documents, that the search never looks at.", optional, text_only},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
-       "Most tokens of the validation part that are scored; 0 scores all.", optional, text_only},
-      {"task.name", field<&E::task, &Task::mad_task>(), Choice{{"in-context-recall"}}, "Which MAD task.", required, mad_only},
+       "Most tokens of the validation part that are scored, and of the test part; 0 scores all.", optional, text_only},
+      {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
+      {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536}, "How many of task.vocabulary are noise.",
+       optional, mad_only, false, "noisy-recall"},
+      {"task.noise", field<&E::task, &Task::noise>(), share, "Probability that a key-value pair is noise.", optional, mad_only, false,
+       "noisy-recall"},
+      {"task.copied", field<&E::task, &Task::copied>(), IntegerRange{1, 524'288}, "Tokens to copy.", optional, mad_only, false,
+       "selective-copying"},
       {"task.training_sequences", field<&E::task, &Task::training_sequences>(), IntegerRange{1, 100'000'000},
-       "Sequences that are generated for training.", optional, mad_only},
+       "Sequences that are generated for training; where it is not given the paper's: 12,800, memorisation 256.", optional, mad_only},
       {"task.test_sequences", field<&E::task, &Task::test_sequences>(), IntegerRange{1, 100'000'000},
        "Sequences that are generated, separately, to measure accuracy.", optional, mad_only},
       {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{0, 65'536},
-       "Tokens there are, the rows of the embedding. 0: of a MAD task 16, half of them keys and half values; else the tokenizer's. Shards "
+       "Tokens there are, the rows of the embedding. 0: of a MAD task the paper's (16, noisy recall 32, memorisation 256), else the tokenizer's. Shards "
        "that do not say it need it (GPT-2: 50257).",
        optional},
       {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},
@@ -97,7 +103,9 @@ std::vector<Key> make_schema() {
       {"model.width", field<&E::model, &Model::width>(), IntegerRange{16, 65'536},
        "Channels; width / (4 · max(1, ⌊width / 256⌋)) is the size of a head and must be a multiple of 4."},
       {"model.catalogue", field<&E::model, &Model::catalogue>(), Choice{genome::Catalogue::names()},
-       "The LIV classes that are searched; `starling classes` shows them."},
+       "The LIV classes that are searched, besides the file's own [[class]] rows; `starling classes` shows them."},
+      {"model.band", field<&E::model, &Model::band>(), IntegerRange{1, 1'048'576},
+       "Tokens that a token of a banded class sees, itself included, and tokens of a block of a block-diagonal one."},
 
       {"search.algorithm", field<&E::search, &Search::algorithm>(), Choice{{"nsga2", "random"}},
        "How candidates are chosen: NSGA-II, or random genomes to compare with."},
@@ -123,6 +131,10 @@ std::vector<Key> make_schema() {
        field<&E::search, &Search::routes>(),
        {},
        "What a LIV contributes may depend on the token, by a gate with a time constant; each has one gene more."},
+      {"search.variable_depth",
+       field<&E::search, &Search::variable_depth>(),
+       {},
+       "A LIV may be empty (class 0), so that candidates have at most model.depth of them."},
       {"search.baselines", field<&E::search, &Search::baselines>(), Choice{genome::baseline_names(genome::Catalogue::liquid())},
        "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional, Scope::every_task, true},
 
@@ -142,12 +154,17 @@ std::vector<Key> make_schema() {
        "Largest norm of the gradient; longer ones are scaled down."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
-      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32"}}, "Number format of training."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16"}},
+       "Number format of training; bf16 with weights, sums and states in f32."},
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
       {"evaluation.give_up_after", field<&E::worker_options, &Workers::give_up_after>(), IntegerRange{1, 1'000'000},
        "Candidates given up one after another that end the run: what is wrong is not the genomes."},
+      {"evaluation.test",
+       field<&E::worker_options, &Workers::test>(),
+       {},
+       "Measure the front and the baselines on the test part when the search is over; the search itself never looks at it."},
       {"evaluation.deadline_minutes", field<&E::worker_options, &Workers::deadline_minutes>(), NumberRange{0, 1e6, true, false},
        "Least time an evaluation may take; the limit is the larger of this and four times the mean so far."},
   };
@@ -209,6 +226,8 @@ std::string_view kind_name(Scope scope) {
   }
   return "";
 }
+
+bool applies(const Key& key, const Task& task) { return applies(key, task.kind) && (key.only_of.empty() || key.only_of == task.mad_task); }
 
 bool applies(const Key& key, std::string_view task_kind) { return key.scope == Scope::every_task || kind_name(key.scope) == task_kind; }
 

@@ -55,6 +55,7 @@ struct Key {
   Presence presence = Presence::optional;
   Scope scope = Scope::every_task;
   bool may_be_empty = false;  ///< of lists
+  std::string only_of{};      ///< the one MAD task that has the key
 };
 
 /// In the order the file is written.
@@ -68,6 +69,8 @@ std::string_view leaf_of(const Key& key);
 /// The sections, in order, without the top level.
 std::vector<std::string> sections();
 
+/// Whether the key means something for this task.
+bool applies(const Key& key, const Task& task);
 /// Whether a key can stand in the file of an experiment with this task.kind.
 bool applies(const Key& key, std::string_view task_kind);
 /// The task.kind a scope stands for.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/base/monarch.hpp>
 #include <starling/genome/legality.hpp>
 #include <starling/genome/plan.hpp>
 
@@ -155,9 +156,7 @@ class ClassAccount {
     switch (group.parametrisation) {
       case Parametrisation::input:
       case Parametrisation::decay:
-        if (group.channel_mixing == ChannelMixing::diagonal) return 0;
-        if (group.channel_mixing == ChannelMixing::grouped) return width_ / heads_at(width_) * channels(group);
-        return width_ * channels(group);
+        return projection(group, width_, channels(group));
       case Parametrisation::direct:
       case Parametrisation::implicit:
       case Parametrisation::liquid:
@@ -188,10 +187,26 @@ class ClassAccount {
     return 0;
   }
 
+  /// Elements of the matrices of a projection.
+  static std::int64_t projection(const FeatureGroup& group, std::int64_t inputs, std::int64_t outputs) {
+    switch (group.channel_mixing) {
+      case ChannelMixing::diagonal:
+        return 0;
+      case ChannelMixing::dense:
+        break;
+      case ChannelMixing::grouped:
+        return inputs / heads_at(inputs) * outputs;
+      case ChannelMixing::monarch:
+        return monarch_sizes(inputs, outputs).elements();
+    }
+    return inputs * outputs;
+  }
+
   /// W_o: from the channels that token mixing leaves back to the width.
   std::int64_t output_matrix() const {
     const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
-    return channels(value) * value.repeat * width_;
+    const auto inputs = channels(value) * value.repeat;
+    return class_.op.channel_mixing == ChannelMixing::monarch ? monarch_sizes(inputs, width_).elements() : inputs * width_;
   }
 
   std::int64_t mixing_flops(std::int64_t length) const {
@@ -239,6 +254,10 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   account.parameters.embedding = dimensions.vocabulary * dimensions.width;
   account.parameters.vectors = dimensions.width;
   std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  if (dimensions.reconstructs) {
+    account.parameters.matrices = 2 * dimensions.width * dimensions.width;
+    forward += 2 * account.parameters.matrices;
+  }
   for (const auto& part : make_plan(catalogue, genome).livs) {
     require_fit(catalogue, *part.liv_class, dimensions.width);
     const ClassAccount numbers(catalogue, *part.liv_class, dimensions);

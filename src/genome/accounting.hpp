@@ -36,6 +36,7 @@ struct Dimensions {
   std::int64_t length = 0;      ///< tokens L of the sequence
   std::int64_t vocabulary = 0;  ///< rows of the tied embedding
   std::int64_t band = 256;      ///< tokens that banded and block-diagonal classes see
+  bool reconstructs = false;    ///< a decoder (two matrices d × d) gives back all tokens from the last output (MAD compression)
 };
 
 struct Parameters {
@@ -74,8 +75,8 @@ struct LivAccount {
 };
 
 struct Account {
-  std::vector<LivAccount> livs;
-  Parameters parameters;  ///< with embedding and final norm
+  std::vector<LivAccount> livs;  ///< as in the plan: without the empty ones, which cost nothing
+  Parameters parameters;         ///< with embedding and final norm
   Cache cache;
   std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
 };

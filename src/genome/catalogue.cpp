@@ -1,6 +1,7 @@
 #include <starling/genome/catalogue.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <initializer_list>
 #include <unordered_set>
@@ -57,6 +58,12 @@ FeatureGroup learned(std::string name, Parametrisation parametrisation = Paramet
   return with_parametrisation(projected(std::move(name)), parametrisation, ChannelMixing::diagonal);
 }
 
+FeatureGroup by_monarch(std::string name) {
+  auto group = projected(std::move(name));
+  group.channel_mixing = ChannelMixing::monarch;
+  return group;
+}
+
 std::vector<Featurizer> liquid_featurizers() {
   constexpr Expansion half{1, 2, false};
   constexpr Expansion quarter{1, 4, false};
@@ -85,6 +92,7 @@ std::vector<Featurizer> liquid_featurizers() {
       {9, {projected("gate", gated), projected("value", gated)}},
       {10, {learned("B"), learned("C"), learned("A"), projected("v"), projected("z")}},
       {11, {learned("B"), learned("C"), learned("A", Parametrisation::liquid), projected("v"), projected("z")}},
+      {12, {learned("B"), learned("C"), learned("A"), by_monarch("v"), by_monarch("z")}},
   };
 }
 
@@ -141,6 +149,8 @@ std::vector<LivClass> liquid_classes() {
           "(Ā − 1) / A"),
       row(12, "S4-2", {11, T::semi_separable, S::none, N::none, C::diagonal},
           "as S4-1 with decays that the input bends: x_t = (Ā + (1 − |Ā|) b tanh(v_t)) ⊙ x_{t−1} + B̄ v_t, |b| < 1"),
+      row(13, "S4-Monarch", {12, T::semi_separable, S::none, N::none, C::monarch},
+          "as S4-1; W_v, W_z and W_o are Monarch matrices Pᵀ L P R, L and R block-diagonal"),
       differential(row(14, "SA-1-Diff", {1, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + ", RoPE on q and k")),
       differential(row(15, "SA-2-Diff", {1, T::low_rank, S::none, N::none, C::grouped},
                        "y = W_o (y₁ − λ y₂), y_i as the normalised sum of SA-2 with q and k of its own")),
@@ -154,14 +164,39 @@ std::vector<LivClass> liquid_classes() {
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i of length 3 per channel")),
       differential(row(20, "GConv-2-Diff", {8, T::toeplitz, S::none, N::none, C::diagonal},
                        "y = W_o (y₁ − λ y₂), y_i = C_i ⊙ (K_i * (B_i ⊙ v)), K_i as long as the sequence: a sine network of its own")),
+      differential(row(21, "S4-Diff", {10, T::semi_separable, S::none, N::none, C::diagonal},
+                       "y = W_o (y₁ − λ y₂), y_i as SiLU(z) ⊙ (2 Re Σ C x + D v) of S4-1 with A, B and C of its own")),
       row(22, "SA-4", {4, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v, each head of k and v serves 2 of q, RoPE on q and k"),
       row(23, "SA-5", {2, T::low_rank, S::none, N::softmax, C::grouped},
           "y = W_o softmax(q kᵀ / √d_h) v; q = conv₃(W_q x), k and v likewise, then RoPE on q and k"),
       differential(row(24, "SA-4-Diff", {4, T::low_rank, S::none, N::softmax, C::grouped},
                        split_heads + ", each head of k and v serves 2 of q, RoPE on q and k")),
-      differential(row(25, "SA-5-Diff", {2, T::low_rank, S::none, N::softmax, C::grouped}, split_heads + "; q, k, v as in SA-5")),
+      differential(row(25, "SA-5-Diff", {2, T::low_rank, S::none, N::softmax, C::grouped},
+                       split_heads + "; q = conv₃(W_q x), k and v likewise, then RoPE on q and k")),
   };
+}
+
+std::vector<LivClass> star_classes() {
+  struct Row {
+    const char* name;
+    const char* name_in_liquid;
+  };
+  constexpr std::array bases = {Row{"SA-1", "SA-1"},       Row{"SA-2", "SA-5"},       Row{"SA-3", "SA-3"},
+                                Row{"SA-4", "SA-4"},       Row{"Rec-1", "Rec-1"},     Row{"Rec-2", "Rec-2"},
+                                Row{"GConv-1", "GConv-1"}, Row{"GConv-2", "GConv-2"}, Row{"GMemless", "GMemless"}};
+  const auto& liquid = Catalogue::liquid();
+  std::vector<LivClass> classes;
+  for (const std::string suffix : {"", "-Diff"}) {
+    for (const auto& row : bases) {
+      if (classes.size() == 17) break;  // there is no differential of a memoryless class
+      auto liv_class = liquid.at(row.name_in_liquid + suffix);
+      liv_class.id = static_cast<int>(classes.size()) + 1;
+      liv_class.name = row.name + suffix;
+      classes.push_back(std::move(liv_class));
+    }
+  }
+  return classes;
 }
 
 [[noreturn]] void refuse(const std::string& catalogue, const std::string& what) {
@@ -189,16 +224,26 @@ const Catalogue& Catalogue::liquid() {
   return catalogue;
 }
 
-std::vector<std::string> Catalogue::names() { return {"liquid"}; }
+const Catalogue& Catalogue::star() {
+  static const Catalogue catalogue("star", star_classes(), liquid_featurizers());
+  return catalogue;
+}
+
+std::vector<std::string> Catalogue::names() { return {"liquid", "star"}; }
 
 const Catalogue& Catalogue::named(std::string_view name) {
   if (name == "liquid") return liquid();
-  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) + "; there is: liquid");
+  if (name == "star") return star();
+  throw UserError("there is no catalogue '" + std::string(name) + "'" + did_you_mean(name, names()) + "; there are: liquid, star");
 }
 
 Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers)
-    : name_(std::move(name)), classes_(std::move(classes)) {
+    : name_(std::move(name)), classes_(std::move(classes)), defined_(std::move(featurizers)) {
   if (classes_.empty()) refuse(name_, "it has no class");
+  std::unordered_set<int> featurizer_ids;
+  for (const auto& featurizer : defined_) {
+    if (!featurizer_ids.insert(featurizer.id).second) refuse(name_, "featurizer " + std::to_string(featurizer.id) + " is there twice");
+  }
   std::unordered_set<std::string> names;
   for (auto& liv_class : classes_) {
     const std::string label = "class " + std::to_string(liv_class.id) + " '" + liv_class.name + "'";
@@ -209,9 +254,8 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     if (row_of_id_[id] >= 0) refuse(name_, label + ": the id is there twice");
     row_of_id_[id] = static_cast<int>(sharing_.size());
 
-    const auto found =
-        std::find_if(featurizers.begin(), featurizers.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
-    if (found == featurizers.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
+    const auto found = std::find_if(defined_.begin(), defined_.end(), [&](const Featurizer& f) { return f.id == liv_class.op.featurizer; });
+    if (found == defined_.end()) refuse(name_, label + ": there is no featurizer " + std::to_string(liv_class.op.featurizer));
     if (const auto reason = objection(liv_class.op, found->groups, liv_class.differential); !reason.empty()) {
       refuse(name_, label + ": " + reason);
     }
@@ -233,6 +277,14 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
       }
     }
   }
+}
+
+Catalogue Catalogue::extended(const std::vector<LivClass>& classes, const std::vector<Featurizer>& featurizers) const {
+  auto all_classes = classes_;
+  all_classes.insert(all_classes.end(), classes.begin(), classes.end());
+  auto all_featurizers = defined_;
+  all_featurizers.insert(all_featurizers.end(), featurizers.begin(), featurizers.end());
+  return {name_, std::move(all_classes), std::move(all_featurizers)};
 }
 
 bool Catalogue::contains(int id) const {

@@ -56,11 +56,15 @@ struct FeatureGroup {
   ChannelMixing channel_mixing = ChannelMixing::dense;
   Expansion expansion{};
   int repeat = 1;
+
+  bool operator==(const FeatureGroup&) const = default;
 };
 
 struct Featurizer {
   int id = 0;
   std::vector<FeatureGroup> groups;
+
+  bool operator==(const Featurizer&) const = default;
 };
 
 /// What a class's sharing strategies mean depends on its family.
@@ -84,6 +88,8 @@ struct LivClass {
   /// T = T₁ − λ T₂ (Ye et al. 2024, arXiv 2410.05258). Softmax splits each head of q and k in two; the other classes have
   /// the groups that modulate T (all but v and z) twice, the second time with a 2 behind their names.
   bool differential = false;
+
+  bool operator==(const LivClass&) const = default;
 };
 
 /// Elements of the vectors λ is made of: λ = exp(λ_q1 · λ_k1) − exp(λ_q2 · λ_k2) + λ₀, each in R¹⁶.
@@ -93,13 +99,19 @@ class Catalogue {
  public:
   /// The default catalogue.
   static const Catalogue& liquid();
-  /// By name ("liquid"); throws UserError with the nearest name.
+  /// The 17 classes of the paper (Thomas et al. 2024, arXiv 2411.17800) under its ids. They are classes of `liquid` under the
+  /// paper's names: SA-2 is what is SA-5 there.
+  static const Catalogue& star();
+  /// By name ("liquid", "star"); throws UserError with the nearest name.
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, a class names a featurizer that is not there, or its genomes are not legal
+  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not legal
   /// (legality.hpp).
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
+
+  /// This catalogue and further rows, under the same name; throws as the constructor does.
+  Catalogue extended(const std::vector<LivClass>& classes, const std::vector<Featurizer>& featurizers) const;
 
   const std::string& name() const { return name_; }
   const std::vector<LivClass>& classes() const { return classes_; }
@@ -107,6 +119,8 @@ class Catalogue {
   /// Throws UserError where there is no such class; the message names those there are.
   const LivClass& at(int id) const;
   const LivClass& at(std::string_view name) const;
+  /// The featurizers that rows name, those of differential classes not doubled.
+  const std::vector<Featurizer>& featurizers() const { return defined_; }
   /// The featurizer a class of this catalogue has: of a differential class with the groups of T₂ behind those of T₁.
   const Featurizer& featurizer_of(const LivClass& liv_class) const;
 
@@ -124,6 +138,7 @@ class Catalogue {
 
   std::string name_;
   std::vector<LivClass> classes_;
+  std::vector<Featurizer> defined_;
   std::vector<Featurizer> featurizers_;  ///< by row
   std::vector<int> row_of_id_;           ///< -1 where there is no such class
   std::vector<Sharing> sharing_;         ///< by row

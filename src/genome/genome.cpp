@@ -132,6 +132,12 @@ Genome parse_genome(std::string_view text) {
   return genome;
 }
 
+Genome without_empty(const Genome& genome) {
+  auto present = genome;
+  std::erase_if(present.livs, is_empty);
+  return present;
+}
+
 std::int16_t group_limit(std::size_t depth) {
   constexpr std::size_t representable = std::numeric_limits<std::int16_t>::max();
   return static_cast<std::int16_t>(std::clamp<std::size_t>(depth / 2, 2, representable));

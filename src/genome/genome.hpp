@@ -35,9 +35,15 @@ inline constexpr std::size_t genes_per_liv = 5;
 /// Featurizer-sharing strategies, the same in every class.
 inline constexpr int featurizer_strategies = 2;
 
+/// The class of a LIV that is not there, in every catalogue: identity, no weights, shares nothing. What its other genes say
+/// means nothing, and positions in depth are counted without it.
+inline constexpr std::int16_t empty_class = 0;
+inline bool is_empty(const Liv& liv) { return liv.liv_class == empty_class; }
+
 struct Genome {
   std::vector<Liv> livs;
 
+  /// Empty LIVs included.
   std::size_t depth() const { return livs.size(); }
   auto operator<=>(const Genome&) const = default;
 };
@@ -57,6 +63,9 @@ std::string to_text(const Genome& genome);
 /// Reads the text form; throws UserError that says at which LIV and character it is not one. Validity against a
 /// catalogue is checked elsewhere.
 Genome parse_genome(std::string_view text);
+
+/// The LIVs that are there, in order.
+Genome without_empty(const Genome& genome);
 
 /// The highest group id that may occur: max(2, ⌊depth / 2⌋).
 std::int16_t group_limit(std::size_t depth);

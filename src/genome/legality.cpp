@@ -66,13 +66,6 @@ std::string operator_range(const OperatorGenome& op) {
                    out_of_range("channel mixing", op.channel_mixing, ChannelMixing::monarch)});
 }
 
-/// Whether A is learned, and B and C with it: a state space (S4).
-bool is_state_space(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
-  const auto a = std::find_if(groups.begin(), groups.end(), [](const FeatureGroup& group) { return group.name == "A"; });
-  return op.token_mixing == TokenMixing::semi_separable && a != groups.end() &&
-         (a->parametrisation == Parametrisation::direct || a->parametrisation == Parametrisation::liquid);
-}
-
 /// The operator genome by itself.
 std::string operator_rules(const OperatorGenome& op) {
   if (auto range = operator_range(op); !range.empty()) return range;
@@ -94,8 +87,10 @@ std::string operator_rules(const OperatorGenome& op) {
     case TokenMixing::low_rank:
       if (op.channel_mixing == ChannelMixing::dense || op.channel_mixing == ChannelMixing::grouped) break;
       return "token mixing 2 (low rank) has channel mixing 2 (one head) or 3 (heads), found " + named(op.channel_mixing);
-    case TokenMixing::toeplitz:
     case TokenMixing::semi_separable:
+      if (op.channel_mixing == ChannelMixing::monarch) break;
+      [[fallthrough]];
+    case TokenMixing::toeplitz:
       if (op.channel_mixing == ChannelMixing::diagonal) break;
       return "token mixing " + named(mixing) + " has channel mixing 1: every channel has its own T; found " + named(op.channel_mixing);
   }
@@ -122,6 +117,13 @@ std::vector<std::string> groups_of(const OperatorGenome& op, const std::vector<F
     }
   }
   return {};
+}
+
+/// A recurrence whose A is learned is a complex state space: B and C are learned too.
+bool is_state_space(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
+  if (op.token_mixing != TokenMixing::semi_separable) return false;
+  const auto made = find(groups, "A")->parametrisation;
+  return made == Parametrisation::direct || made == Parametrisation::liquid;
 }
 
 /// Exactly the groups that the token mixing uses.
@@ -176,9 +178,9 @@ std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureG
 
 /// A, B or C of a state space.
 std::string learned_rules(const FeatureGroup& group) {
-  const bool may_be = group.parametrisation == Parametrisation::direct ||
-                      (group.name == "A" && group.parametrisation == Parametrisation::liquid);
-  if (!may_be) return "a direct parametrisation, as its A is learned";
+  const bool may_be =
+      group.parametrisation == Parametrisation::direct || (group.name == "A" && group.parametrisation == Parametrisation::liquid);
+  if (!may_be) return "a direct parametrisation, as A has one";
   if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
   if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity, found " + named(group.nonlinearity);
   return group.channel_mixing == ChannelMixing::diagonal ? "" : "channel mixing 1 (diagonal), found " + named(group.channel_mixing);
@@ -201,7 +203,8 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
                : "1 … " + std::to_string(max_taps) + " taps, found " + std::to_string(group.kernel);
   }
   if (is_decay) {
-    if (made != Parametrisation::selective && made != Parametrisation::decay) return "a selective, direct or liquid parametrisation or decays";
+    if (made != Parametrisation::selective && made != Parametrisation::decay)
+      return "a selective, direct or liquid parametrisation or decays";
     if (group.token_mixing != TokenMixing::diagonal) return "token mixing 1 (diagonal), found " + named(group.token_mixing);
     if (group.nonlinearity != Nonlinearity::none) return "no nonlinearity of its own, found " + named(group.nonlinearity);
     return group.channel_mixing == ChannelMixing::dense ? "" : "channel mixing 2 (dense), found " + named(group.channel_mixing);
@@ -216,7 +219,6 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
     return "1 … " + std::to_string(max_taps) + " taps where its token mixing is 3, found " + std::to_string(group.kernel);
   }
   if (group.nonlinearity == Nonlinearity::softmax) return "nonlinearity 1, 3, 4 or 5, found " + named(group.nonlinearity);
-  if (group.channel_mixing == ChannelMixing::monarch) return "channel mixing 1, 2 or 3, found " + named(group.channel_mixing);
   if (group.channel_mixing == ChannelMixing::diagonal && !is_whole(group)) {
     return "expansion 1 where its channel mixing is 1 (diagonal), found " + text(group.expansion);
   }
@@ -268,6 +270,9 @@ std::string objection(const OperatorGenome& op, const std::vector<FeatureGroup>&
       find(groups, "k")->repeat != find(groups, "v")->repeat) {
     return "without nonlinearity and sparsity k and v repeat alike: a state is of one head of each; found repeat " +
            std::to_string(find(groups, "k")->repeat) + " of k and " + std::to_string(find(groups, "v")->repeat) + " of v";
+  }
+  if (op.channel_mixing == ChannelMixing::monarch && !is_state_space(op, groups)) {
+    return "channel mixing 4 (Monarch) is that of the output projection of a state space: A direct or liquid";
   }
   return differential ? differential_rules(op, groups) : "";
 }

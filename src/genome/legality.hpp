@@ -5,15 +5,16 @@
 //   1 diagonal          gate, value                            1         1, 3, 4, 5    2
 //   2 low rank          q, k, v                                1, 2, 3   1 … 5         2 (one head), 3 (H heads)
 //   3 Toeplitz          B, C, v, K (direct or implicit)        1, 2, 3   1             1
-//   4 semi-separable    B, C, A, v, and z but where A is decays 1         1             1
+//   4 semi-separable    B, C, A, v, z; no z where A is a decay 1         1             1; 4 (W_o) where A is direct or liquid
 //
 // A class has exactly these groups: one that is missing has no values, one that is too many would be computed for nothing.
 // A projected group (any but K and A) may pass a depthwise causal convolution (token mixing 3, 1 … 8 taps) and a pointwise
-// nonlinearity (3, 4, 5), in this order, and is a diagonal, dense or grouped (H blocks) function of its input. A group's
+// nonlinearity (3, 4, 5), in this order, and is a diagonal, dense, grouped (H blocks) or Monarch
+// function of its input. A group's
 // own sparsity is 1: its convolution is as short as its taps say. Expansion × repeat is 1 for q, k and v (only k and v may
 // repeat; without nonlinearity and sparsity the two alike, because heads of a state belong to both), 1 × 1 for the others,
-// n per token for B and C of a recurrence (A then n where it is a decay; 1 where A, B and C are learned: a state space with
-// its own number of states), and anything × 1, the same for both, for gate and
+// n per token for B and C of a recurrence (A then n where it is a decay; where A is direct or liquid B and C are direct, all
+// three without expansion), and anything × 1, the same for both, for gate and
 // value.
 #pragma once
 

@@ -57,7 +57,8 @@ void settle_learned_groups(const Catalogue& catalogue, Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
+Plan make_plan(const Catalogue& catalogue, const Genome& with_empty) {
+  const auto genome = without_empty(with_empty);
   Plan plan;
   plan.livs.resize(genome.depth());
   for (std::size_t i = 0; i < genome.depth(); ++i) {
@@ -65,6 +66,7 @@ Plan make_plan(const Catalogue& catalogue, const Genome& genome) {
     auto& part = plan.livs[i];
     part.routed = liv.route != 0;
     part.liv_class = &catalogue.at(liv.liv_class);
+    part.routed = liv.route != 0;
     part.weight_owner = owner_of(genome, i, &Liv::featurizer_group, &Liv::featurizer_strategy);
     part.feature_owner = owner_of(genome, i, &Liv::feature_group, &Liv::feature_strategy);
     if (part.feature_owner != i) part.reads = catalogue.shared_groups(liv.liv_class, liv.feature_strategy);

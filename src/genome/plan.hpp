@@ -25,17 +25,17 @@ struct LivPlan {
 };
 
 struct Plan {
-  std::vector<LivPlan> livs;
+  std::vector<LivPlan> livs;  ///< without the empty ones: whoever counts LIVs counts these
 
   /// Equal plans of one catalogue are equal phenotypes.
   bool operator==(const Plan&) const = default;
 };
 
 /// Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns,
-/// later ones read or share. The owner's own strategy reads nothing. Where features are weights (B and C of a state space), to
-/// read them from a LIV is to read them from all with its weights: who shares its weights anyway reads nothing, and the first of
-/// them that reads nothing stands for the owner. Members of one path group may read each other: depth order says who owns. `genome`
-/// must be valid for the catalogue.
+/// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order
+/// says who owns. Where features are weights (B and C of a state space), to read them from a LIV is to read them from all with
+/// its weights: who shares its weights anyway reads nothing, and the first of them that reads nothing stands for the owner.
+/// `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 
 }  // namespace starling::genome

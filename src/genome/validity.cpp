@@ -80,7 +80,7 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
   const int limit = group_limit(genome.depth());
   for (std::size_t i = 0; i < genome.depth(); ++i) {
     const auto& liv = genome.livs[i];
-    const bool known = catalogue.contains(liv.liv_class);
+    const bool known = is_empty(liv) || catalogue.contains(liv.liv_class);
     if (!known) {
       classes.push_back(liv_name(i) + "class " + std::to_string(liv.liv_class) + " is not in the catalogue '" + catalogue.name() + "' (" +
                         list_of_classes(catalogue) + ")");
@@ -95,12 +95,14 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
     check("path", liv.path, limit, 0);
     check("route", liv.route, 1, 0);
     if (!known || liv.feature_strategy > max_feature_strategies) continue;
-    const int count = catalogue.feature_strategies(liv.liv_class);
+    const int count = feature_strategies(catalogue, liv);
     if (liv.feature_strategy > count) {
       strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, 1, count) + ", all that " +
-                           catalogue.at(liv.liv_class).name + " has");
+                           (is_empty(liv) ? "an empty LIV" : catalogue.at(liv.liv_class).name) + " has");
     }
   }
+  if (std::all_of(genome.livs.begin(), genome.livs.end(), is_empty))
+    classes.emplace_back("all LIVs are empty (class 0): at least one must not be");
   classes.insert(classes.end(), integers.begin(), integers.end());
   classes.insert(classes.end(), strategies.begin(), strategies.end());
   return classes;
@@ -112,12 +114,20 @@ void require_valid(const Catalogue& catalogue, const Genome& genome) {
 }
 
 bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome) {
-  const auto is_map = [&](const Liv& liv) { return catalogue.at(liv.liv_class).family == Family::memoryless; };
-  return std::any_of(genome.livs.begin(), genome.livs.end(), is_map) && !std::all_of(genome.livs.begin(), genome.livs.end(), is_map);
+  const auto has = [&](bool map) {
+    return std::any_of(genome.livs.begin(), genome.livs.end(),
+                       [&](const Liv& liv) { return !is_empty(liv) && (catalogue.at(liv.liv_class).family == Family::memoryless) == map; });
+  };
+  return has(true) && has(false);
+}
+
+int feature_strategies(const Catalogue& catalogue, const Liv& liv) {
+  return is_empty(liv) ? 1 : catalogue.feature_strategies(liv.liv_class);
 }
 
 // The canonical genome is written from the plan alone, so that equal plans cannot have different ones.
-Genome canonical(const Catalogue& catalogue, const Genome& genome) {
+Genome canonical(const Catalogue& catalogue, const Genome& with_empty) {
+  const auto genome = without_empty(with_empty);
   const auto plan = make_plan(catalogue, genome);
   Genome result;
   result.livs.resize(genome.depth());
@@ -128,11 +138,12 @@ Genome canonical(const Catalogue& catalogue, const Genome& genome) {
   }
   number_paths(plan, result);
   for (std::size_t i = 0; i < genome.depth(); ++i) result.livs[i].route = plan.livs[i].routed ? 1 : 0;
+  result.livs.resize(with_empty.depth(), Liv{.liv_class = empty_class});
   return result;
 }
 
 std::uint64_t phenotype_hash(const Catalogue& catalogue, const Genome& genome) {
-  const auto form = canonical(catalogue, genome);
+  const auto form = without_empty(canonical(catalogue, genome));
   const auto per_liv = genes_needed(form);
   auto genes = to_genes(form, per_liv);
   if (per_liv != genes_per_liv) genes.insert(genes.begin(), static_cast<std::int16_t>(per_liv));

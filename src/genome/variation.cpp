@@ -25,18 +25,26 @@ std::int16_t draw_other_integer(int highest, std::int16_t current, Stream& strea
   return drawn >= current ? static_cast<std::int16_t>(drawn + 1) : drawn;
 }
 
-std::int16_t draw_class(const Catalogue& catalogue, Stream& stream) {
-  const auto& classes = catalogue.classes();
-  return static_cast<std::int16_t>(classes[stream.below(classes.size())].id);
+/// The classes a LIV may have, in the order of the catalogue, then the empty one.
+std::vector<std::int16_t> legal_classes(const Space& space) {
+  std::vector<std::int16_t> classes;
+  for (const auto& liv_class : space.catalogue->classes()) classes.push_back(static_cast<std::int16_t>(liv_class.id));
+  if (space.variable_depth) classes.push_back(empty_class);
+  return classes;
 }
 
-std::int16_t draw_other_class(const Catalogue& catalogue, std::int16_t current, Stream& stream) {
-  const auto& classes = catalogue.classes();
-  if (classes.size() < 2) return current;
-  auto row = stream.below(classes.size() - 1);
-  const auto own = std::find_if(classes.begin(), classes.end(), [&](const LivClass& c) { return c.id == current; });
-  if (row >= static_cast<std::uint64_t>(own - classes.begin())) ++row;
-  return static_cast<std::int16_t>(classes[row].id);
+std::int16_t draw_class(const std::vector<std::int16_t>& classes, Stream& stream) { return classes[stream.below(classes.size())]; }
+
+std::int16_t draw_other_class(std::vector<std::int16_t> classes, std::int16_t current, Stream& stream) {
+  std::erase(classes, current);
+  return classes.empty() ? current : draw_class(classes, stream);
+}
+
+/// The next LIV that is not empty, forwards (step 1) or backwards (−1); −1 where there is none.
+std::ptrdiff_t neighbour(const Genome& genome, std::size_t liv, std::ptrdiff_t step) {
+  auto i = static_cast<std::ptrdiff_t>(liv) + step;
+  while (i >= 0 && i < std::ssize(genome.livs) && is_empty(genome.livs[static_cast<std::size_t>(i)])) i += step;
+  return i < std::ssize(genome.livs) ? i : -1;
 }
 
 /// The values of a LIV's path that differ in what they mean.
@@ -48,8 +56,9 @@ std::vector<std::int16_t> meaningful_paths(const Genome& genome, std::size_t liv
     if (is_new) paths.push_back(path);
     return is_new;
   };
-  if (liv > 0) add(genome.livs[liv - 1].path);
-  if (liv + 1 < genome.depth()) add(genome.livs[liv + 1].path);
+  for (const auto step : {-1, 1}) {
+    if (const auto beside = neighbour(genome, liv, step); beside >= 0) add(genome.livs[static_cast<std::size_t>(beside)].path);
+  }
   for (std::int16_t fresh = 1; fresh <= limit && !add(fresh);) ++fresh;
   return paths;
 }
@@ -59,16 +68,42 @@ std::int16_t draw_path(const Genome& genome, std::size_t liv, Stream& stream) {
   return paths[stream.below(paths.size())];
 }
 
-std::int16_t draw_other_path(const Genome& genome, std::size_t liv, Stream& stream) {
-  auto paths = meaningful_paths(genome, liv);
-  std::erase(paths, genome.livs[liv].path);
-  return paths[stream.below(paths.size())];
+/// Another meaning for a LIV's path: alone, with the LIV before, with the one behind. Where that one is alone too, both begin a group:
+/// else no single mutation could.
+void mutate_path(Genome& genome, std::size_t liv, Stream& stream) {
+  struct Choice {
+    std::int16_t path;
+    std::ptrdiff_t partner = -1;  ///< LIV that takes the path as well
+  };
+  const auto path_of = [&](std::ptrdiff_t i) { return i < 0 ? std::int16_t{0} : genome.livs[static_cast<std::size_t>(i)].path; };
+  auto& own = genome.livs[liv].path;
+  std::vector<Choice> choices;
+  if (own != 0) choices.push_back({0});
+  for (const std::ptrdiff_t step : {-1, 1}) {
+    const auto beside = neighbour(genome, liv, step);
+    if (beside < 0) continue;
+    if (path_of(beside) != 0) {
+      if (path_of(beside) != own) choices.push_back({path_of(beside)});
+      continue;
+    }
+    const auto before = path_of(neighbour(genome, liv, -step));
+    const auto behind = path_of(neighbour(genome, static_cast<std::size_t>(beside), step));
+    for (std::int16_t fresh = 1; fresh <= group_limit(genome.depth()); ++fresh) {
+      if (fresh == before || fresh == behind) continue;
+      choices.push_back({fresh, beside});
+      break;
+    }
+  }
+  if (choices.empty()) return;
+  const auto& choice = choices[stream.below(choices.size())];
+  own = choice.path;
+  if (choice.partner >= 0) genome.livs[static_cast<std::size_t>(choice.partner)].path = choice.path;
 }
 
-void repair_classes(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+void repair_classes(const Space& space, Genome& genome, Stream& stream, Repairs& repairs) {
   for (auto& liv : genome.livs) {
-    if (catalogue.contains(liv.liv_class)) continue;
-    liv.liv_class = draw_class(catalogue, stream);
+    if (space.catalogue->contains(liv.liv_class) || (space.variable_depth && is_empty(liv))) continue;
+    liv.liv_class = draw_class(legal_classes(space), stream);
     ++repairs.class_out_of_range;
   }
 }
@@ -103,14 +138,14 @@ void repair_integers(const Space& space, Genome& genome, Stream& stream, Repairs
     mend(liv.featurizer_group, limit, limit);
     mend(liv.featurizer_strategy, featurizer_strategies, featurizer_strategies);
     mend(liv.feature_group, limit, limit);
-    mend(liv.feature_strategy, max_feature_strategies, catalogue.feature_strategies(liv.liv_class));
+    mend(liv.feature_strategy, max_feature_strategies, feature_strategies(catalogue, liv));
   }
   repair_paths_and_routes(space, genome, stream, repairs);
 }
 
 void repair_strategies(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
   for (auto& liv : genome.livs) {
-    const int count = catalogue.feature_strategies(liv.liv_class);
+    const int count = feature_strategies(catalogue, liv);
     if (liv.feature_strategy <= count) continue;
     liv.feature_strategy = draw_integer(count, stream);
     ++repairs.illegal_strategy;
@@ -134,9 +169,12 @@ void repair_lonely(Genome& genome, std::int16_t Liv::*group, std::int16_t Liv::*
 void repair_lonely_paths(Genome& genome, Repairs& repairs) {
   auto& livs = genome.livs;
   for (std::size_t i = 0; i < livs.size(); ++i) {
-    if (livs[i].path == 0) continue;
-    const bool joins = (i > 0 && livs[i - 1].path == livs[i].path) || (i + 1 < livs.size() && livs[i + 1].path == livs[i].path);
-    if (joins) continue;
+    if (livs[i].path == 0 || is_empty(livs[i])) continue;
+    const auto joins = [&](std::ptrdiff_t step) {
+      const auto beside = neighbour(genome, i, step);
+      return beside >= 0 && livs[static_cast<std::size_t>(beside)].path == livs[i].path;
+    };
+    if (joins(-1) || joins(1)) continue;
     livs[i].path = 0;
     ++repairs.lonely_path;
   }
@@ -148,14 +186,34 @@ void repair_sharing(const Catalogue& catalogue, Genome& genome, Stream& stream, 
   repair_lonely(genome, &Liv::feature_group, &Liv::feature_strategy, repairs);
 }
 
-/// Gives one LIV a class of the kind that is missing.
+bool is_map(const LivClass& liv_class) { return liv_class.family == Family::memoryless; }
+
+/// Gives one LIV a class of the kind that is missing: an empty one, or one of several of the other kind.
 void repair_composition(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
-  const bool all_map = catalogue.at(genome.livs.front().liv_class).family == Family::memoryless;
+  std::vector<std::size_t> empty, maps, mixers;
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    const auto& liv = genome.livs[i];
+    (is_empty(liv) ? empty : is_map(catalogue.at(liv.liv_class)) ? maps : mixers).push_back(i);
+  }
+  const bool wants_map = maps.empty();
+  auto replaceable = wants_map ? mixers : maps;
+  if (replaceable.size() < 2) replaceable.clear();
+  replaceable.insert(replaceable.end(), empty.begin(), empty.end());
+  std::sort(replaceable.begin(), replaceable.end());
   std::vector<std::int16_t> missing;
   for (const auto& liv_class : catalogue.classes()) {
-    if ((liv_class.family == Family::memoryless) != all_map) missing.push_back(static_cast<std::int16_t>(liv_class.id));
+    if (is_map(liv_class) == wants_map) missing.push_back(static_cast<std::int16_t>(liv_class.id));
   }
-  genome.livs[stream.below(genome.depth())].liv_class = missing[stream.below(missing.size())];
+  genome.livs[replaceable[stream.below(replaceable.size())]].liv_class = missing[stream.below(missing.size())];
+  ++repairs.composition;
+}
+
+/// Where nothing but empty LIVs is left, one of them becomes another.
+void repair_emptiness(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
+  if (!std::all_of(genome.livs.begin(), genome.livs.end(), is_empty)) return;
+  const auto& classes = catalogue.classes();
+  auto& liv = genome.livs[stream.below(genome.depth())];
+  liv.liv_class = static_cast<std::int16_t>(classes[stream.below(classes.size())].id);
   ++repairs.composition;
 }
 
@@ -170,7 +228,6 @@ void require_searchable(const Space& space) {
         "that constraint");
   }
   const auto& classes = space.catalogue->classes();
-  const auto is_map = [](const LivClass& liv_class) { return liv_class.family == Family::memoryless; };
   const auto maps = std::count_if(classes.begin(), classes.end(), is_map);
   if (maps == 0 || maps == static_cast<std::ptrdiff_t>(classes.size())) {
     throw UserError("the catalogue '" + space.catalogue->name() + "' has no " + (maps == 0 ? "position-wise class" : "token mixer") +
@@ -187,15 +244,16 @@ std::vector<Gene> searched_genes(const Space& space) {
 
 Genome sample(const Space& space, Stream& stream, Repairs* repairs) {
   const int limit = group_limit(space.depth);
+  const auto classes = legal_classes(space);
   Genome genome;
   genome.livs.resize(space.depth);
   for (std::size_t i = 0; i < space.depth; ++i) {
     auto& liv = genome.livs[i];
-    liv.liv_class = draw_class(*space.catalogue, stream);
+    liv.liv_class = draw_class(classes, stream);
     liv.featurizer_group = draw_integer(limit, stream);
     liv.featurizer_strategy = draw_integer(featurizer_strategies, stream);
     liv.feature_group = draw_integer(limit, stream);
-    liv.feature_strategy = draw_integer(space.catalogue->feature_strategies(liv.liv_class), stream);
+    liv.feature_strategy = draw_integer(feature_strategies(*space.catalogue, liv), stream);
     if (space.paths) liv.path = draw_path(genome, i, stream);
     if (space.routes) liv.route = draw_route(stream);
   }
@@ -226,18 +284,19 @@ Genome crossover(const Space& space, const Genome& a, const Genome& b, int point
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed) {
   const auto& catalogue = *space.catalogue;
   const int limit = group_limit(genome.depth());
+  const auto classes = legal_classes(space);
   Genome mutant = genome;
   const auto change = [&](std::int16_t& gene, int highest) {
     if (stream.chance(probability)) gene = draw_other_integer(highest, gene, stream);
   };
   for (std::size_t i = 0; i < mutant.depth(); ++i) {
     auto& liv = mutant.livs[i];
-    if (stream.chance(probability)) liv.liv_class = draw_other_class(catalogue, liv.liv_class, stream);
+    if (stream.chance(probability)) liv.liv_class = draw_other_class(classes, liv.liv_class, stream);
     change(liv.featurizer_group, limit);
     change(liv.featurizer_strategy, featurizer_strategies);
     change(liv.feature_group, limit);
-    change(liv.feature_strategy, catalogue.feature_strategies(liv.liv_class));
-    if (space.paths && stream.chance(probability)) liv.path = draw_other_path(mutant, i, stream);
+    change(liv.feature_strategy, feature_strategies(catalogue, liv));
+    if (space.paths && stream.chance(probability) && !is_empty(liv)) mutate_path(mutant, i, stream);
     if (space.routes && stream.chance(probability)) liv.route = liv.route == 0 ? 1 : 0;
   }
   if (changed != nullptr) *changed = distance(genome, mutant);
@@ -249,14 +308,14 @@ Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repair
   Repairs ignored;
   auto& counts = repairs != nullptr ? *repairs : ignored;
   const auto& catalogue = *space.catalogue;
-  repair_classes(catalogue, genome, stream, counts);
+  repair_classes(space, genome, stream, counts);
   repair_integers(space, genome, stream, counts);
   repair_sharing(catalogue, genome, stream, counts);
-  if (space.require_mixer_and_map && !mixes_and_maps(catalogue, genome)) {
-    repair_composition(catalogue, genome, stream, counts);
-    // The LIV left the groups of its old class and may have a strategy its new one lacks.
-    repair_sharing(catalogue, genome, stream, counts);
-  }
+  const auto composed = counts.composition;
+  if (!space.require_mixer_and_map) repair_emptiness(catalogue, genome, stream, counts);
+  while (space.require_mixer_and_map && !mixes_and_maps(catalogue, genome)) repair_composition(catalogue, genome, stream, counts);
+  // A LIV that changed left the groups of its old class and may have a strategy its new one lacks.
+  if (counts.composition != composed) repair_sharing(catalogue, genome, stream, counts);
   repair_lonely_paths(genome, counts);
   return genome;
 }

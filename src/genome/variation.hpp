@@ -17,7 +17,8 @@ struct Repairs {
   std::uint32_t illegal_integer = 0;
   std::uint32_t illegal_strategy = 0;
   std::uint32_t lonely_group = 0;  ///< sharing group with one member: its strategy becomes 1
-  std::uint32_t composition = 0;   ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled
+  std::uint32_t composition =
+      0;  ///< no token mixer, or no position-wise LIV: one LIV's class re-sampled, until there are; or none but empty LIVs
 
   std::uint32_t lonely_path = 0;  ///< path group with one member: its path becomes 0
 
@@ -30,8 +31,9 @@ struct Space {
   const Catalogue* catalogue = &Catalogue::liquid();
   std::size_t depth = 6;
   bool require_mixer_and_map = true;
-  bool paths = false;   ///< LIVs may run in parallel; else every path is 0
-  bool routes = false;  ///< LIVs may be routed; else every route is 0
+  bool paths = false;           ///< LIVs may run in parallel; else every path is 0
+  bool routes = false;          ///< LIVs may be routed; else every route is 0
+  bool variable_depth = false;  ///< LIVs may be empty (class 0), as likely as each class of the catalogue
 };
 
 /// The genes of a LIV that vary in the space.
@@ -42,7 +44,8 @@ std::vector<Gene> searched_genes(const Space& space);
 void require_searchable(const Space& space);
 
 /// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null). Of the
-/// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has.
+/// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has (empty LIVs are no
+/// neighbours).
 Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 
 /// k-point crossover at LIV-gene granularity: cut points are k distinct positions between the genes that vary in the space;
@@ -50,7 +53,8 @@ Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 /// result through repair().
 Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream);
 
-/// Each gene is re-sampled with `probability` among its other legal values (paths as in sample()). May be invalid; pass the result through
+/// Each gene is re-sampled with `probability` among its other legal values; a path among what else
+/// it can mean: alone, with the LIV before, with the LIV behind (which takes part where it was alone). May be invalid; pass the result through
 /// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` must be valid.
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed = nullptr);
 

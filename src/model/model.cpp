@@ -12,14 +12,17 @@
 #include <stdexcept>
 #include <utility>
 
+#include <starling/base/error.hpp>
 #include <starling/genome/plan.hpp>
 #include <starling/model/composition.hpp>
 #include <starling/model/generation.hpp>
+#include <starling/model/readout.hpp>
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
 #include <starling/operators/functions/cross_entropy.hpp>
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
+#include <starling/operators/functions/working_copies.hpp>
 #include <starling/operators/initialise.hpp>
 #include <starling/operators/operator.hpp>
 
@@ -31,6 +34,13 @@ using operators::Tensors;
 using operators::TensorSpec;
 
 constexpr double embedding_sigma = 0.02;
+
+/// The weights that a residual branch computes with.
+struct Handles {
+  Tensors bank;  ///< of the bank owner
+  Tensors own;
+  Composition composition;
+};
 
 /// One residual branch.
 struct Block {
@@ -44,9 +54,29 @@ struct Block {
   bool is_read = false;      ///< a later LIV reads features of this one
   std::size_t path_size = 1;
   at::Tensor norm;
-  Tensors bank;  ///< handles of the bank owner's tensors
-  Tensors own;
-  Composition composition;
+  Handles weights;
+
+  /// The same weights with stand-ins for the matrices.
+  Handles rounded(const at::Tensor& copies) const {
+    Handles result = weights;
+    Tensors matrices;
+    std::vector<at::Tensor*> targets;
+    const auto take = [&](at::Tensor& tensor) {
+      if (!tensor.defined()) return;
+      matrices.push_back(tensor);
+      targets.push_back(&tensor);
+    };
+    for (std::size_t slot = 0; slot < result.bank.size(); ++slot) {
+      if (op->bank()[slot].matrix) take(result.bank[slot]);
+    }
+    for (std::size_t slot = 0; slot < result.own.size(); ++slot) {
+      if (op->own()[slot].matrix) take(result.own[slot]);
+    }
+    take(result.composition.route_weight);
+    auto stand_ins = operators::working_copies(matrices, copies);
+    for (std::size_t i = 0; i < targets.size(); ++i) *targets[i] = std::move(stand_ins[i]);
+    return result;
+  }
 };
 
 /// Declares every weight in order, then makes all of them slices of one allocation, so that projections declared side
@@ -55,13 +85,16 @@ class Weights {
  public:
   void declare(std::string name, TensorSpec spec, at::Tensor* target) { entries_.push_back({std::move(name), std::move(spec), target}); }
 
+  /// `copies` is made as large, of the rounded values, where dtype is bfloat16.
   std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule, std::size_t depth,
-                                             const at::Tensor* embedding) {
+                                             const at::Tensor* embedding, at::Tensor& copies) {
     std::int64_t elements = 0;
     for (const auto& entry : entries_) elements += entry.spec.elements();
     // Below view tracking the slices are leaves of their own, each with its own version.
     const at::AutoDispatchBelowADInplaceOrView below;
-    const auto storage = at::empty({elements}, at::TensorOptions().dtype(dtype));
+    const bool rounds = dtype == at::kBFloat16;
+    const auto storage = at::empty({elements}, at::TensorOptions().dtype(rounds ? at::kFloat : dtype));
+    if (rounds) copies = at::empty({elements}, at::TensorOptions().dtype(dtype));
     std::vector<operators::Parameter> parameters;
     std::int64_t offset = 0;
     for (auto& [name, spec, target] : entries_) {
@@ -70,9 +103,11 @@ class Weights {
       operators::initialise(*target, spec, rule, depth, stream);
       target->requires_grad_(true);
       const bool is_embedding = target == embedding;
-      parameters.push_back({std::move(name), *target, spec.matrix, spec.matrix || is_embedding});
+      parameters.push_back({.name = std::move(name), .value = *target, .matrix = spec.matrix, .decay = spec.matrix || is_embedding});
+      if (rounds && parameters.back().decay) parameters.back().copy = copies.narrow(0, offset, spec.elements()).view(spec.shape);
       offset += spec.elements();
     }
+    if (rounds) copies.copy_(storage);
     return parameters;
   }
 
@@ -91,31 +126,54 @@ struct Model::Parts {
   std::vector<Block> blocks;
   at::Tensor embedding;
   at::Tensor norm;
+  Readout readout;
+  at::Tensor copies;  // of all weights in bfloat16, or undefined
   std::vector<operators::Parameter> parameters;
+
+  // Weights as the working type has them.
+  Tensors rounded(const Tensors& matrices) const { return copies.defined() ? operators::working_copies(matrices, copies) : matrices; }
+  // The embedding as the output projection.
+  at::Tensor projection() const { return rounded({embedding})[0]; }
+
+  /// What logits are made of: `hidden` of whole sequences, decoded where a decoder reads them.
+  at::Tensor output(const at::Tensor& tokens) const {
+    const auto last = hidden(tokens, nullptr);
+    if (!readout.up.defined()) return last;
+    const auto decoder = rounded({readout.up, readout.down});
+    return Readout{decoder[0], decoder[1]}.decode(last);
+  }
 
   // tokens (batch, length) → normalised (batch, length, width); continues `state` where there is one.
   at::Tensor hidden(const at::Tensor& tokens, Generation* state) const {
+    const bool rounds = copies.defined() && !state;
+    const auto type = rounds ? at::kBFloat16 : embedding.scalar_type();
+    std::vector<Handles> rounded;
+    if (rounds) {
+      for (const auto& block : blocks) rounded.push_back(block.rounded(copies));
+    }
+    const auto weights_of = [&](std::size_t i) -> const Handles& { return rounds ? rounded[i] : blocks[i].weights; };
     auto x = at::embedding(embedding, tokens);
     std::vector<Tensors> features(blocks.size());
     for (std::size_t first = 0; first < blocks.size(); first += blocks[first].path_size) {
       std::vector<const Composition*> members;
       Tensors normalised;
       for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
-        members.push_back(&blocks[i].composition);
-        normalised.push_back(operators::rms_norm(x, blocks[i].norm));
+        members.push_back(&weights_of(i).composition);
+        normalised.push_back(operators::rms_norm_to(type, x, blocks[i].norm));
       }
       const auto weights = contribution_weights(members, normalised, state ? &state->gates[first] : nullptr);
       for (std::size_t k = 0; k < members.size(); ++k) {
-        auto mixed = mix(first + k, normalised[k], features, state);
-        if (weights[k].defined()) mixed = at::mul(mixed, weights[k]);
-        x = operators::add_projection(x, mixed, blocks[first + k].own[0]);
+        auto mixed = mix(first + k, weights_of(first + k), normalised[k], features, state);
+        if (weights[k].defined()) mixed = at::mul(mixed, weights[k]).to(type);
+        x = blocks[first + k].op->output(x, mixed, weights_of(first + k).own);
       }
     }
-    return operators::rms_norm(x, norm);
+    return operators::rms_norm_to(type, x, norm);
   }
 
   // What LIV i makes of its normalised input, before its output projection; reads and leaves features.
-  at::Tensor mix(std::size_t i, const at::Tensor& normalised, std::vector<Tensors>& features, Generation* state) const {
+  at::Tensor mix(std::size_t i, const Handles& weights, const at::Tensor& normalised, std::vector<Tensors>& features,
+                 Generation* state) const {
     const auto& block = blocks[i];
     Tensors local(block.features);
     for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
@@ -123,8 +181,8 @@ struct Model::Parts {
       if (is_read) local[entry] = features[block.feature_owner][entry];
     }
     auto mixed = block.op->forward({.x = normalised,
-                                    .bank = block.bank,
-                                    .own = block.own,
+                                    .bank = weights.bank,
+                                    .own = weights.own,
                                     .computes = block.computes,
                                     .features = local,
                                     .state = state ? &state->livs[i] : nullptr});
@@ -161,29 +219,35 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
 
     const auto prefix = "livs." + std::to_string(i) + ".";
     weights.declare(prefix + "norm", norm, &block.norm);
-    block.bank.resize(op->bank().size());
+    block.weights.bank.resize(op->bank().size());
     for (std::size_t slot = 0; slot < op->bank().size(); ++slot) {
       const auto& spec = op->bank()[slot];
       if (operators::contains(liv.bank, static_cast<std::size_t>(spec.group))) {
-        weights.declare(prefix + "bank." + spec.name, spec, &block.bank[slot]);
+        weights.declare(prefix + "bank." + spec.name, spec, &block.weights.bank[slot]);
       }
     }
-    block.own.resize(op->own().size());
+    block.weights.own.resize(op->own().size());
     for (std::size_t slot = 0; slot < op->own().size(); ++slot) {
-      weights.declare(prefix + op->own()[slot].name, op->own()[slot], &block.own[slot]);
+      weights.declare(prefix + op->own()[slot].name, op->own()[slot], &block.weights.own[slot]);
     }
   }
   weights.declare("norm", norm, &parts_->norm);
   // What composes LIVs comes last: single numbers in between would let matrices begin at odd addresses.
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     for (const auto& [spec, target] : declare_composition(plan.livs[i], plan.livs[i].path_first == i, dimensions.width)) {
-      weights.declare("livs." + std::to_string(i) + "." + spec.name, spec, &(blocks[i].composition.*target));
+      weights.declare("livs." + std::to_string(i) + "." + spec.name, spec, &(blocks[i].weights.composition.*target));
     }
   }
 
+  if (dimensions.reconstructs) {
+    const TensorSpec square{.name = "decoder", .shape = {dimensions.width, dimensions.width}, .matrix = true};
+    weights.declare("decoder.up", square, &parts_->readout.up);
+    weights.declare("decoder.down", square, &parts_->readout.down);
+  }
+
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
-  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding);
-  for (auto& block : blocks) block.bank = blocks[block.bank_owner].bank;
+  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), &parts_->embedding, parts_->copies);
+  for (auto& block : blocks) block.weights.bank = blocks[block.bank_owner].weights.bank;
 }
 
 Model::~Model() = default;
@@ -192,24 +256,25 @@ Model::Model(Model&&) noexcept = default;
 const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
 
 at::Tensor Model::logits(const at::Tensor& tokens) const {
-  return operators::project(parts_->hidden(tokens, nullptr), {parts_->embedding})[0];
+  return operators::project(parts_->output(tokens), {parts_->projection()})[0];
 }
 
 at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
-  return operators::cross_entropy(parts_->hidden(tokens, nullptr), parts_->embedding, targets);
+  return operators::cross_entropy(parts_->output(tokens), parts_->projection(), targets);
 }
 
 Model::Score Model::score(const at::Tensor& tokens, const at::Tensor& targets) const {
   const c10::NoGradGuard no_gradient;
   Score result;
   result.predictions = at::empty(targets.sizes(), targets.options());
-  const auto sums = operators::score(parts_->hidden(tokens, nullptr), parts_->embedding, targets, result.predictions);
+  const auto sums = operators::score(parts_->output(tokens), parts_->projection(), targets, result.predictions);
   result.nats = sums.loss;
   result.counted = sums.count;
   return result;
 }
 
 std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capacity) const {
+  if (parts_->readout.up.defined()) throw UserError("generation: this model gives back the tokens it was shown, it has no next token");
   auto state = std::make_unique<Generation>();
   state->batch = batch;
   state->capacity = capacity;
@@ -222,7 +287,7 @@ std::unique_ptr<Generation> Model::begin(std::int64_t batch, std::int64_t capaci
       liv.tensors.push_back(at::zeros(shape, parts_->embedding.options().requires_grad(false)));
     }
     auto& gate = state->gates.emplace_back();
-    if (block.composition.is_routed()) gate = at::zeros({batch, 1}, parts_->embedding.options().requires_grad(false));
+    if (block.weights.composition.is_routed()) gate = at::zeros({batch, 1}, parts_->embedding.options().requires_grad(false));
   }
   return state;
 }

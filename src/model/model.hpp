@@ -23,14 +23,15 @@ class Model {
  public:
   enum class Initialization { glorot, he };
 
-  /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid; dtype is float
-  /// or double. Throws UserError where the width has no legal head size or no operator realises a class.
+  /// Weights drawn from (seed, initialisation), the same whatever the machine. `genome` must be valid. dtype is what is computed in:
+  /// float, double, or bfloat16, where weights and the residual stream are float all the same: matrices have rounded copies
+  /// (Parameter::copy) that meet activations in bfloat16; what is summed over tokens, normed or decays is float. Throws UserError where the width has no legal head size or no operator realises a class.
   Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
         Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat);
   ~Model();
   Model(Model&&) noexcept;
 
-  /// tokens: int64 (batch, length) → logits (batch, length, vocabulary).
+  /// tokens: int64 (batch, length) → logits (batch, length, vocabulary) of dtype.
   at::Tensor logits(const at::Tensor& tokens) const;
   /// Mean cross-entropy in nats over the targets that are not −100; 0 where none counts. Differentiable. Throws
   /// std::out_of_range for a target outside the vocabulary.
@@ -43,7 +44,8 @@ class Model {
   /// Without gradient.
   Score score(const at::Tensor& tokens, const at::Tensor& targets) const;
 
-  /// State for `batch` sequences of at most `capacity` tokens.
+  /// State for `batch` sequences of at most `capacity` tokens. Generation computes with the weights themselves, in float where
+  /// dtype is bfloat16. Throws UserError for a model that reconstructs.
   std::unique_ptr<Generation> begin(std::int64_t batch, std::int64_t capacity) const;
   /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last
   /// row of logits(). Throws std::length_error where the state is full.

@@ -28,6 +28,7 @@ inline constexpr std::string_view kind_of(const WorkerLeft&) { return "worker_le
 inline constexpr std::string_view kind_of(const CheckpointDropped&) { return "checkpoint_dropped"; }
 inline constexpr std::string_view kind_of(const ReferenceLoss&) { return "reference_loss"; }
 inline constexpr std::string_view kind_of(const RunEnded&) { return "run_ended"; }
+inline constexpr std::string_view kind_of(const TestRecorded&) { return "test_recorded"; }
 
 /// Calls f(name, member) or f(name, member, AddedLater{}) for every field, in order.
 template <class F, Maybe<ObjectiveInfo> R>
@@ -167,6 +168,17 @@ void each_field(R& r, F&& f) {
   f("busy_s", r.busy_s);
   f("worker_s", r.worker_s);
   f("complete", r.complete);
+}
+
+template <class F, Maybe<TestRecorded> R>
+void each_field(R& r, F&& f) {
+  f("candidate_id", r.candidate_id);
+  f("loss", r.loss);
+  f("bits_per_byte", r.bits_per_byte);
+  f("accuracy", r.accuracy);
+  f("worker", r.worker);
+  f("duration_s", r.duration_s);
+  f("time_utc", r.time_utc);
 }
 
 /// Calls f(name, pointer to member) for every column of a learning curve.

@@ -157,6 +157,11 @@ class View {
     event(seq_, "", EventType::reference_loss, -1, {{"name", record.name}, {"loss", record.loss}, {"bits_per_byte", record.bits_per_byte}});
   }
 
+  void operator()(const TestRecorded& record) {
+    tables_.tests.add({signed_id(record.candidate_id), seq_, record.loss, record.bits_per_byte, record.accuracy,
+                       std::string_view(record.worker), record.duration_s});
+  }
+
   void operator()(const RunEnded& record) {
     complete_ = record.complete;
     event(seq_, record.time_utc, EventType::run_ended, -1,

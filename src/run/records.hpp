@@ -81,6 +81,18 @@ struct EvaluationRecorded {
   CheckpointFile checkpoint;
 };
 
+/// What a candidate's kept weights reach on the test part, which the search never looks at: measured once, when the search is over, of the front and
+/// the baselines. NaN where a measure does not apply.
+struct TestRecorded {
+  std::uint64_t candidate_id = 0;
+  double loss = none;  ///< nats per token
+  double bits_per_byte = none;
+  double accuracy = none;
+  std::string worker;
+  double duration_s = 0;
+  std::string time_utc;
+};
+
 /// An attempt that ended without a result (worker lost, deadline passed, exception).
 struct AttemptLost {
   std::uint64_t candidate_id = 0;
@@ -128,7 +140,7 @@ struct RunEnded {
 };
 
 using Record = std::variant<RunStarted, CandidateAccepted, EvaluationRecorded, AttemptLost, WorkerJoined, WorkerLeft, CheckpointDropped,
-                            ReferenceLoss, RunEnded>;
+                            ReferenceLoss, RunEnded, TestRecorded>;
 
 /// CBOR, self-describing: {"type": "...", fields by name}; readers ignore fields they do not know. Doubles keep every bit (NaN and ±inf
 /// too): a NaN other than the default one is written as a byte string of its 8 bytes. Curves are one byte string per column,

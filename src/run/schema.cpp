@@ -82,7 +82,10 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
                text("reason", 128)},
               Table::Rows::changeable),
       events("events", "What else happened",
-             {int64("seq"), time("time_utc"), event_type("type"), int64("candidate_id"), text("detail_json", detail_width)}) {
+             {int64("seq"), time("time_utc"), event_type("type"), int64("candidate_id"), text("detail_json", detail_width)}),
+      tests("tests", "What the front and the baselines reach on the test part, which the search never looks at",
+            {int64("candidate_id"), int64("seq"), float64("loss"), float64("bits_per_byte"), float64("accuracy"), text("worker", 32),
+             float64("duration_s")}) {
   assert(curves.row_bytes() == sizeof(CurveRow));
   for (const auto& objective : run_objectives) {
     objectives.add({objective.name, objective.column, objective.unit, objective.direction});
@@ -90,7 +93,8 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
 }
 
 void Tables::write(hid_t file) {
-  for (auto* table : {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events}) {
+  for (auto* table : {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events,
+                      &tests}) {
     table->write(file);
   }
 }

@@ -43,6 +43,7 @@ struct Tables {
   h5::Table checkpoints;
   h5::Table devices;
   h5::Table events;
+  h5::Table tests;
 
   /// Brings every table of the file up to date.
   void write(hid_t file);

@@ -32,6 +32,7 @@ class Summariser {
   }
   void operator()(const ReferenceLoss& record) { summary_.references.push_back(record); }
   void operator()(const RunEnded& record) { summary_.ended = record; }
+  void operator()(const TestRecorded& record) { summary_.tests.try_emplace(record.candidate_id, record); }
 
  private:
   RunSummary& summary_;

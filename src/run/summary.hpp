@@ -18,6 +18,7 @@ struct RunSummary {
   std::optional<RunEnded> ended;
   std::map<std::uint64_t, CandidateAccepted> candidates;
   std::map<std::uint64_t, EvaluationRecorded> evaluations;  ///< the one that counts, by candidate
+  std::map<std::uint64_t, TestRecorded> tests;              ///< the first of a candidate
   std::vector<EvaluationRecorded> superseded;
   std::vector<AttemptLost> lost;
   std::vector<WorkerJoined> workers;

@@ -127,7 +127,7 @@ class LanguageModel final : public Task {
         vocabulary_(data->vocabulary),
         training_(data->part(Part::training)),
         validation_(data, Part::validation, length_, options.validation_tokens),
-        test_(data, Part::test, length_, 0) {
+        test_(data, Part::test, length_, options.validation_tokens) {
     const std::int64_t tokens = training_.size();
     if (tokens < length_ + 1) {
       throw UserError("task.files: the training part has " + thousands(tokens) +

@@ -1,13 +1,13 @@
 #include <starling/tasks/make_task.hpp>
 
 #include <starling/tasks/language_model.hpp>
-#include <starling/tasks/mad_recall.hpp>
+#include <starling/tasks/mad.hpp>
 
 namespace starling::tasks {
 namespace {
 
 std::unique_ptr<const Task> make(const LanguageModelOptions& options) { return make_language_model(options); }
-std::unique_ptr<const Task> make(const MadRecallOptions& options) { return make_mad_recall(options); }
+std::unique_ptr<const Task> make(const MadOptions& options) { return make_mad(options); }
 
 }  // namespace
 

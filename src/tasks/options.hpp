@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <starling/base/byte_tokens.hpp>
+#include <starling/base/mad_options.hpp>
 
 namespace starling::tasks {
 
@@ -24,20 +25,10 @@ struct LanguageModelOptions {
   std::int64_t max_bytes = 0;                               ///< of text used; 0 = all. See survey()
   double validation_fraction = 0.1;                         ///< share of the bytes
   double test_fraction = 0.1;
-  std::int64_t validation_tokens =
-      0;                   ///< at most so many predicted tokens in the validation part, in windows spread evenly over it; 0 = all
-  std::uint64_t seed = 0;  ///< of the division into parts
+  std::int64_t validation_tokens = 0;  ///< at most so many predicted tokens in each held-out part, in windows spread evenly over it; 0 = all
+  std::uint64_t seed = 0;              ///< of the division into parts
 };
 
-/// MAD in-context recall; see mad_recall.hpp.
-struct MadRecallOptions {
-  std::int64_t vocabulary = 16;        ///< V, even: keys 0 … V/2−1, values V/2 … V−1
-  std::int64_t sequence_length = 128;  ///< L, even: L/2 key–value pairs
-  std::int64_t training_sequences = 12800;
-  std::int64_t test_sequences = 1280;  ///< and as many for validation
-  std::uint64_t seed = 0;              ///< of the data
-};
-
-using Options = std::variant<LanguageModelOptions, MadRecallOptions>;
+using Options = std::variant<LanguageModelOptions, MadOptions>;
 
 }  // namespace starling::tasks

@@ -45,6 +45,8 @@ class Task {
   virtual std::int64_t held_out_bytes(Split split) const = 0;
   /// Quality is 1 − accuracy instead of the loss.
   virtual bool scored_by_accuracy() const = 0;
+  /// The model's output after the last token, not the one at each place, has to give back the tokens; see model::Readout.
+  virtual bool reconstructs() const { return false; }
   /// Losses on the validation part that any model should beat.
   virtual std::vector<ReferenceLoss> references() const = 0;
   /// "412 files, 1,998,112 bytes: 1,598,301 training, …": one line for the log.

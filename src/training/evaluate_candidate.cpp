@@ -35,7 +35,8 @@ CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const gen
   result.account = genome::account(catalogue, genome, dimensions);
   const auto initialization =
       options.initialization == Initialization::he ? model::Model::Initialization::he : model::Model::Initialization::glorot;
-  model::Model model(catalogue, genome, dimensions, seed, initialization);
+  model::Model model(catalogue, genome, dimensions, seed, initialization,
+                     options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
 
   const Stopwatch training;
   result.training = train(model, task, options.training, seed, stop, on_step);

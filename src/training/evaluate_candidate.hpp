@@ -21,9 +21,13 @@ namespace starling::training {
 
 enum class Initialization { glorot, he };
 
+/// What a model computes in. bf16: with float weights, sums and states (src/model/model.hpp says what exactly); the validation too.
+enum class Precision { f32, bf16 };
+
 struct CandidateOptions {
   Options training;
   Initialization initialization = Initialization::glorot;
+  Precision precision = Precision::f32;
 };
 
 /// A trained f32 array, row-major; `data` lives as long as the call that hands it over.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <starling/kernels/adamw.hpp>
+#include <starling/operators/functions/tensors.hpp>
 
 namespace starling::training {
 
@@ -35,6 +36,7 @@ void Optimiser::step(double learning_rate, double gradient_scale) {
     if (!parameter.value.grad().defined()) continue;
     const at::Tensor gradient = parameter.value.grad().contiguous();
     kernels::adamw(kernels::AdamW<float>{.parameter = parameter.value.data_ptr<float>(),
+                                         .rounded = operators::data<kernels::bfloat16>(parameter.copy),
                                          .gradient = gradient.data_ptr<float>(),
                                          .first = first_[i].data(),
                                          .second = second_[i].data(),

@@ -16,7 +16,7 @@ class Optimiser {
     double weight_decay = 0.1;  ///< of matrices and the embedding; of nothing else
   };
 
-  /// `parameters` are f32 leaves on the CPU and must outlive the optimiser.
+  /// `parameters` are f32 leaves on the CPU and must outlive the optimiser; their copies are kept up to date.
   Optimiser(const std::vector<operators::Parameter>& parameters, const Settings& settings);
   /// Leaves no gradient behind.
   ~Optimiser() { clear_gradients(); }

@@ -11,6 +11,7 @@ struct Heard {
   std::vector<std::uint64_t> started, returned;
   std::vector<std::string> lost;
   std::vector<run::EvaluationRecorded> results;
+  std::vector<run::TestRecorded> tests;
   std::vector<std::pair<Job, StopFlag>> trained;
 };
 
@@ -30,6 +31,7 @@ class Evaluators : public ::testing::Test {
     recorder_ = system_.spawn([heard = heard_](RecorderActor::pointer) -> RecorderActor::behavior_type {
       return {[](record_atom, const RecordPtr&) {},
               [=](evaluation_atom, const EvaluationMessage& message) { heard->results.push_back(message.record); },
+              [=](evaluation_atom, const TestMessage& message) { heard->tests.push_back(message.record); },
               [](listen_atom, const ListenerActor&) {}, [](sync_atom) {}, [](flush_atom) { return std::uint64_t{0}; }};
     });
     control_ = system_.spawn(played_control, std::make_shared<Told>());
@@ -89,6 +91,27 @@ TEST_F(Evaluators, AskForOneCandidateToTrainAndOneToPrefetch) {
   result(1);
   EXPECT_EQ(heard_->started, (std::vector<std::uint64_t>{1, 2})) << "the prefetched one starts without another message from the population";
   EXPECT_EQ(heard_->credit, 3u);
+}
+
+TEST_F(Evaluators, ReportWhatATestMeasuredAsATestAndNotAsAResult) {
+  start();
+  Job job;
+  job.id = 5;
+  job.test_of = "checkpoints/00000005.h5";
+  caf::anon_send(front_, lease_atom_v, job);
+  run();
+  EvaluationMessage measured;
+  measured.record.outcome.id = 5;
+  measured.record.loss = 1.5;
+  measured.record.duration_s = 2;
+  caf::anon_send(front_, done_atom_v, measured);
+  run();
+  EXPECT_TRUE(heard_->results.empty());
+  ASSERT_EQ(heard_->tests.size(), 1u);
+  EXPECT_EQ(heard_->tests[0].candidate_id, 5u);
+  EXPECT_EQ(heard_->tests[0].loss, 1.5);
+  EXPECT_EQ(heard_->tests[0].worker, "w0");
+  EXPECT_EQ(heard_->tests[0].duration_s, 2);
 }
 
 TEST_F(Evaluators, SignResultsWithWorkerAttemptAndSeed) {

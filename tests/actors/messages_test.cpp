@@ -44,12 +44,18 @@ TEST(Messages, KeepEveryBitOfAFloatingPointNumber) {
 
 TEST(Messages, CarryAGenomeWhole) {
   for (const auto* text : {"11211-31112-11221-31112", "1121110-3111211-11221-12.1.1.1.2.0.1"}) {
-    Job job{.id = 7, .attempt = 2, .training_seed = 0xffff'ffff'ffff'fff1, .genome = genome::parse_genome(text)};
+    Job job;
+    job.id = 7;
+    job.attempt = 2;
+    job.training_seed = 0xffff'ffff'ffff'fff1;
+    job.genome = genome::parse_genome(text);
+    job.test_of = "checkpoints/00000007.h5";
     const auto copy = through_the_wire(job);
     EXPECT_EQ(copy.id, job.id);
     EXPECT_EQ(copy.attempt, job.attempt);
     EXPECT_EQ(copy.training_seed, job.training_seed);
     EXPECT_EQ(copy.genome, job.genome);
+    EXPECT_EQ(copy.test_of, job.test_of);
   }
 }
 

@@ -115,6 +115,61 @@ TEST_F(Protocol, CandidatesKilledInARowEndTheRunAndAnyOtherResultBreaksTheRow) {
               ::testing::ElementsAre("3 candidates in a row could not be evaluated; the last: no space left on device"));
 }
 
+TEST_F(Protocol, WhatWasKeptIsTestedAfterTheSearchAndTheRunEndsAfterThat) {
+  settings_.search.evaluations = 3;
+  settings_.search.attempts = 2;
+  settings_.test = true;
+  start();
+  auto& a = add_worker("w0", 1);
+  finish_job(a, a.job(0), {1, 3}, Status::ok, "checkpoints/1");
+  finish_job(a, a.job(1), {2, 4}, Status::ok, "checkpoints/2");  // dominated: dropped
+  finish_job(a, a.job(2), {3, 1}, Status::ok, "checkpoints/3");
+  EXPECT_TRUE(told_->finished.empty());
+  ASSERT_EQ(a.played->leases.size(), 4u);
+  EXPECT_EQ(a.job(3).test_of, "checkpoints/1");
+  EXPECT_EQ(a.job(3).id, a.job(0).id);
+  EXPECT_EQ(a.job(3).genome, a.job(0).genome);
+  const auto test = [&](const Job& job) {
+    TestMessage message;
+    message.record.candidate_id = job.id;
+    caf::anon_send(recorder_, evaluation_atom_v, message);
+    run();
+    demand(a);
+  };
+  begin_job(a, a.job(3));
+  test(a.job(3));
+  // The other is lost as often as may be, and left out.
+  for (const std::uint32_t attempt : {1u, 2u}) {
+    const Job job = a.played->leases.back();
+    EXPECT_EQ(job.test_of, "checkpoints/3");
+    EXPECT_EQ(job.attempt, attempt);
+    EXPECT_TRUE(told_->finished.empty());
+    begin_job(a, job);
+    caf::anon_send(population_, lost_atom_v, std::string("w0"), job.id, job.attempt, std::string("unreadable"));
+    run();
+    demand(a);
+  }
+  EXPECT_EQ(told_->finished, std::vector<std::string>{"budget"});
+  ASSERT_EQ(journalled<run::TestRecorded>().size(), 1u);
+  EXPECT_EQ(journalled<run::EvaluationRecorded>().size(), 3u);
+}
+
+TEST_F(Protocol, ATestOnALostWorkerIsDoneByAnother) {
+  settings_.search.evaluations = 1;
+  settings_.test = true;
+  start();
+  auto& a = add_worker("w0", 1);
+  finish_job(a, a.job(0), {1, 1}, Status::ok, "checkpoints/1");
+  begin_job(a, a.job(1));
+  caf::anon_send_exit(a.front, caf::exit_reason::kill);
+  run();
+  auto& b = add_worker("w1", 1);
+  ASSERT_EQ(b.played->leases.size(), 1u);
+  EXPECT_EQ(b.job(0).test_of, "checkpoints/1");
+  EXPECT_EQ(b.job(0).attempt, 2u);
+  EXPECT_TRUE(told_->finished.empty());
+}
+
 TEST_F(Protocol, AResultThatIsOnItsWayWhenItsWorkerIsLostCounts) {
   start();
   auto& a = add_worker("w0", 1);

@@ -31,7 +31,7 @@ TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
-  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[class]]\nid = 3"}) {
+  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
   EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
@@ -50,7 +50,7 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
   EXPECT_EQ(complaint_about("learning_rate = 2020-01-01"),
             "x.toml:9: 'training.learning_rate' is a date, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("learning_rate = [1]"), "x.toml:9: 'training.learning_rate' is a list, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32)");
+  EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32 | bf16)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = 'quality'"),
             "x.toml:10: 'search.objectives' is the string \"quality\", expected a list of strings (quality | "
             "parameters | cache); write "
@@ -86,7 +86,8 @@ TEST(Ranges, RefuseIntegersBeyond64Bits) {
 }
 
 TEST(Choices, AreOnlyWhatWorks) {
-  EXPECT_EQ(complaint_about("precision = 'bf16'"), "x.toml:9: 'training.precision' is \"bf16\", expected f32");
+  EXPECT_EQ(complaint_about("precision = 'fp16'"),
+            "x.toml:9: 'training.precision' is \"fp16\", expected f32 | bf16 (did you mean 'bf16'?)");
   EXPECT_EQ(complaint_about("[search]\nalgorithm = 'nsga3'"),
             "x.toml:10: 'search.algorithm' is \"nsga3\", expected nsga2 | random (did you mean 'nsga2'?)");
   EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"), "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
@@ -96,7 +97,8 @@ TEST(Choices, AreOnlyWhatWorks) {
   EXPECT_THAT(complaint_about("[search]\nobjectives = []"), StartsWith("x.toml:10: 'search.objectives' is an empty list"));
   EXPECT_THAT(complaint_about("[search]\nbaselines = ['transformer']"),
               AllOf(StartsWith("x.toml:10: 'search.baselines' is \"transformer\""), HasSubstr("did you mean 'transformer++'?")));
-  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'star'"), StartsWith("x.toml:10: 'model.catalogue' is \"star\", expected liquid"));
+  EXPECT_THAT(complaint_about("[model]\ncatalogue = 'stars'"),
+              StartsWith("x.toml:10: 'model.catalogue' is \"stars\", expected liquid | star (did you mean 'star'?)"));
   EXPECT_THAT(complaint("name = '../x'\n" + language), StartsWith("x.toml:1: 'name' is \"../x\", expected 1 to 64 letters"));
   EXPECT_THAT(complaint("name = ''\n" + language), StartsWith("x.toml:1: 'name' is \"\""));
 }
@@ -170,6 +172,10 @@ TEST(Rules, RefuseTokensThatDoNotFitTheirSource) {
 }
 
 TEST(Rules, RefuseARecallTaskWithoutPairs) {
+  EXPECT_EQ(complaint(mad, {"task.noise=0.1"}),
+            "command line: 'task.noise' belongs to the MAD task 'noisy-recall', the task here is 'in-context-recall'");
+  EXPECT_THAT(complaint(mad, {"task.name=noisy-recall", "task.vocabulary=17"}), HasSubstr("expected noise_vocabulary = 16 and an even number"));
+  EXPECT_THAT(complaint(mad, {"task.name=selective-copying", "task.copied=99"}), HasSubstr("expected at least 199"));
   EXPECT_THAT(complaint(mad, {"task.vocabulary=15"}), HasSubstr("'task.vocabulary' is 15, expected an even number"));
   EXPECT_THAT(complaint(mad, {"task.sequence_length=127", "training.batch_tokens=127"}), HasSubstr("'task.sequence_length' is 127"));
 }
@@ -233,6 +239,47 @@ TEST(Broken, DeepNestingIsRefused) {
   std::string nested;
   for (int i = 0; i < 900; ++i) nested += "a.";
   EXPECT_THAT(complaint(nested + "a = 1\n"), StartsWith("x.toml:1: unknown key"));
+}
+
+/// What is said of one [[class]] row whose lines begin at 10.
+std::string complaint_about_row(const std::string& lines) { return complaint(language + "[[class]]\n" + lines); }
+
+TEST(ClassRows, AreRefusedWithLineAndReason) {
+  const std::string named = "id = 101\nname = 'X'\n";
+  const std::pair<std::string, std::string> cases[] = {
+      {named + "operator = [7, 3, 1, 2, 1]", "x.toml:9: [[class]] 'X': nonlinearity 2 (softmax) needs token mixing 2, found 3 (Toeplitz)"},
+      {named + "operator = [1, 9, 1, 2, 1]", "x.toml:9: [[class]] 'X': token mixing 9 is not in 1 … 4"},
+      {named + "operator = [9, 2, 1, 2, 3]",
+       "x.toml:9: [[class]] 'X': the feature group 'q' is missing: token mixing 2 (low rank) uses the groups q, k, v"},
+      {"id = 8\nname = 'X'\noperator = [1, 2, 2, 2, 3]", "x.toml:9: [[class]] 'X': id 8 is that of GMemless, expected one of its own"},
+      {"id = 0\nname = 'X'\noperator = [1, 2, 2, 2, 3]", "x.toml:9: [[class]] 'X': id 0 is not in 1 … 32767"},
+      {"id = 101\nname = 'SA-1'\noperator = [1, 2, 2, 2, 3]", "x.toml:9: [[class]] 'SA-1': there is a class of that name already"},
+      {named + "operator = [1, 2, 2, 2, 3]\ngroups = [{name = 'q'}]",
+       "x.toml:9: [[class]] 'X': featurizer 1 cannot be defined here, expected a first integer of operator that no featurizer has"},
+      {named + "operator = [99, 2, 2, 2, 3]\ngroups = [{name = 'q'}, {name = 'k', expansion = '1/8', repeat = 8}, {name = 'v'}]",
+       "x.toml:9: [[class]] 'X': the feature group 'k' is repeated 8 times, but there are 4 heads at width 96"},
+      {named + "operator = [1, 2, 2, 2]", "x.toml:12: [[class]] 'X': 'operator' is a list, expected a list of integers (five integers)"},
+      {named + "operator = [1, 2, 2, 2, 'x']", "x.toml:12: [[class]] 'X': 'operator' holds the string \"x\", expected five integers"},
+      {"name = 'X'\noperator = [1, 2, 2, 2, 3]", "x.toml:9: [[class]] 'X': 'id' is missing, expected id = integer (1 … 32767)"},
+      {named + "operator = [1, 2, 2, 2, 3]\ndifferental = true",
+       "x.toml:13: [[class]] 'X': unknown key 'differental' (did you mean 'differential'?)"},
+      {"id = 101\nname = 'a b'\noperator = [1, 2, 2, 2, 3]",
+       "x.toml:11: [[class]] 'a b': 'name' is the string \"a b\", expected a string (1 to 32 letters, digits, '.', '_' or '-')"},
+      {named + "operator = [99, 2, 2, 2, 3]\ngroups = [{name = 'q', expansion = '1/x'}]",
+       "x.toml:13: [[class]] 'X', group 'q': 'expansion' is the string \"1/x\", expected an integer or string (2, \"1/4\" or \"16 per "
+       "token\")"},
+      {named + "operator = [99, 2, 2, 2, 3]\ngroups = [{name = 'q', parametrisation = 'learned'}]",
+       "x.toml:13: [[class]] 'X', group 'q': 'parametrisation' is the string \"learned\", expected a string (input | direct | selective | "
+       "decay | implicit | liquid)"},
+      {named + "operator = [99, 2, 2, 2, 3]\ngroups = [3]",
+       "x.toml:13: [[class]] 'X': 'groups' holds the integer 3, expected groups such as {name = \"q\"}"},
+  };
+  for (const auto& [lines, expected] : cases) EXPECT_EQ(complaint_about_row(lines), expected);
+  EXPECT_THAT(complaint_about_row(named + "operator = [99, 2, 2, 2, 3]"),
+              HasSubstr("there is no featurizer 99, expected one of the catalogue (1, 2"));
+  EXPECT_EQ(complaint("class = 3\n" + language), "x.toml:1: 'class' is the integer 3, expected rows that begin with [[class]]");
+  EXPECT_THAT(complaint(with_classes + "[[class]]\nid = 101\nname = 'Y'\noperator = [101, 2, 1, 2, 3]\n"),
+              HasSubstr("id 101 is that of Local"));
 }
 
 }  // namespace

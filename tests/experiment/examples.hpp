@@ -32,6 +32,28 @@ sequence_length = 128
 tokens = 100_000
 )";
 
+/// `language` with classes of its own. Lines of the rows: 9, 13, 22.
+inline const std::string with_classes = language + R"([[class]]
+id = 101
+name = "Local"
+operator = [1, 2, 2, 2, 3]
+[[class]]
+id = 102
+name = "Mixed"
+operator = [101, 2, 1, 4, 3]
+groups = [
+  {name = "q", token_mixing = 3, taps = 3},
+  {name = "k", channel_mixing = 4, expansion = "2/8", repeat = 4},
+  {name = "v", expansion = "1/2", repeat = 2, nonlinearity = 4},
+]
+[[class]]
+id = 103
+name = "Mixed-Diff"
+operator = [101, 2, 2, 3, 3]
+differential = true
+definition = "T₁ − λ T₂"
+)";
+
 /// The message of the UserError that parsing throws; a failed test and "" where it throws none.
 inline std::string complaint(const std::string& toml, const std::vector<std::string>& overrides = {}) {
   try {

@@ -61,6 +61,7 @@ mutation = 1
 require_mixer_and_map = false
 paths = true
 routes = true
+variable_depth = true
 baselines = []
 [training]
 tokens = 640
@@ -75,6 +76,7 @@ precision = "f32"
 [evaluation]
 attempts = 5
 give_up_after = 2
+test = false
 deadline_minutes = 0.5
 )",
                        "x.toml");
@@ -95,9 +97,9 @@ deadline_minutes = 0.5
   expected.task.validation_tokens = 7;
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
-  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, {}};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}};
   expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
-  expected.worker_options = {5, 2, 0.5};
+  expected.worker_options = {5, 2, false, 0.5};
   EXPECT_EQ(e, expected);
 }
 
@@ -126,7 +128,7 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   const auto e =
       parse(language, "x.toml",
             {"seed=7", "search.algorithm=random", "search.objectives=[\"quality\"]", "model.depth=8", "search.require_mixer_and_map=false",
-             "evaluation.attempts=2", "search.population=5", "search.paths=true", "search.routes=true"});
+             "evaluation.attempts=2", "search.population=5", "search.paths=true", "search.routes=true", "search.variable_depth=true"});
   const auto settings = search_settings(e);
   EXPECT_EQ(settings.breeding.algorithm, search::Algorithm::random);
   EXPECT_EQ(settings.breeding.seed, 7u);
@@ -138,8 +140,11 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_FALSE(settings.breeding.space.require_mixer_and_map);
   EXPECT_TRUE(settings.breeding.space.paths);
   EXPECT_TRUE(settings.breeding.space.routes);
+  EXPECT_TRUE(settings.breeding.space.variable_depth);
   EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
+  const auto star = parse(language, "x.toml", {"model.catalogue=star"});
+  EXPECT_EQ(search_settings(star).breeding.space.catalogue, &genome::Catalogue::star());
   EXPECT_EQ(settings.objectives, 1u);
   EXPECT_EQ(settings.evaluations, 48u);
   EXPECT_EQ(settings.attempts, 2u);
@@ -240,7 +245,7 @@ TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
   EXPECT_THAT(text, StartsWith("name = \"experiment\"\nseed = 1\nworkers = 1\n\n[budget]\nevaluations = "
                                "48\n\n[task]\nkind = \"language-model\"\n"));
   EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
-  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ndeadline_minutes = 60.0\n"));
+  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ntest = true\ndeadline_minutes = 60.0\n"));
   EXPECT_THAT(text, HasSubstr("vocabulary = 257\n"));
   EXPECT_THAT(text, HasSubstr("separator = 256\n"));
   EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
@@ -271,9 +276,12 @@ Experiment random_experiment(Stream& stream) {
   e.model.width = 512 * integer(1, 8);
   e.search.crossover_points = integer(1, 5 * e.model.depth - 1);
   e.search.mutation = stream.uniform();
+  e.model.band = integer(1, 1'048'576);
+  if (stream.chance(0.3)) e.model.classes = parse(with_classes, "x.toml").model.classes;
   e.search.require_mixer_and_map = stream.chance(0.5);
   e.search.paths = stream.chance(0.5);
   e.search.routes = stream.chance(0.5);
+  e.search.variable_depth = stream.chance(0.5);
   e.search.objectives.clear();
   for (const auto& name : objective_names()) {
     if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);
@@ -286,6 +294,16 @@ Experiment random_experiment(Stream& stream) {
     e.task.vocabulary = 2 * integer(2, 32768);
     e.task.training_sequences = integer(1, 100'000'000);
     e.task.test_sequences = integer(1, 100'000'000);
+    if (stream.chance(0.3)) {
+      e.task.mad_task = "noisy-recall";
+      e.task.noise_vocabulary = 2 * integer(1, e.task.vocabulary);
+      e.task.vocabulary = std::min<std::int64_t>(65'536, e.task.vocabulary + e.task.noise_vocabulary);
+      if (e.task.vocabulary - e.task.noise_vocabulary < 4) e.task.noise_vocabulary = e.task.vocabulary - 4;
+      e.task.noise = stream.uniform();
+    } else if (stream.chance(0.3)) {
+      e.task.mad_task = "selective-copying";
+      e.task.copied = integer(1, (e.task.sequence_length - 1) / 2);
+    }
   } else {
     e.task.kind = "language-model";
     e.task.files = {text()};
@@ -307,9 +325,52 @@ Experiment random_experiment(Stream& stream) {
   e.training.gradient_clip = std::exp(20 * stream.uniform() - 10);
   e.training.initialization = stream.chance(0.5) ? "glorot" : "he";
   e.worker_options.attempts = integer(1, 100);
+  e.worker_options.test = stream.chance(0.5);
   e.worker_options.give_up_after = integer(1, 1'000);
   e.worker_options.deadline_minutes = std::exp(10 * stream.uniform());
   return e;
+}
+
+TEST(ClassRows, JoinTheCatalogue) {
+  const auto e = parse(with_classes, "x.toml");
+  ASSERT_EQ(e.model.classes.size(), 3u);
+  const auto& classes = catalogue(e);
+  EXPECT_EQ(classes.name(), "liquid");
+  EXPECT_EQ(classes.classes().size(), genome::Catalogue::liquid().classes().size() + 3);
+  const auto& local = classes.at(101);
+  EXPECT_EQ(local.name, "Local");
+  EXPECT_EQ(local.op, (genome::OperatorGenome{1, genome::TokenMixing::low_rank, genome::Sparsity::banded, genome::Nonlinearity::softmax,
+                                              genome::ChannelMixing::grouped}));
+  EXPECT_EQ(classes.featurizer_of(local).groups, classes.featurizer_of(classes.at("SA-1")).groups);
+  const auto& groups = classes.featurizer_of(classes.at("Mixed")).groups;
+  EXPECT_EQ(groups[0], (genome::FeatureGroup{.name = "q", .token_mixing = genome::TokenMixing::toeplitz, .kernel = 3}));
+  EXPECT_EQ(groups[1].channel_mixing, genome::ChannelMixing::monarch);
+  EXPECT_EQ(groups[1].expansion, (genome::Expansion{1, 4, false})) << "2/8, reduced";
+  EXPECT_EQ(groups[2].nonlinearity, genome::Nonlinearity::silu);
+  EXPECT_EQ(groups[2].repeat, 2);
+  EXPECT_TRUE(classes.at(103).differential);
+  EXPECT_EQ(classes.at(103).definition, "T₁ − λ T₂");
+  EXPECT_EQ(classes.featurizer_of(classes.at(103)).groups.size(), 5u) << "q and k twice, of the featurizer that row 102 defines";
+}
+
+TEST(ClassRows, MakeOneCatalogueForEqualExperiments) {
+  EXPECT_EQ(&catalogue(parse(with_classes, "x.toml")), &catalogue(parse(with_classes, "y.toml", {"seed=7"})));
+  EXPECT_NE(&catalogue(parse(with_classes, "x.toml")), &genome::Catalogue::liquid());
+  EXPECT_EQ(&catalogue(parse(language, "x.toml")), &genome::Catalogue::liquid());
+  EXPECT_EQ(search_settings(parse(with_classes, "x.toml")).breeding.space.catalogue, &catalogue(parse(with_classes, "x.toml")));
+}
+
+TEST(ClassRows, ReadEveryExpansion) {
+  const auto expansion = [](const std::string& value) {
+    const auto toml = language +
+                      "[[class]]\nid = 1000\nname = 'x'\noperator = [50, 1, 1, 4, 2]\ngroups = [{name = 'gate', expansion = " + value +
+                      "}, {name = 'value', expansion = " + value + "}]\n";
+    return parse(toml, "x.toml").model.classes.at(0).groups.at(0).expansion;
+  };
+  EXPECT_EQ(expansion("2"), (genome::Expansion{2, 1, false}));
+  EXPECT_EQ(expansion("'8/3'"), (genome::Expansion{8, 3, false}));
+  EXPECT_EQ(expansion("'3'"), (genome::Expansion{3, 1, false}));
+  EXPECT_EQ(expansion("'16 per token'"), (genome::Expansion{16, 1, true}));
 }
 
 TEST(ToToml, RoundTripsEveryValidExperimentExactly) {
@@ -337,11 +398,37 @@ TEST(Keys, DescribeThemselves) {
                                                "training.tokens"));
 }
 
+TEST(Parse, TakesTheSettingsOfAMadTaskThatAreNotGivenFromThePaper) {
+  const auto vocabulary_of = [](const std::string& task) {
+    auto text = mad;
+    if (const auto at = text.find("vocabulary = "); at != std::string::npos) text.erase(at, text.find('\n', at) - at);
+    return parse(text, "x.toml", {"task.name=" + task}).task.vocabulary;
+  };
+  EXPECT_EQ(vocabulary_of("fuzzy-recall"), 16);
+  EXPECT_EQ(vocabulary_of("noisy-recall"), 32);
+  EXPECT_EQ(vocabulary_of("memorisation"), 256);
+  EXPECT_EQ(parse(mad, "x.toml", {"task.name=memorisation", "task.vocabulary=64"}).task.vocabulary, 64);
+}
+
+TEST(Keys, OfClassRowsDescribeThemselves) {
+  std::vector<std::string> required;
+  for (const auto& row : class_keys()) {
+    EXPECT_FALSE(row.help.empty()) << row.key;
+    EXPECT_TRUE(row.key.starts_with("class."));
+    if (row.default_value.empty()) required.push_back(row.key);
+  }
+  EXPECT_THAT(required, ::testing::ElementsAre("class.id", "class.name", "class.operator", "class.groups.name"));
+}
+
 TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
   for (const auto& row : keys()) {
     if (row.default_value.empty()) continue;
-    const bool is_mad = row.help.find("(kind \"mad\")") != std::string::npos;
-    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", {row.key + "=" + row.default_value})) << row.key;
+    std::vector<std::string> overrides{row.key + "=" + row.default_value};
+    const auto has = [&](const char* text) { return row.help.find(text) != std::string::npos; };
+    if (has("(MAD task \"noisy-recall\")")) overrides.insert(overrides.end(), {"task.name=noisy-recall", "task.vocabulary=32"});
+    if (has("(MAD task \"selective-copying\")")) overrides.emplace_back("task.name=selective-copying");
+    const bool is_mad = has("(kind \"mad\")") || overrides.size() > 1;
+    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", overrides)) << row.key;
   }
 }
 

@@ -52,6 +52,8 @@ TEST(Parameters, FollowTheFormulasOfTheClasses) {
   EXPECT_EQ(liv("11.1.1.1.1").vectors, 3 * 64 * d + d + d + d);  // A, B, C, step sizes, D
   EXPECT_EQ(liv("12.1.1.1.1").matrices, 3 * d * d);
   EXPECT_EQ(liv("12.1.1.1.1").vectors, 4 * 64 * d + d + d + d);  // and b of the bent decays
+  EXPECT_EQ(liv("13.1.1.1.1").matrices, 3 * d * (24 + 32));
+  EXPECT_EQ(liv("13.1.1.1.1").vectors, liv("11.1.1.1.1").vectors);
 }
 
 TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
@@ -67,6 +69,8 @@ TEST(Parameters, OfDifferentialsDoubleOnlyWhatModulates) {
   EXPECT_EQ(liv("18.1.1.1.1").without_embedding(), 2 * (2 * d * d + 6 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("19.1.1.1.1").without_embedding(), 2 * (2 * d * d + 3 * d) + 2 * d * d + lambda + d);
   EXPECT_EQ(liv("20.1.1.1.1").matrices, 6 * d * d);
+  EXPECT_EQ(liv("21.1.1.1.1").matrices, 3 * d * d);
+  EXPECT_EQ(liv("21.1.1.1.1").vectors, 2 * (3 * 64 * d + d) + d + lambda + d);
   EXPECT_EQ(liv("20.1.1.1.1").vectors, 2 * (8960 + 64 * d) + lambda + d);
 }
 
@@ -93,6 +97,14 @@ TEST(Account, OfARouteIsItsGate) {
   expect(0, d, 5, 1);      // bias, τ, Δ, β, ω
   expect(1, d, 3 + 2, 1);  // bias, τ, Δ; its weight in the path group, and the group's s
   expect(2, 0, 1, 0);
+}
+
+TEST(Account, OfEmptyLivsIsNothing) {
+  const auto with = account_of("01111-11112-0111121-81111-11112", paper), without = account_of("11112-81111-11112", paper);
+  EXPECT_EQ(with.livs.size(), 3u);
+  EXPECT_EQ(with.parameters.total(), without.parameters.total());
+  EXPECT_EQ(with.cache.elements(4096), without.cache.elements(4096));
+  EXPECT_EQ(with.training_flops, without.training_flops);
 }
 
 TEST(Parameters, SharedWeightsCountAtTheirOwner) {
@@ -137,6 +149,7 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("61111", 0), 0, 2 * d);
   expect(cache("11.1.1.1.1", 0), 0, 64 * d);
   expect(cache("12.1.1.1.1", 0), 0, 64 * d);
+  expect(cache("13.1.1.1.1", 0), 0, 64 * d);
   expect(cache("11.1.1.1.2-11.1.1.1.2", 1), 0, 64 * d);
   expect(cache("71111", 0), 0, 0);
   EXPECT_EQ(cache("71111", 0).elements(1000), 1000 * d);
@@ -165,6 +178,8 @@ TEST(Cache, FollowsTheTableOfTheReference) {
   expect(cache("17.1.1.1.2-17.1.1.1.2", 1), 0, 35 * d);
   expect(cache("18.1.1.1.1", 0), 0, 4 * d);
   expect(cache("19.1.1.1.1", 0), 0, 4 * d);
+  expect(cache("21.1.1.1.1", 0), 0, 128 * d);
+  expect(cache("21.1.1.1.2-21.1.1.1.2", 1), 0, 128 * d);
   expect(cache("15.1.1.1.1", 0), 0, 2 * (d * 64 + d));
   expect(cache("15.1.1.1.2-15.1.1.1.2", 1), 0, 0);
   expect(cache("15.1.1.1.2-15.1.1.1.3", 1), 0, 2 * d * 64);
@@ -190,9 +205,11 @@ TEST(Flops, CountWhatIsComputed) {
   for (const auto* memoryless : {"81111", "91111", "10.1.1.1.1"}) EXPECT_EQ(flops(memoryless), 2 * 3 * d * 2048);
   EXPECT_EQ(flops("11.1.1.1.1"), 2 * 3 * d * d + 11 * 32 * d + 2 * d);
   EXPECT_EQ(flops("12.1.1.1.1"), 2 * 3 * d * d + 15 * 32 * d + 2 * d);
+  EXPECT_EQ(flops("13.1.1.1.1"), 2 * 3 * d * (24 + 32) + 11 * 32 * d + 2 * d);
   EXPECT_EQ(flops("14.1.1.1.1"), 2 * 4 * d * d + 3 * d * (length + 1));
   EXPECT_EQ(flops("15.1.1.1.1"), 2 * 6 * d * d + 2 * (4 * d * 64 + 3 * d));
   EXPECT_EQ(flops("20.1.1.1.1"), 2 * 6 * d * d + 2 * d * (length + 1));
+  EXPECT_EQ(flops("21.1.1.1.1"), 2 * 3 * d * d + 2 * (11 * 32 * d + 2 * d));
   EXPECT_EQ(flops("17.1.1.1.1"), 2 * (3 * d * d + 2 * (2 * d * 48 + 32 * d)) + 8 * d + 2 * (7 * 16 * d + 2 * d));
   EXPECT_EQ(flops("18.1.1.1.1"), 2 * (6 * d * d + 8 * d) + 2 * 7 * 2 * d);
   EXPECT_EQ(flops("19.1.1.1.1"), 2 * 6 * d * d + 2 * 6 * d);

@@ -64,6 +64,14 @@ TEST(Baselines, AreValidAndCanonicalAtAnyDepth) {
   }
 }
 
+TEST(Baselines, OfTheCatalogueStarHaveItsIds) {
+  const auto& star = Catalogue::star();
+  EXPECT_THAT(baseline_names(star), ElementsAre("transformer++", "striped-mamba", "striped-hyena"));
+  EXPECT_EQ(to_text(baseline(star, "transformer++", 4)), "11111-91111-11111-91111");
+  EXPECT_EQ(to_text(baseline(star, "striped-mamba", 6)), "51111-91111-11111-91111-51111-91111");
+  EXPECT_EQ(to_text(baseline(star, "striped-hyena", 6)), "81111-91111-11111-91111-81111-91111");
+}
+
 TEST(Baselines, OfASmallerCatalogueAreThoseItHasTheClassesFor) {
   const auto& liquid = Catalogue::liquid();
   const Catalogue small("small", {liquid.at("SA-1"), liquid.at("GMemless")},

@@ -45,13 +45,13 @@ TEST(Liquid, HoldsTheClassesUnderTheirIds) {
     EXPECT_EQ(&catalogue.at(liv_class.name), &liv_class);
     EXPECT_FALSE(liv_class.definition.empty());
   }
-  EXPECT_THAT(rows,
-              ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(5, "Rec-2"),
-                          std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
-                          std::pair(10, "GMemless-3"), std::pair(11, "S4-1"), std::pair(12, "S4-2"), std::pair(14, "SA-1-Diff"),
-                          std::pair(15, "SA-2-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"), std::pair(18, "Rec-2-Diff"),
-                          std::pair(19, "GConv-1-Diff"), std::pair(20, "GConv-2-Diff"), std::pair(22, "SA-4"), std::pair(23, "SA-5"),
-                          std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
+  EXPECT_THAT(
+      rows, ElementsAre(std::pair(1, "SA-1"), std::pair(2, "SA-2"), std::pair(3, "SA-3"), std::pair(4, "Rec-1"), std::pair(5, "Rec-2"),
+                        std::pair(6, "GConv-1"), std::pair(7, "GConv-2"), std::pair(8, "GMemless"), std::pair(9, "GMemless-2"),
+                        std::pair(10, "GMemless-3"), std::pair(11, "S4-1"), std::pair(12, "S4-2"), std::pair(13, "S4-Monarch"),
+                        std::pair(14, "SA-1-Diff"), std::pair(15, "SA-2-Diff"), std::pair(16, "SA-3-Diff"), std::pair(17, "Rec-1-Diff"),
+                        std::pair(18, "Rec-2-Diff"), std::pair(19, "GConv-1-Diff"), std::pair(20, "GConv-2-Diff"), std::pair(21, "S4-Diff"),
+                        std::pair(22, "SA-4"), std::pair(23, "SA-5"), std::pair(24, "SA-4-Diff"), std::pair(25, "SA-5-Diff")));
 }
 
 TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
@@ -60,7 +60,7 @@ TEST(Liquid, FeaturizersListTheirGroupsInTheOrderOfTheReference) {
   for (const auto* name : {"SA-1", "SA-2", "SA-3", "SA-4", "SA-5"}) EXPECT_THAT(groups(name), ElementsAre("q", "k", "v"));
   EXPECT_THAT(groups("Rec-1"), ElementsAre("B", "C", "A", "v", "z"));
   EXPECT_THAT(groups("Rec-2"), ElementsAre("B", "C", "A", "v"));
-  for (const auto* name : {"S4-1", "S4-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "A", "v", "z"));
+  for (const auto* name : {"S4-1", "S4-2", "S4-Monarch"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "A", "v", "z"));
   for (const auto* name : {"GConv-1", "GConv-2"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K"));
   for (const auto* name : {"GMemless", "GMemless-2", "GMemless-3"}) EXPECT_THAT(groups(name), ElementsAre("gate", "value"));
 }
@@ -88,7 +88,8 @@ TEST(Liquid, DifferentialsHaveTheirBasesGenomeAndTheGroupsThatModulateTwice) {
   for (const auto& liv_class : catalogue.classes()) {
     if (!liv_class.differential) continue;
     ASSERT_TRUE(liv_class.name.ends_with("-Diff"));
-    const auto& base = catalogue.at(liv_class.name.substr(0, liv_class.name.size() - 5));
+    const auto name = liv_class.name.substr(0, liv_class.name.size() - 5);
+    const auto& base = catalogue.at(name == "S4" ? "S4-1" : name);
     EXPECT_FALSE(base.differential);
     EXPECT_EQ(base.family, liv_class.family);
     EXPECT_EQ(base.op, liv_class.op);
@@ -101,14 +102,40 @@ TEST(Liquid, DifferentialsHaveTheirBasesGenomeAndTheGroupsThatModulateTwice) {
   EXPECT_THAT(groups("Rec-1-Diff"), ElementsAre("B", "C", "A", "v", "z", "B2", "C2", "A2"));
   EXPECT_THAT(groups("Rec-2-Diff"), ElementsAre("B", "C", "A", "v", "B2", "C2", "A2"));
   for (const auto* name : {"GConv-1-Diff", "GConv-2-Diff"}) EXPECT_THAT(groups(name), ElementsAre("B", "C", "v", "K", "B2", "C2", "K2"));
+  EXPECT_THAT(groups("S4-Diff"), ElementsAre("B", "C", "A", "v", "z", "B2", "C2", "A2"));
   EXPECT_THAT(groups("SA-2-Diff"), ElementsAre("q", "k", "v", "q2", "k2"));
   EXPECT_THAT(shared("SA-2-Diff", 2), ElementsAre("k", "v", "k2"));
   EXPECT_THAT(shared("SA-2-Diff", 3), ElementsAre("k", "k2"));
   EXPECT_THAT(shared("SA-2-Diff", 4), ElementsAre("v"));
-  for (const auto* name : {"Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"}) {
+  for (const auto* name : {"Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff", "S4-Diff"}) {
     EXPECT_THAT(shared(name, 2), ElementsAre("B", "C", "B2", "C2"));
     EXPECT_THAT(shared(name, 3), ElementsAre("B", "B2"));
     EXPECT_THAT(shared(name, 4), ElementsAre("C", "C2"));
+  }
+}
+
+TEST(Star, HoldsThePapersClassesUnderItsIds) {
+  const auto& catalogue = Catalogue::named("star");
+  std::vector<std::string> names;
+  for (const auto& liv_class : catalogue.classes()) {
+    names.push_back(liv_class.name);
+    EXPECT_EQ(liv_class.id, static_cast<int>(names.size()));
+  }
+  EXPECT_THAT(names, ElementsAre("SA-1", "SA-2", "SA-3", "SA-4", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "SA-1-Diff",
+                                 "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"));
+  const auto named = [&](int id, const char* group) -> const FeatureGroup& {
+    const auto& featurizer = catalogue.featurizer_of(catalogue.at(id));
+    return featurizer.groups[static_cast<std::size_t>(group_index(featurizer, group))];
+  };
+  EXPECT_EQ(catalogue.at(2).op.nonlinearity, Nonlinearity::softmax);
+  for (const auto* group : {"q", "k", "v"}) EXPECT_EQ(named(2, group).kernel, 3) << "the convolved featurizer";
+  EXPECT_EQ(group_channels(named(3, "k"), 96), 24);
+  EXPECT_EQ(group_channels(named(4, "v"), 96), 48);
+  EXPECT_EQ(named(5, "A").parametrisation, Parametrisation::selective);
+  EXPECT_EQ(named(6, "A").parametrisation, Parametrisation::decay);
+  for (int id = 10; id <= 17; ++id) {
+    EXPECT_TRUE(catalogue.at(id).differential);
+    EXPECT_EQ(catalogue.at(id).op, catalogue.at(id - 9).op);
   }
 }
 

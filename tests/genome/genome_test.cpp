@@ -97,6 +97,10 @@ TEST(Genes, ThatAreNeededAreSevenAsSoonAsOneLivHasAPathOrARoute) {
   EXPECT_EQ(genes_needed(parse_genome("1111120-81111")), 7u);
 }
 
+TEST(WithoutEmpty, KeepsTheOthersInOrder) {
+  EXPECT_EQ(to_text(without_empty(parse_genome("01111-11111-02111-8111101-01111"))), "11111-8111101");
+}
+
 TEST(GroupLimit, IsHalfTheDepthButAtLeastTwo) {
   EXPECT_EQ(group_limit(1), 2);
   EXPECT_EQ(group_limit(5), 2);

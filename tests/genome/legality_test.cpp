@@ -123,7 +123,7 @@ TEST(Legality, OfAGroupIsOneRuleAtATime) {
               HasSubstr("nonlinearity 1, 3, 4 or 5, found 2 (softmax)"));
   EXPECT_EQ(complaint(2, "k", [](G& g) { g.nonlinearity = Nonlinearity::gelu; }), "");
   EXPECT_EQ(complaint(2, "k", [](G& g) { g.channel_mixing = ChannelMixing::diagonal; }), "");
-  EXPECT_THAT(complaint(2, "k", [](G& g) { g.channel_mixing = ChannelMixing::monarch; }), HasSubstr("found 4 (Monarch)"));
+  EXPECT_EQ(complaint(2, "k", [](G& g) { g.channel_mixing = ChannelMixing::monarch; }), "");
   EXPECT_THAT(complaint(2, "k", [](G& g) { g.parametrisation = Parametrisation::direct; }), HasSubstr("a projection of the input"));
   EXPECT_THAT(complaint(2, "k", [](G& g) { g.expansion = {1, 4}; }), HasSubstr("expansion × repeat = 1, found expansion 1/4 and repeat 1"));
   EXPECT_EQ(complaint(2, "k", [](G& g) { g.expansion = {1, 4}, g.repeat = 4; }), "");
@@ -155,6 +155,22 @@ TEST(Legality, OfWholeClasses) {
   EXPECT_THAT(objection(integers(2, 1, 1, 3), groups, false), HasSubstr("k and v repeat alike"));
   EXPECT_EQ(objection(integers(2, 2, 1, 3), groups, false), "");
   EXPECT_THAT(objection(integers(1, 1, 4, 2), groups_for(1), true), HasSubstr("only a token mixer"));
+}
+
+TEST(Legality, OfAStateSpaceHasLearnedBAndC) {
+  auto groups = groups_for(4);
+  groups.push_back(group("z"));
+  for (const auto i : {0u, 1u, 2u}) {
+    groups[i] = group(groups[i].name, Parametrisation::direct);
+    groups[i].channel_mixing = ChannelMixing::diagonal;
+  }
+  EXPECT_EQ(objection(integers(4, 1, 1, 1), groups, true), "");
+  EXPECT_EQ(objection(integers(4, 1, 1, 4), groups, false), "");
+  groups[2].parametrisation = Parametrisation::liquid;
+  EXPECT_EQ(objection(integers(4, 1, 1, 4), groups, false), "");
+  groups[0].parametrisation = Parametrisation::input;
+  EXPECT_THAT(objection(integers(4, 1, 1, 1), groups, false), HasSubstr("'B' needs a direct parametrisation, as A has one"));
+  EXPECT_THAT(objection(integers(4, 1, 1, 4), groups_for(4), false), HasSubstr("channel mixing 4 (Monarch) is that of"));
 }
 
 TEST(Legality, AtAWidthCountsHeadsAndBlocks) {

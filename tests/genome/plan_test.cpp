@@ -98,6 +98,11 @@ TEST(Plan, WhicheverOfThoseWithTheSameWeightsIsReadIsOne) {
   EXPECT_NE(plan_of("11.1.1.1.2-11.1.1.2.1-11.1.1.1.2"), plan_of("11.1.1.2.1-11.1.1.1.2-11.1.1.1.2"));
 }
 
+TEST(Plan, LeavesEmptyLivsOut) {
+  EXPECT_EQ(plan_of("01211-11212-01211-81111-0111210-11212"), plan_of("11212-81111-11212"));
+  EXPECT_EQ(plan_of("1111110-01111-8111110"), plan_of("1111110-8111110")) << "they part no path group";
+}
+
 TEST(Plan, AGroupOfOneSharesNothing) { EXPECT_EQ(plan_of("11212-81212"), plan_of("11111-81111")); }
 
 }  // namespace

@@ -46,6 +46,12 @@ TEST(Findings, OfPathsAndRoutes) {
               ElementsAre(HasSubstr("LIV 1: path 3 is not in 0 … 2"), HasSubstr("LIV 3: route 2 is not in 0 … 1")));
 }
 
+TEST(Findings, OfEmptyLivs) {
+  EXPECT_THAT(findings(liquid, parse_genome("01111-11111-0221111")), IsEmpty());
+  EXPECT_THAT(findings(liquid, parse_genome("01111-02111-01112")),
+              ElementsAre(HasSubstr("all LIVs are empty"), HasSubstr("strategy 2 is not in 1 … 1, all that an empty LIV has")));
+}
+
 TEST(Findings, AcceptAGroupOfOne) { EXPECT_THAT(findings(liquid, parse_genome("11212-81111")), IsEmpty()); }
 
 TEST(RequireValid, ThrowsTheFirstFinding) {
@@ -62,6 +68,8 @@ TEST(MixesAndMaps, NeedsBothKinds) {
   EXPECT_TRUE(mixes_and_maps(liquid, parse_genome("11111-81111")));
   EXPECT_FALSE(mixes_and_maps(liquid, parse_genome("11111-41111")));
   EXPECT_FALSE(mixes_and_maps(liquid, parse_genome("81111-81111")));
+  EXPECT_FALSE(mixes_and_maps(liquid, parse_genome("81111-01111")));
+  EXPECT_TRUE(mixes_and_maps(liquid, parse_genome("01111-81111-01111-41111")));
 }
 
 TEST(Canonical, MendsWhatThePhenotypeDoesNotShow) {
@@ -88,11 +96,19 @@ TEST(Canonical, NumbersPathGroupsInDepthOrder) {
   EXPECT_EQ(canonical_text("1111121-8111111"), "1111101-8111101") << "routes stay";
 }
 
+TEST(Canonical, HasEmptyLivsLast) {
+  EXPECT_EQ(canonical_text("02211-11112-01111-81111-0111121-11112"), "11112-81111-11112-01111-01111-01111");
+  EXPECT_EQ(canonical_text("1111110-01111-8111110"), "1111110-8111110-01111");
+}
+
 /// What a genome means, from the definition and without the plan: for every LIV and feature group the LIV whose
 /// activations are used and the first LIV that computes this group with the same weights. Where the group is weights itself, to
 /// read it is to have them.
 std::string phenotype(const Catalogue& catalogue, const Genome& genome) {
-  const auto& livs = genome.livs;
+  std::vector<Liv> livs;
+  for (const auto& liv : genome.livs) {
+    if (liv.liv_class != 0) livs.push_back(liv);
+  }
   const auto feature_owner = [&](std::size_t i) {
     std::size_t j = 0;
     while (livs[j].liv_class != livs[i].liv_class || livs[j].feature_strategy < 2 || livs[j].feature_group != livs[i].feature_group) ++j;
@@ -137,7 +153,7 @@ void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classe
     for (std::int16_t a = 1; a <= limit; ++a) {
       for (std::int16_t b = 1; b <= 2; ++b) {
         for (std::int16_t c = 1; c <= limit; ++c) {
-          for (std::int16_t e = 1; e <= liquid.feature_strategies(liv_class); ++e) {
+          for (std::int16_t e = 1; e <= (liv_class == 0 ? 1 : liquid.feature_strategies(liv_class)); ++e) {
             for (std::int16_t path = 0; path <= paths; ++path) {
               for (std::int16_t route = 0; route <= routes; ++route) livs.push_back({liv_class, a, b, c, e, path, route});
             }
@@ -149,7 +165,7 @@ void for_every_genome(std::size_t depth, const std::vector<std::int16_t>& classe
   std::vector<std::size_t> digits(depth);
   Genome genome{std::vector<Liv>(depth, livs.front())};
   for (std::size_t position = 0; position < depth;) {
-    visit(genome);
+    if (findings(liquid, genome).empty()) visit(genome);
     for (position = 0; position < depth; ++position) {
       digits[position] = (digits[position] + 1) % livs.size();
       genome.livs[position] = livs[digits[position]];
@@ -189,7 +205,9 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
 INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                          testing::Values(Enumerated{1, {1, 3, 4, 6, 8}, 144}, Enumerated{2, {1, 3, 4, 6, 8}, 20736},
                                          Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{3, {11}, 32768},
-                                         Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1}, Enumerated{3, {8}, 110592, 2, 0}),
+                                         Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1},
+                                         Enumerated{3, {8}, 110592, 2, 0}, Enumerated{3, {0, 8}, 13312, 0, 0},
+                                         Enumerated{2, {0, 3, 8}, 110592, 2, 1}),
                          [](const auto& space) {
                            auto name = "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) +
                                        (space.param.paths > 0 ? "WithPaths" : "") + "Over";
@@ -212,6 +230,8 @@ TEST(Canonical, KeepsPlanAndValidityOfRandomGenomes) {
       if (i % 2 == 0) continue;
       genome.livs.back().path = static_cast<std::int16_t>(stream.below(limit + 1));
       genome.livs.back().route = static_cast<std::int16_t>(stream.below(2));
+      if (liv > 0 && stream.chance(0.2)) genome.livs.back().liv_class = genome.livs.back().feature_strategy = 0;
+      if (is_empty(genome.livs.back())) genome.livs.back().feature_strategy = 1;
     }
     const auto form = canonical(liquid, genome);
     ASSERT_TRUE(findings(liquid, form).empty()) << to_text(genome);
@@ -228,6 +248,7 @@ TEST(PhenotypeHash, IsFnvOverTheGenesAndNeverChanges) {
   std::uint64_t hash = 0xcbf29ce484222325ull;
   for (const unsigned byte : {1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u}) hash = (hash ^ byte) * 0x100000001b3ull;
   EXPECT_EQ(phenotype_hash(liquid, parse_genome("11111")), hash);
+  EXPECT_EQ(phenotype_hash(liquid, parse_genome("01111-11111-01111")), hash) << "whatever the number of empty LIVs";
   hash = 0xcbf29ce484222325ull;
   for (const unsigned byte : {7u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 1u, 0u, 0u, 0u, 1u, 0u}) hash = (hash ^ byte) * 0x100000001b3ull;
   EXPECT_EQ(phenotype_hash(liquid, parse_genome("1111101")), hash) << "with a route or a path, seven and the seven genes of every LIV";

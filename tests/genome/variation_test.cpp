@@ -34,8 +34,8 @@ bool has_lonely_group(const Genome& genome) {
   return std::any_of(members.begin(), members.end(), [](const auto& entry) { return entry.second == 1; });
 }
 
-bool has_lonely_path(const Genome& genome) {
-  const auto& livs = genome.livs;
+bool has_lonely_path(const Genome& with_empty) {
+  const auto livs = without_empty(with_empty).livs;
   for (std::size_t i = 0; i < livs.size(); ++i) {
     const bool joins = (i > 0 && livs[i - 1].path == livs[i].path) || (i + 1 < livs.size() && livs[i + 1].path == livs[i].path);
     if (livs[i].path != 0 && !joins) return true;
@@ -51,6 +51,7 @@ void expect_whole(const Space& space, const Genome& genome) {
   ASSERT_FALSE(has_lonely_path(genome)) << to_text(genome);
   for (const auto& liv : genome.livs) {
     ASSERT_TRUE(space.paths || liv.path == 0) << to_text(genome);
+    ASSERT_TRUE(space.variable_depth || !is_empty(liv)) << to_text(genome);
     ASSERT_TRUE(space.routes || liv.route == 0) << to_text(genome);
   }
   ASSERT_TRUE(!space.require_mixer_and_map || mixes_and_maps(*space.catalogue, genome)) << to_text(genome);
@@ -71,6 +72,7 @@ TEST(Variation, WhateverIsSampledCrossedMutatedAndRepairedIsValid) {
     space.depth = (space.require_mixer_and_map ? 2 : 1) + stream.below(8);
     space.paths = stream.chance(0.5);
     space.routes = stream.chance(0.5);
+    space.variable_depth = stream.chance(0.5);
     const auto a = sample(space, stream);
     expect_whole(space, a);
     const auto b = repair(space, garbage(space.depth, stream), stream);
@@ -181,6 +183,36 @@ TEST(Repair, CountsPathsAndRoutes) {
   EXPECT_EQ(counts("1111110-8111110-8111103-6111190", true, true).illegal_integer, 2u);
 }
 
+TEST(Repair, OfCompositionNeverTakesTheLastOfAKind) {
+  Space space;
+  space.variable_depth = true;
+  for (const auto* text : {"81111-01111-01111", "01111-11111-01111", "01111-01111", "81111-81111-01111"}) {
+    const auto genome = parse_genome(text);
+    space.depth = genome.depth();
+    space.require_mixer_and_map = true;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      Stream stream(i, Purpose::repair);
+      Repairs repairs;
+      expect_whole(space, repair(space, genome, stream, &repairs));
+      EXPECT_EQ(repairs.composition, text == std::string_view("01111-01111") ? 2u : 1u) << text;
+    }
+    space.require_mixer_and_map = false;
+    Stream stream(1, Purpose::repair);
+    expect_whole(space, repair(space, genome, stream));
+  }
+}
+
+TEST(Sample, DrawsEmptyLivsLikeAnyClassWhereTheDepthVaries) {
+  Stream stream(14, Purpose::test);
+  Space space;
+  space.depth = 10;
+  space.variable_depth = true;
+  int empty = 0;
+  constexpr int draws = 5000;
+  for (int i = 0; i < draws; ++i) empty += static_cast<int>(space.depth - without_empty(sample(space, stream)).depth());
+  EXPECT_NEAR(empty / (10.0 * draws), 1.0 / static_cast<double>(liquid.classes().size() + 1), 0.005);
+}
+
 TEST(Repair, OfCompositionMendsTheSharingItBreaks) {
   // Two LIVs share in each way; whichever changes its class leaves a lonely partner or brings an illegal strategy.
   Space space;
@@ -277,10 +309,28 @@ TEST(Mutate, OfPathsDrawsWhatTheyCanMean) {
     ++routes[mutant.livs[3].route];
   }
   EXPECT_NEAR(routes[1] / double{draws}, 0.05, 0.005);
-  // LIV 3 lies between the two groups: it may join either, or begin one of its own; LIV 2 may leave, or change over.
-  for (const int path : {1, 2, 3}) EXPECT_NEAR(paths[2][path] / double{draws}, 0.05 / 3, 0.004) << path;
-  EXPECT_NEAR(paths[1][0] / double{draws}, 0.05 / 2, 0.005);
-  EXPECT_NEAR(paths[5][2] / double{draws}, 0.05 / 2, 0.005);
+  // LIV 3 stands alone between two groups: it may join either, or the nearest of either may leave to begin a group with it.
+  for (const auto& [path, expected] : {std::pair{1, 0.025}, {2, 0.025}, {3, 0.05}}) {
+    EXPECT_NEAR(paths[2][path] / double{draws}, expected, 0.005) << path;
+  }
+  EXPECT_NEAR(paths[1][0] / double{draws}, 0.025, 0.005);
+  EXPECT_NEAR(paths[5][2] / double{draws}, 0.05, 0.006);
+}
+
+TEST(Mutate, OfOnePathIsEnoughToBeginAGroup) {
+  Stream stream(15, Purpose::test);
+  Space space;
+  space.paths = true;
+  const auto genome = parse_genome("11111-01111-81111-11111-81111-11111");
+  int parallel = 0;
+  constexpr int draws = 20000;
+  for (int i = 0; i < draws; ++i) {
+    const auto mutant = mutate(space, genome, 0.002, stream);
+    const bool any = std::any_of(mutant.livs.begin(), mutant.livs.end(), [](const Liv& liv) { return liv.path != 0; });
+    parallel += any;
+    ASSERT_TRUE(!any || !has_lonely_path(mutant)) << to_text(mutant);
+  }
+  EXPECT_NEAR(parallel / double{draws}, 5 * 0.002, 0.003);
 }
 
 TEST(Mutate, HitsEachGeneWithItsProbabilityAndEachOtherValueAlike) {

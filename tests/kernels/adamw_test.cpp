@@ -59,6 +59,31 @@ TEST_P(AdamWTest, TheSumOfSquaresIsExactInDoubleAndShowsNaN) {
   EXPECT_TRUE(std::isfinite(sum_of_squares(broken.data(), 100)));
 }
 
+TEST_P(AdamWTest, WritesTheNewParameterRoundedToo) {
+  for (const std::int64_t count : {1, 16, 103}) {
+    Stream stream = test_stream(12);
+    auto alone = as<float>(normal_numbers(stream, count));
+    auto parameter = alone;
+    const auto gradient = as<float>(normal_numbers(stream, count));
+    std::vector<float> first(count, 0.0f), second(count, 0.0f), first_alone = first, second_alone = second;
+    std::vector<bfloat16> copy(count);
+    AdamW<float> call{.parameter = alone.data(),
+                      .gradient = gradient.data(),
+                      .first = first_alone.data(),
+                      .second = second_alone.data(),
+                      .count = count,
+                      .learning_rate = 1e-2};
+    adamw(call);
+    call.parameter = parameter.data();
+    call.first = first.data();
+    call.second = second.data();
+    call.rounded = copy.data();
+    adamw(call);
+    EXPECT_EQ(parameter, alone);
+    for (std::size_t i = 0; i < copy.size(); ++i) EXPECT_EQ(copy[i].bits, bfloat16(parameter[i]).bits) << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, AdamWTest, ::testing::ValuesIn(supported_levels()), level_label);
 
 }  // namespace

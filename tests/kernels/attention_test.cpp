@@ -25,15 +25,17 @@ HeadStrides gapped(std::int64_t tokens, std::int64_t heads, std::int64_t width) 
 }
 
 template <class T, class Engine>
-Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
+Arrays run_case(const Shape& s, const Arrays& in, Engine engine, bool rounds_out = false) {
   const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), dout = as<T>(in.at("dout"));
-  std::vector<T> out(dout.size(), T(0)), lse(s.batch * s.heads * s.queries), dq(q.size(), T(0)), dk(k.size(), T(0)), dv(v.size(), T(0));
+  std::vector<T> out = zeros_like(dout), dq = zeros_like(q), dk = zeros_like(k), dv = zeros_like(v);
+  std::vector<Compute<T>> lse(s.batch * s.heads * s.queries);
   const HeadStrides of_q = gapped(s.queries, s.heads, s.key_width), of_k = gapped(s.keys, s.key_heads, s.key_width),
                     of_v = gapped(s.keys, s.value_heads, s.value_width), of_out = gapped(s.queries, s.heads, s.value_width);
-  const T scale = T(1 / std::sqrt(static_cast<double>(s.key_width)));
+  const auto scale = static_cast<Compute<T>>(1 / std::sqrt(static_cast<double>(s.key_width)));
   engine(AttentionForward<T>{q.data(), k.data(),    v.data(),      out.data(), lse.data(),  of_q,          of_k,
                              of_v,     of_out,      s.batch,       s.heads,    s.key_heads, s.value_heads, s.queries,
                              s.keys,   s.key_width, s.value_width, s.window,   scale,       s.score,       s.block});
+  if (rounds_out) round_in_place(out);
   engine(AttentionBackward<T>{q.data(),      k.data(), v.data(), out.data(),  lse.data(),    dout.data(), dq.data(), dk.data(),
                               dv.data(),     of_q,     of_k,     of_v,        of_out,        of_out,      of_q,      of_k,
                               of_v,          s.batch,  s.heads,  s.key_heads, s.value_heads, s.queries,   s.keys,    s.key_width,
@@ -160,6 +162,19 @@ TEST_P(Attention, ANaNInAQueryOrKeyShowsInTheOutput) {
   const Arrays all = run_case<float>(s, in, kernel);
   for (std::int64_t i = 70; i < 90; ++i) EXPECT_TRUE(std::isnan(all.at("out")[i * 19])) << i;
   EXPECT_TRUE(std::isnan(all.at("dq")[80 * 19]));
+}
+
+TEST_P(Attention, InBfloat16IsTheSameRounded) {
+  for (Shape s : {Shape{1, 4, 2, 2, 37, 37, 24, 24}, Shape{2, 4, 4, 2, 130, 130, 12, 24}, Shape{1, 2, 1, 1, 140, 140, 16, 16, 50},
+                  Shape{1, 4, 1, 1, 1, 70, 24, 24}, Shape{1, 2, 2, 2, 3, 131, 20, 36}, Shape{1, 2, 1, 1, 140, 140, 16, 16, 0, 50}})
+    for (const auto score : {AttentionScore::softmax, AttentionScore::linear, AttentionScore::silu}) {
+      s.score = score;
+      Arrays in = rounded(inputs_of_score(s));
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel, true));
+      in.at("q")[0] = not_a_number;
+      in.at("k")[in.at("k").size() - 4] = not_a_number;
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel, true));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, Attention, ::testing::ValuesIn(supported_levels()), level_label);

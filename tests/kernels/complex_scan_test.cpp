@@ -19,12 +19,12 @@ struct Shape {
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
-  const auto get = [&](const char* name) { return as<T>(in.at(name)); };
-  const auto u = get("u"), decay = get("decay"), weight = get("weight"), leak = get("leak"), skip = get("skip"), initial = get("initial"),
-             dy = get("dy");
-  const auto like = [](const std::vector<T>& x) { return std::vector<T>(x.size(), T(0)); };
-  std::vector<T> y = like(u), final = like(initial);
-  std::vector<T> checkpoints(complex_scan_checkpoint_elements(s.batch, s.length, s.width, s.pairs));
+  using C = Compute<T>;
+  const auto get = [&](const char* name) { return as<C>(in.at(name)); };
+  const auto decay = get("decay"), weight = get("weight"), leak = get("leak"), skip = get("skip"), initial = get("initial");
+  const auto u = as<T>(in.at("u")), dy = as<T>(in.at("dy"));
+  std::vector<T> y = zeros_like(u);
+  std::vector<C> final = zeros_like(initial), checkpoints(complex_scan_checkpoint_elements(s.batch, s.length, s.width, s.pairs));
   engine(ComplexScanForward<T>{.u = u.data(),
                                .decay = decay.data(),
                                .weight = weight.data(),
@@ -40,7 +40,8 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
                                .pairs = s.pairs,
                                .u_stride = s.stride(),
                                .y_stride = s.stride()});
-  std::vector<T> du = like(u), ddecay = like(decay), dweight = like(weight), dleak = like(leak), dskip = like(skip);
+  std::vector<T> du = zeros_like(u);
+  std::vector<C> ddecay = zeros_like(decay), dweight = zeros_like(weight), dleak = zeros_like(leak), dskip = zeros_like(skip);
   engine(ComplexScanBackward<T>{.u = u.data(),
                                 .decay = decay.data(),
                                 .weight = weight.data(),
@@ -143,6 +144,17 @@ TEST_P(ComplexScan, ANaNReachesItsChannelFromItsTokenOn) {
     const Numbers y = run_case<float>(s, in, kernel).at("y");
     for (std::int64_t i = 0; i < s.length * s.stride(); ++i) EXPECT_EQ(std::isnan(y[i]), i % s.stride() == 6 && i / s.stride() >= 17) << i;
   }
+}
+
+TEST_P(ComplexScan, InBfloat16IsTheSameRounded) {
+  for (const bool liquid : {false, true})
+    for (const Shape& s : {Shape{2, 5, 7, 3, liquid}, Shape{1, 65, 20, 6, liquid, false}, Shape{2, 129, 33, 4, liquid}}) {
+      Arrays in = inputs(s);
+      for (const char* name : {"u", "dy"}) in.at(name) = rounded({{"x", in.at(name)}}).at("x");
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+      in.at("u")[static_cast<std::size_t>(3 * s.stride())] = not_a_number;
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, ComplexScan, ::testing::ValuesIn(supported_levels()), level_label);

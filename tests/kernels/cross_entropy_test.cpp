@@ -13,11 +13,12 @@ struct Result {
 template <class T, class Engine>
 Result run_case(std::int64_t rows, std::int64_t vocabulary, const Numbers& in, const std::vector<std::int64_t>& targets, Engine engine) {
   const auto logits = as<T>(in);
-  std::vector<T> gradient(rows * vocabulary), losses(rows);
+  std::vector<T> gradient(rows * vocabulary);
+  std::vector<Compute<T>> losses(rows);
   std::vector<std::int64_t> predictions(rows);
   Result result;
   engine(CrossEntropy<T>{logits.data(), targets.data(), gradient.data(), losses.data(), predictions.data(), &result.sums, rows, vocabulary,
-                         vocabulary + 1, vocabulary, T(0.25)});
+                         vocabulary + 1, vocabulary, Compute<T>(0.25)});
   result.arrays = {{"losses", numbers_of(losses)}, {"dlogits", numbers_of(gradient)}, {"predictions", numbers_of(predictions)}};
   return result;
 }
@@ -103,6 +104,31 @@ TEST_P(CrossEntropyTest, LargeLogitsStayFiniteAndNonFiniteOnesShow) {
       broken[at] = bad;
       EXPECT_TRUE(std::isnan(loss(broken))) << at << " " << bad;
     }
+  }
+}
+
+TEST_P(CrossEntropyTest, InBfloat16LossesAreThoseOfFloatAndTheGradientIsTheirsRounded) {
+  Stream stream = test_stream(4);
+  for (const std::int64_t vocabulary : {1, 15, 16, 257}) {
+    Arrays in = rounded({{"logits", normal_numbers(stream, 5 * (vocabulary + 1), 4)}});
+    const std::vector<std::int64_t> targets{0, vocabulary - 1, ignored_target, vocabulary / 2, 0};
+    const auto compare = [&] {
+      const Result found = run_case<bfloat16>(5, vocabulary, in.at("logits"), targets, kernel);
+      const Result expected = run_case<float>(5, vocabulary, in.at("logits"), targets, kernel);
+      expect_close({found.sums.loss}, {expected.sums.loss}, 0, "loss");
+      EXPECT_EQ(found.sums.correct, expected.sums.correct);
+      EXPECT_EQ(found.arrays.at("predictions"), expected.arrays.at("predictions"));
+      expect_rounded(found.arrays, expected.arrays);
+      // Of the target p − 1 is rounded, not p before it.
+      for (std::size_t i = 0; i < expected.arrays.at("dlogits").size(); ++i) {
+        const double x = expected.arrays.at("dlogits")[i];
+        const double error = std::abs(found.arrays.at("dlogits")[i] - x);
+        EXPECT_TRUE(std::isnan(x) || error <= 0x1p-8 * std::abs(x) + 1e-7) << i;
+      }
+    };
+    compare();
+    in.at("logits")[0] = not_a_number;
+    compare();
   }
 }
 

@@ -72,6 +72,17 @@ TEST_P(GatedUnit, LargeGatesSaturateAndNaNStays) {
   }
 }
 
+TEST_P(GatedUnit, InBfloat16IsTheSameRounded) {
+  for (Gate gate : gates)
+    for (std::int64_t width : {1, 16, 171}) {
+      const Shape s{3, width, width + 5, gate};
+      Arrays in = rounded(inputs(s));
+      in.at("gate")[0] = not_a_number;
+      in.at("value")[static_cast<std::size_t>(width + 5)] = -infinity;
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, GatedUnit, ::testing::ValuesIn(supported_levels()), level_label);
 
 }  // namespace

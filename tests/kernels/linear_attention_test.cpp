@@ -20,10 +20,11 @@ constexpr std::int64_t gap = 3;
 HeadStrides gapped(const Shape& s, std::int64_t width) { return contiguous_heads(s.length, s.heads, width + gap); }
 
 template <class T, class Engine>
-Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
+Arrays run_case(const Shape& s, const Arrays& in, Engine engine, bool rounds_y = false) {
   const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), dy = as<T>(in.at("dy"));
-  std::vector<T> y(dy.size(), T(0)), inverse_norm(s.batch * s.heads * s.length), dq(q.size(), T(0)), dk(k.size(), T(0)), dv(v.size(), T(0)),
-      state(s.batch * s.heads * s.key_width * s.value_width), key_sum(s.batch * s.heads * s.key_width);
+  std::vector<T> y = zeros_like(dy), dq = zeros_like(q), dk = zeros_like(k), dv = zeros_like(v);
+  std::vector<Compute<T>> inverse_norm(s.batch * s.heads * s.length), state(s.batch * s.heads * s.key_width * s.value_width),
+      key_sum(s.batch * s.heads * s.key_width);
   const HeadStrides of_key = gapped(s, s.key_width), of_value = gapped(s, s.value_width);
   engine(LinearAttentionForward<T>{.q = q.data(),
                                    .k = k.data(),
@@ -41,6 +42,7 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
                                    .heads = s.heads,
                                    .key_width = s.key_width,
                                    .value_width = s.value_width});
+  if (rounds_y) round_in_place(y);
   engine(LinearAttentionBackward<T>{.q = q.data(),
                                     .k = k.data(),
                                     .v = v.data(),
@@ -147,6 +149,15 @@ TEST_P(LinearAttention, IsAnAverageOfTheValues) {
   std::fill(in.at("v").begin(), in.at("v").end(), 3.0);
   const Numbers y = run_case<float>(s, in, kernel).at("y");
   for (std::int64_t t = 0; t < s.length * s.heads; ++t) ASSERT_NEAR(y[t * (8 + gap)], 3.0, 1e-5);
+}
+
+TEST_P(LinearAttention, InBfloat16IsTheSameRounded) {
+  for (const Shape& s : {Shape{2, 5, 2, 4, 4}, Shape{1, 33, 2, 24, 20}, Shape{1, 100, 3, 36, 8}}) {
+    Arrays in = rounded(inputs(s));
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel, true));
+    in.at("v")[static_cast<std::size_t>(3 * s.heads * (s.value_width + gap))] = not_a_number;
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel, true));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, LinearAttention, ::testing::ValuesIn(supported_levels()), level_label);

@@ -18,8 +18,10 @@ constexpr std::int64_t gap = 3;
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
-  const auto x = as<T>(in.at("x")), filter = as<T>(in.at("kernel")), dy = as<T>(in.at("dy"));
-  std::vector<T> y(x.size(), T(0)), dx(x.size(), T(0)), dkernel(filter.size(), T(0));
+  const auto x = as<T>(in.at("x")), dy = as<T>(in.at("dy"));
+  const auto filter = as<Compute<T>>(in.at("kernel"));
+  std::vector<T> y = zeros_like(x), dx = zeros_like(x);
+  std::vector<Compute<T>> dkernel = zeros_like(filter);
   const std::int64_t row = s.channels + gap;
   engine(LongConvolutionForward<T>{.x = x.data(),
                                    .kernel = filter.data(),
@@ -130,6 +132,15 @@ TEST_P(LongConvolution, AUnitKernelIsTheIdentity) {
   const Numbers y = run_case<double>(s, in, kernel).at("y");
   for (std::int64_t t = 0; t < s.length; ++t)
     for (std::int64_t c = 0; c < s.channels; ++c) ASSERT_NEAR(y[t * 7 + c], in.at("x")[t * 7 + c], 1e-12);
+}
+
+TEST_P(LongConvolution, InBfloat16IsTheSameRounded) {
+  for (const Shape& s : {Shape{2, 7, 4}, Shape{1, 9, 33}, Shape{2, 300, 20}}) {
+    Arrays in = rounded(inputs(s));
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    in.at("x")[static_cast<std::size_t>(5 * (s.channels + gap))] = not_a_number;
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, LongConvolution, ::testing::ValuesIn(supported_levels()), level_label);

@@ -5,12 +5,17 @@ namespace {
 
 class RmsNorm : public AtEachLevel {};
 
-template <class T, class Engine>
+template <class T, class X = T, class Engine>
 Arrays run_case(std::int64_t rows, std::int64_t width, const Arrays& in, Engine engine) {
-  const auto x = as<T>(in.at("x")), weight = as<T>(in.at("weight")), dy = as<T>(in.at("dy"));
-  std::vector<T> y(x.size()), inverse(rows), dx(x.size()), dweight(width, T(0));
-  engine(RmsNormForward<T>{x.data(), weight.data(), y.data(), inverse.data(), rows, width, T(1e-5)});
-  engine(RmsNormBackward<T>{x.data(), weight.data(), inverse.data(), dy.data(), dx.data(), dweight.data(), rows, width});
+  using C = Compute<T>;
+  const auto x = as<X>(in.at("x"));
+  const auto weight = as<C>(in.at("weight"));
+  const auto dy = as<T>(in.at("dy"));
+  std::vector<T> y(x.size());
+  std::vector<X> dx(x.size());
+  std::vector<C> inverse(rows), dweight(width, C(0));
+  engine(RmsNormForward<T, X>{x.data(), weight.data(), y.data(), inverse.data(), rows, width, C(1e-5)});
+  engine(RmsNormBackward<T, X>{x.data(), weight.data(), inverse.data(), dy.data(), dx.data(), dweight.data(), rows, width});
   return {{"y", numbers_of(y)}, {"dx", numbers_of(dx)}, {"dweight", numbers_of(dweight)}};
 }
 
@@ -54,6 +59,17 @@ TEST_P(RmsNorm, ANaNReachesItsRowAndNoOther) {
   in.at("x")[17 + 4] = not_a_number;
   const Numbers y = run_case<float>(3, 17, in, kernel).at("y");
   for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 17 == 1) << i;
+}
+
+TEST_P(RmsNorm, InBfloat16IsTheSameRounded) {
+  for (std::int64_t width : {1, 15, 96, 130}) {
+    Arrays in = rounded(inputs(4, width));
+    expect_rounded(run_case<bfloat16>(4, width, in, kernel), run_case<float>(4, width, in, kernel));
+    expect_rounded(run_case<bfloat16, float>(4, width, in, kernel), run_case<float>(4, width, in, kernel));
+    in.at("x")[0] = not_a_number;
+    in.at("x")[static_cast<std::size_t>(2 * width)] = infinity;
+    expect_rounded(run_case<bfloat16>(4, width, in, kernel), run_case<float>(4, width, in, kernel));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, RmsNorm, ::testing::ValuesIn(supported_levels()), level_label);

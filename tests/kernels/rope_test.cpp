@@ -13,7 +13,7 @@ struct Shape {
 };
 
 template <class T>
-Rope<T> rotation(const Shape& s, const T* x, T* y, const std::vector<T>& cosine, const std::vector<T>& sine) {
+Rope<T> rotation(const Shape& s, const T* x, T* y, const std::vector<Compute<T>>& cosine, const std::vector<Compute<T>>& sine) {
   const std::int64_t head = s.width + 2;  // rows with a gap
   return {.x = x,
           .y = y,
@@ -34,7 +34,8 @@ Rope<T> rotation(const Shape& s, const T* x, T* y, const std::vector<T>& cosine,
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, std::int64_t position, Engine engine) {
   const auto x = as<T>(in.at("x")), dy = as<T>(in.at("dy"));
-  std::vector<T> cosine(s.length * s.width / 2), sine(cosine.size()), y(x.size(), T(0)), dx(x.size(), T(0));
+  std::vector<Compute<T>> cosine(s.length * s.width / 2), sine(cosine.size());
+  std::vector<T> y = zeros_like(x), dx = zeros_like(x);
   rope_table(cosine.data(), sine.data(), position, s.length, s.width);
   engine(rotation(s, x.data(), y.data(), cosine, sine));
   Rope<T> back = rotation(s, dy.data(), dx.data(), cosine, sine);
@@ -95,6 +96,15 @@ TEST_P(RotaryEmbedding, WorksInPlace) {
     if (i % 26 < 24) {
       EXPECT_EQ(x[i], expected[i]);
     }
+  }
+}
+
+TEST_P(RotaryEmbedding, InBfloat16IsTheSameRounded) {
+  for (const Shape& s : {Shape{1, 3, 1, 2}, Shape{2, 7, 3, 24}, Shape{2, 3, 1, 70}}) {
+    Arrays in = rounded(inputs(s));
+    in.at("x")[0] = not_a_number;
+    in.at("dy")[1] = infinity;
+    expect_rounded(run_case<bfloat16>(s, in, 11, kernel), run_case<float>(s, in, 11, kernel));
   }
 }
 

@@ -16,13 +16,15 @@ struct Shape {
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
+  using C = Compute<T>;
   const auto get = [&](const char* name) { return as<T>(in.at(name)); };
-  const auto v = get("v"), delta = get("delta"), bias = get("bias"), a_log = get("a_log"), b = get("b"), c = get("c"), skip = get("skip"),
-             z = get("z"), initial = get("initial"), dy = get("dy");
-  const auto like = [](const std::vector<T>& x) { return std::vector<T>(x.size(), T(0)); };
-  std::vector<T> y = like(v), final = like(initial);
-  std::vector<T> checkpoints(scan_checkpoint_elements(s.batch, s.length, s.width, s.states));
-  const auto given = [&](const std::vector<T>& x) { return s.optional ? x.data() : nullptr; };
+  const auto get_exact = [&](const char* name) { return as<C>(in.at(name)); };
+  const auto v = get("v"), delta = get("delta"), b = get("b"), c = get("c"), z = get("z"), dy = get("dy");
+  const auto bias = get_exact("bias"), a_log = get_exact("a_log"), skip = get_exact("skip"), initial = get_exact("initial");
+  std::vector<T> y = zeros_like(v);
+  std::vector<C> final = zeros_like(initial);
+  std::vector<C> checkpoints(scan_checkpoint_elements(s.batch, s.length, s.width, s.states));
+  const auto given = [&](const auto& x) { return s.optional ? x.data() : nullptr; };
   engine(SelectiveScanForward<T>{.v = v.data(),
                                  .delta = delta.data(),
                                  .bias = given(bias),
@@ -45,8 +47,8 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
                                  .c_stride = 2 * s.states,
                                  .z_stride = s.stride(),
                                  .y_stride = s.stride()});
-  std::vector<T> dv = like(v), ddelta = like(delta), dbias = like(bias), da_log = like(a_log), db = like(b), dc = like(c),
-                 dskip = like(skip), dz = like(z);
+  std::vector<T> dv = zeros_like(v), ddelta = zeros_like(delta), db = zeros_like(b), dc = zeros_like(c), dz = zeros_like(z);
+  std::vector<C> dbias = zeros_like(bias), da_log = zeros_like(a_log), dskip = zeros_like(skip);
   engine(SelectiveScanBackward<T>{.v = v.data(),
                                   .delta = delta.data(),
                                   .bias = given(bias),
@@ -173,6 +175,16 @@ TEST_P(SelectiveScan, ExtremeStepsForgetOrKeepWithoutNaN) {
   expect_close(out, run_case<double>(s, in, naive), 1e-4);
   for (const auto& [name, numbers] : out)
     for (double x : numbers) ASSERT_TRUE(std::isfinite(x)) << name;
+}
+
+TEST_P(SelectiveScan, InBfloat16IsTheSameRounded) {
+  for (const Shape& s : {Shape{2, 5, 7, 3, false}, Shape{1, 65, 20, 16}, Shape{2, 129, 33, 16}}) {
+    Arrays in = rounded(inputs(s));
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    in.at("v")[static_cast<std::size_t>(3 * s.stride())] = not_a_number;
+    in.at("z")[static_cast<std::size_t>(2 * s.stride() + 1)] = not_a_number;
+    expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, SelectiveScan, ::testing::ValuesIn(supported_levels()), level_label);

@@ -17,9 +17,12 @@ struct Shape {
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
-  const auto x = as<T>(in.at("x")), weight = as<T>(in.at("weight")), dy = as<T>(in.at("dy")), initial = as<T>(in.at("initial"));
-  std::vector<T> y(dy.size()), final(initial.size()), dx(x.size(), T(0)), dweight(weight.size(), T(0));
-  const T* state = s.initial ? initial.data() : nullptr;
+  using C = Compute<T>;
+  const auto x = as<T>(in.at("x")), dy = as<T>(in.at("dy"));
+  const auto weight = as<C>(in.at("weight")), initial = as<C>(in.at("initial"));
+  std::vector<T> y(dy.size()), dx(x.size(), T(0));
+  std::vector<C> final(initial.size()), dweight(weight.size(), C(0));
+  const C* state = s.initial ? initial.data() : nullptr;
   engine(ShortConvForward<T>{x.data(), weight.data(), state, y.data(), final.data(), s.batch, s.length, s.channels, s.taps, s.stride(),
                              s.channels, s.activation});
   engine(ShortConvBackward<T>{x.data(), weight.data(), state, dy.data(), dx.data(), dweight.data(), s.batch, s.length, s.channels, s.taps,
@@ -76,6 +79,18 @@ TEST_P(ShortConv, ATokenReachesOnlyTheNextTapsOutputs) {
   in.at("x")[6 * s.stride() + 2] = not_a_number;
   const Numbers y = run_case<float>(s, in, kernel).at("y");
   for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i % 5 == 2 && i / 5 >= 6 && i / 5 <= 8) << i;
+}
+
+TEST_P(ShortConv, InBfloat16IsTheSameRounded) {
+  for (ShortConvActivation activation : activations)
+    for (std::int64_t channels : {1, 16, 37}) {
+      const Shape s{2, 9, channels, 4, activation, true};
+      Arrays in = rounded(inputs(s));
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+      in.at("x")[static_cast<std::size_t>(2 * s.stride())] = not_a_number;
+      in.at("x")[static_cast<std::size_t>(12 * s.stride())] = infinity;
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, ShortConv, ::testing::ValuesIn(supported_levels()), level_label);

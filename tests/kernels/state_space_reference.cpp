@@ -57,54 +57,64 @@ void run(const Discretise<double>& a) {
     }
 }
 
-// By differences of fourth order: the derivatives of the closed form, which the fast one uses, are what is under test.
+// By differences of fourth order, channel by channel: the derivatives of the closed form, which the fast one uses, are what is
+// under test.
 void run(const DiscretiseBackward<double>& a) {
-  const auto size = static_cast<std::size_t>(a.pairs * a.width);
-  const auto copy = [&](const double* from, std::size_t planes) {
-    return from ? std::vector<double>(from, from + planes * size) : std::vector<double>();
+  const auto planes = [&](Index count, Index c, auto&& visit) {
+    for (Index i = 0; i < count * a.pairs; ++i) visit(static_cast<std::size_t>(i), i * a.width + c);
   };
-  auto a_log = copy(a.a_log, 1), a_imaginary = copy(a.a_imaginary, 1), b = copy(a.b, 2), gain = copy(a.c, 2), liquid = copy(a.liquid, 2);
-  std::vector<double> log_step(a.log_step, a.log_step + a.width);
-  std::vector<double> decay(2 * size), weight(2 * size), leak(2 * size);
-  const auto objective = [&] {
-    run(Discretise<double>{.a_log = a_log.data(),
-                           .a_imaginary = a_imaginary.data(),
-                           .log_step = log_step.data(),
-                           .b = b.data(),
-                           .c = gain.data(),
-                           .liquid = a.liquid ? liquid.data() : nullptr,
-                           .decay = decay.data(),
-                           .weight = weight.data(),
-                           .leak = a.liquid ? leak.data() : nullptr,
-                           .pairs = a.pairs,
-                           .width = a.width});
-    double total = 0;
-    for (std::size_t i = 0; i < 2 * size; ++i) {
-      total += a.ddecay[i] * decay[i] + a.dweight[i] * weight[i];
-      if (a.liquid) total += a.dleak[i] * leak[i];
-    }
-    return total;
-  };
-  const auto differentiate = [&](std::vector<double>& values, double* gradient) {
-    for (std::size_t i = 0; i < values.size(); ++i) {
+  for (Index c = 0; c < a.width; ++c) {
+    const auto column = [&](const double* from, Index count) {
+      std::vector<double> values(from ? static_cast<std::size_t>(count * a.pairs) : 0);
+      if (from) planes(count, c, [&](std::size_t i, Index at) { values[i] = from[at]; });
+      return values;
+    };
+    auto a_log = column(a.a_log, 1), a_imaginary = column(a.a_imaginary, 1), b = column(a.b, 2), gain = column(a.c, 2),
+         liquid = column(a.liquid, 2);
+    std::vector<double> log_step{a.log_step[c]};
+    const auto ddecay = column(a.ddecay, 2), dweight = column(a.dweight, 2), dleak = column(a.dleak, 2);
+    std::vector<double> decay(b.size()), weight(b.size()), leak(liquid.size());
+    const auto objective = [&] {
+      run(Discretise<double>{.a_log = a_log.data(),
+                             .a_imaginary = a_imaginary.data(),
+                             .log_step = log_step.data(),
+                             .b = b.data(),
+                             .c = gain.data(),
+                             .liquid = a.liquid ? liquid.data() : nullptr,
+                             .decay = decay.data(),
+                             .weight = weight.data(),
+                             .leak = a.liquid ? leak.data() : nullptr,
+                             .pairs = a.pairs,
+                             .width = 1});
+      double total = 0;
+      for (std::size_t i = 0; i < decay.size(); ++i) total += ddecay[i] * decay[i] + dweight[i] * weight[i];
+      for (std::size_t i = 0; i < leak.size(); ++i) total += dleak[i] * leak[i];
+      return total;
+    };
+    const auto derivative = [&](double& value) {
       constexpr double distance = 1e-3;
-      const double kept = values[i];
+      const double kept = value;
       const auto span = [&](double d) {
-        values[i] = kept + d;
+        value = kept + d;
         const double above = objective();
-        values[i] = kept - d;
+        value = kept - d;
         return above - objective();
       };
-      gradient[i] = (8 * span(distance) - span(2 * distance)) / (12 * distance);
-      values[i] = kept;
-    }
-  };
-  differentiate(a_log, a.da_log);
-  differentiate(a_imaginary, a.da_imaginary);
-  differentiate(log_step, a.dlog_step);
-  differentiate(b, a.db);
-  differentiate(gain, a.dc);
-  if (a.liquid) differentiate(liquid, a.dliquid);
+      const double slope = (8 * span(distance) - span(2 * distance)) / (12 * distance);
+      value = kept;
+      return slope;
+    };
+    planes(1, c, [&](std::size_t i, Index at) {
+      a.da_log[at] = derivative(a_log[i]);
+      a.da_imaginary[at] = derivative(a_imaginary[i]);
+    });
+    planes(2, c, [&](std::size_t i, Index at) {
+      a.db[at] = derivative(b[i]);
+      a.dc[at] = derivative(gain[i]);
+      if (a.liquid) a.dliquid[at] = derivative(liquid[i]);
+    });
+    a.dlog_step[c] = derivative(log_step[0]);
+  }
 }
 
 void run(const ComplexScanForward<double>& a) {

@@ -4,6 +4,8 @@
 
 #include "reference.hpp"
 
+#include <starling/kernels/bfloat16.hpp>
+
 #include <starling/base/random.hpp>
 
 #include <gtest/gtest.h>
@@ -32,7 +34,27 @@ inline Numbers normal_numbers(Stream& stream, std::int64_t count, double scale =
 
 template <class T>
 std::vector<T> as(const Numbers& numbers) {
-  return std::vector<T>(numbers.begin(), numbers.end());
+  std::vector<T> values;
+  for (const double x : numbers) values.push_back(T(static_cast<Compute<T>>(x)));
+  return values;
+}
+
+/// The same arrays in numbers that bfloat16 holds, so that kernels over it see what those over float see.
+inline Arrays rounded(Arrays arrays) {
+  for (auto& [name, numbers] : arrays)
+    for (double& x : numbers) x = bfloat16(static_cast<float>(x));
+  return arrays;
+}
+
+/// What the backward pass of a kernel over bfloat16 finds of the forward pass.
+template <class T>
+void round_in_place(std::vector<T>& values) {
+  for (T& x : values) x = T(static_cast<Compute<T>>(static_cast<float>(bfloat16(static_cast<float>(x)))));
+}
+
+template <class T>
+std::vector<T> zeros_like(const std::vector<T>& values) {
+  return std::vector<T>(values.size(), T(Compute<T>(0)));
 }
 
 template <class T>
@@ -61,6 +83,20 @@ inline void expect_close(const Numbers& found, const Numbers& expected, double t
 inline void expect_close(const Arrays& found, const Arrays& expected, double tolerance) {
   ASSERT_EQ(found.size(), expected.size());
   for (const auto& [name, numbers] : expected) expect_close(found.at(name), numbers, tolerance, name);
+}
+
+/// What a kernel over bfloat16 gives is what it gives over float, rounded: `close` and nothing lost of NaN and infinity.
+inline void expect_rounded(const Arrays& found, const Arrays& expected) {
+  for (const auto& [name, numbers] : expected) {
+    ASSERT_EQ(found.at(name).size(), numbers.size()) << name;
+    Numbers finite = numbers, of_finite = found.at(name);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      ASSERT_EQ(std::isnan(of_finite[i]), std::isnan(numbers[i])) << name << "[" << i << "]";
+      ASSERT_EQ(std::isinf(of_finite[i]), std::isinf(numbers[i])) << name << "[" << i << "]";
+      if (!std::isfinite(numbers[i])) finite[i] = of_finite[i] = 0;
+    }
+    expect_close(of_finite, finite, 0x1p-8, name);
+  }
 }
 
 /// The gradient "dX" of every array "X" among the inputs that has one, against central differences of Σ output ·

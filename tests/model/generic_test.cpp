@@ -26,10 +26,26 @@ T pick(std::initializer_list<T> values, Stream& stream) {
   return values.begin()[stream.below(values.size())];
 }
 
-FeatureGroup random_group(std::string name, TokenMixing of_operator, Stream& stream) {
+/// `recurrence`: how A of a semi-separable operator is made.
+FeatureGroup random_group(std::string name, TokenMixing of_operator, Parametrisation recurrence, Stream& stream) {
   FeatureGroup group;
   group.name = std::move(name);
-  group.channel_mixing = pick({ChannelMixing::diagonal, ChannelMixing::dense, ChannelMixing::grouped}, stream);
+  const bool learned = recurrence == Parametrisation::direct || recurrence == Parametrisation::liquid;
+  const bool of_state = of_operator == TokenMixing::semi_separable && (group.name == "B" || group.name == "C");
+  if (group.name == "A" || (of_state && learned)) {
+    group.parametrisation = group.name == "A" ? recurrence : Parametrisation::direct;
+    group.channel_mixing = learned ? ChannelMixing::diagonal : ChannelMixing::dense;
+    if (recurrence == Parametrisation::decay) group.expansion = pick({Expansion{2, 1, false}, Expansion{4, 1, false}}, stream);
+    return group;
+  }
+  if (group.name == "K") {
+    group.token_mixing = TokenMixing::toeplitz;
+    group.channel_mixing = ChannelMixing::diagonal;
+    group.parametrisation = pick({Parametrisation::direct, Parametrisation::implicit}, stream);
+    if (group.parametrisation == Parametrisation::direct) group.kernel = static_cast<int>(1 + stream.below(genome::max_taps));
+    return group;
+  }
+  group.channel_mixing = pick({ChannelMixing::diagonal, ChannelMixing::dense, ChannelMixing::grouped, ChannelMixing::monarch}, stream);
   group.nonlinearity = pick({Nonlinearity::none, Nonlinearity::none, Nonlinearity::relu, Nonlinearity::silu, Nonlinearity::gelu}, stream);
   if (stream.chance(0.4)) {
     group.token_mixing = TokenMixing::toeplitz;
@@ -40,35 +56,26 @@ FeatureGroup random_group(std::string name, TokenMixing of_operator, Stream& str
     group.expansion.denominator = group.repeat;
   }
   if (of_operator == TokenMixing::diagonal) group.expansion = pick({Expansion{}, Expansion{8, 3, false}, Expansion{12, 1, true}}, stream);
-  if (of_operator == TokenMixing::semi_separable && (group.name == "B" || group.name == "C")) {
-    group.expansion = pick({Expansion{2, 1, true}, Expansion{4, 1, true}}, stream);
-  }
-  if (group.name == "K") {
-    group = {.name = "K", .token_mixing = TokenMixing::toeplitz, .channel_mixing = ChannelMixing::diagonal};
-    group.parametrisation = pick({Parametrisation::direct, Parametrisation::implicit}, stream);
-    if (group.parametrisation == Parametrisation::direct) group.kernel = static_cast<int>(1 + stream.below(genome::max_taps));
-  }
-  if (group.name == "A") {
-    group = {.name = "A"};
-    group.parametrisation = pick({Parametrisation::selective, Parametrisation::decay}, stream);
-    if (group.parametrisation == Parametrisation::decay) group.expansion = pick({Expansion{2, 1, false}, Expansion{4, 1, false}}, stream);
-  }
+  if (of_state) group.expansion = pick({Expansion{2, 1, true}, Expansion{4, 1, true}}, stream);
   return group;
 }
 
-/// A class drawn from all integers until one is legal; under id 1, and featurizer 1.
+/// A class of a token mixing drawn from all its integers until they are legal; under id 1, and featurizer 1.
 genome::Catalogue random_class(Stream& stream) {
+  const auto token_mixing = static_cast<TokenMixing>(1 + stream.below(4));
+  const auto recurrence =
+      pick({Parametrisation::selective, Parametrisation::decay, Parametrisation::direct, Parametrisation::liquid}, stream);
   const std::map<TokenMixing, std::vector<std::string>> names = {{TokenMixing::diagonal, {"gate", "value"}},
                                                                  {TokenMixing::low_rank, {"q", "k", "v"}},
                                                                  {TokenMixing::toeplitz, {"B", "C", "v", "K"}},
                                                                  {TokenMixing::semi_separable, {"B", "C", "A", "v", "z"}}};
   while (true) {
-    genome::OperatorGenome op{1, static_cast<TokenMixing>(1 + stream.below(4)), static_cast<Sparsity>(1 + stream.below(3)),
-                              static_cast<Nonlinearity>(1 + stream.below(5)), static_cast<ChannelMixing>(1 + stream.below(4))};
+    const genome::OperatorGenome op{1, token_mixing, static_cast<Sparsity>(1 + stream.below(3)),
+                                    static_cast<Nonlinearity>(1 + stream.below(5)), static_cast<ChannelMixing>(1 + stream.below(4))};
     std::vector<FeatureGroup> groups;
-    for (const auto& name : names.at(op.token_mixing)) {
-      if (name == "z" && stream.chance(0.5)) continue;
-      groups.push_back(random_group(name, op.token_mixing, stream));
+    for (const auto& name : names.at(token_mixing)) {
+      if (name == "z" && recurrence == Parametrisation::decay) continue;
+      groups.push_back(random_group(name, token_mixing, recurrence, stream));
     }
     const bool differential = stream.chance(0.3);
     if (!genome::objection(op, groups, differential).empty() || !genome::objection_at(16, op, groups).empty()) continue;
@@ -92,11 +99,14 @@ constexpr genome::Dimensions tiny{.width = 16, .length = 9, .vocabulary = 11, .b
 
 TEST(LegalClasses, CompileGenerateAndAreCountedWithEverySharingStrategy) {
   Stream stream(1, Purpose::test);
-  std::map<int, int> by_token_mixing;
+  std::map<std::pair<int, int>, int> seen;
   for (int i = 0; i < 150; ++i) {
     const auto catalogue = random_class(stream);
     SCOPED_TRACE(integers(catalogue));
-    ++by_token_mixing[static_cast<int>(catalogue.classes().front().op.token_mixing)];
+    const auto& liv_class = catalogue.classes().front();
+    const auto a = genome::group_index(catalogue.featurizer_of(liv_class), "A");
+    const auto made = a < 0 ? 0 : static_cast<int>(catalogue.featurizer_of(liv_class).groups[static_cast<std::size_t>(a)].parametrisation);
+    ++seen[{static_cast<int>(liv_class.op.token_mixing), made}];
     for (const auto& [name, genome] : sharing_genomes(catalogue)) {
       SCOPED_TRACE(name);
       expect_counts(catalogue, genome, tiny);
@@ -104,7 +114,7 @@ TEST(LegalClasses, CompileGenerateAndAreCountedWithEverySharingStrategy) {
       if (HasFatalFailure()) return;
     }
   }
-  EXPECT_EQ(by_token_mixing.size(), 4u);
+  EXPECT_EQ(seen.size(), 7u) << "four token mixings, and of semi-separable ones four kinds of A";
 }
 
 TEST(LegalClasses, HaveFiniteGradientsForEveryWeight) {

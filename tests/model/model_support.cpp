@@ -86,9 +86,11 @@ std::vector<NamedGenome> path_genomes() {
   add("a choice of which one knows nothing", "1111110-8111110-6111111-4111120-8111121");
   add("a routed reader", "1111211-1111211-1111201-81111");
   genome::Space space;
+  add("nothing in between", "14.1.1.1.2-01111-1111210-0221121-8111110-14.1.1.1.2-11112-01111");
   space.paths = space.routes = true;
   for (std::uint64_t seed = 0; seed < 12; ++seed) {
     space.depth = 3 + seed % 6;
+    space.variable_depth = seed % 2 == 0;
     Stream stream(seed, Purpose::test, 77);
     genomes.push_back({"random", genome::sample(space, stream)});
   }
@@ -137,7 +139,8 @@ void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& gen
   }
   // By LIV as well: a LIV's weights and state stand where the formula puts them.
   const auto state = model.begin(1, 8);
-  for (std::size_t i = 0; i < genome.depth(); ++i) {
+  ASSERT_EQ(account.livs.size(), genome::without_empty(genome).depth());
+  for (std::size_t i = 0; i < account.livs.size(); ++i) {
     const auto prefix = "livs." + std::to_string(i) + ".";
     std::int64_t elements = 0;
     for (const auto& candidate : model.parameters()) {
@@ -170,9 +173,10 @@ at::Tensor parameter(const Model& model, const std::string& name) {
   throw std::out_of_range("the model has no parameter " + name);
 }
 
-reference::Matrix reference_logits(const genome::Genome& genome, const Model& model, const std::vector<std::int64_t>& tokens,
+reference::Matrix reference_logits(const genome::Genome& with_empty, const Model& model, const std::vector<std::int64_t>& tokens,
                                    std::size_t heads) {
   using reference::Matrix;
+  const auto genome = genome::without_empty(with_empty);
   const auto weight = [&](const std::string& name) { return reference::to_matrix(parameter(model, name)); };
   const auto embedding = weight("embedding");
   Matrix x(tokens.size(), embedding.columns);
@@ -226,7 +230,7 @@ reference::Matrix reference_logits(const genome::Genome& genome, const Model& mo
     const auto normalised = reference::rms_norm(input, weights.at("norm"));
     const auto mixed =
         reference::mixed(liv_class.name, normalised, weights, features[i], {.heads = heads, .position = i + 1, .length = tokens.size()});
-    const auto branch = reference::times_transposed(mixed, weight(own + "out"));
+    const auto branch = reference::through(mixed, weights, "out");
     const bool alone = !continues && !beside(i + 1);
     bool any_routed = false;
     std::size_t last = first;

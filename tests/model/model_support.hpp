@@ -26,7 +26,7 @@ struct NamedGenome {
 std::vector<NamedGenome> sharing_genomes(const genome::Catalogue& catalogue = genome::Catalogue::liquid());
 
 /// Path groups of classes of every kind: sizes two and three, next to each other, with every kind of sharing inside a group
-/// and across its border; routed and not; then random genomes of a space with paths and routes.
+/// and across its border; routed and not, with empty LIVs in between; then random genomes of a space with paths, routes and variable depth.
 std::vector<NamedGenome> path_genomes();
 
 at::Tensor token_tensor(std::int64_t batch, std::int64_t length, std::int64_t vocabulary, std::uint64_t seed);

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/inverse.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <map>
 #include <set>
@@ -15,7 +18,9 @@
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/variation.hpp>
+#include <starling/model/generation.hpp>
 #include <starling/model/model.hpp>
+#include <starling/model/readout.hpp>
 
 #include "model_support.hpp"
 #include "torch_support.hpp"
@@ -80,6 +85,20 @@ TEST(Model, IsItsEquationsForPathGroups) {
   }
 }
 
+TEST(Model, OfTheCatalogueStarIsThatOfItsClassesInLiquid) {
+  const auto& star = genome::Catalogue::star();
+  const std::vector<std::int16_t> ids_in_liquid = {1, 23, 3, 22, 4, 5, 6, 7, 8, 14, 25, 16, 24, 17, 18, 19, 20};
+  ASSERT_EQ(star.classes().size(), ids_in_liquid.size());
+  const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 1);
+  for (std::int16_t id = 1; id <= 17; ++id) {
+    const genome::Genome of_star{{{.liv_class = id, .feature_strategy = 2}, {.liv_class = id, .feature_strategy = 2}}};
+    auto of_liquid = of_star;
+    for (auto& liv : of_liquid.livs) liv.liv_class = ids_in_liquid[static_cast<std::size_t>(id) - 1];
+    const Model model(star, of_star, tiny, 5, Model::Initialization::glorot, at::kDouble);
+    EXPECT_TRUE(model.logits(tokens).equal(make(of_liquid).logits(tokens))) << star.at(id).name;
+  }
+}
+
 TEST(Model, HasTheNumberOfHeadsOfItsWidth) {
   expect_reference(genome::baseline(catalogue, "transformer++", 2), 8, {.width = 512, .length = 5, .vocabulary = 3});
 }
@@ -137,6 +156,67 @@ TEST(Model, ComputesInFloatWhatItComputesInDouble) {
   for (const auto& [name, genome] : path_genomes()) {
     const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 1);
     EXPECT_LT(largest_difference(make(genome, at::kFloat).logits(tokens), make(genome).logits(tokens)), 1e-5) << name;
+  }
+}
+
+double norm_of(const std::vector<at::Tensor>& tensors) {
+  double squares = 0;
+  for (const auto& tensor : tensors) squares += tensor.to(at::kDouble).square().sum().item<double>();
+  return std::sqrt(squares);
+}
+
+TEST(Model, ComputesInBfloat16NearWhatItComputesInDouble) {
+  // Heads of 16: in those of 4, T₁ v − λ T₂ v comes close to 0 as a whole, and the norm behind it makes noise of any rounding.
+  constexpr genome::Dimensions wide{.width = 64, .length = 9, .vocabulary = 11};
+  auto genomes = path_genomes();
+  for (auto& shared : sharing_genomes()) genomes.push_back(std::move(shared));
+  for (std::uint64_t seed = 400; seed < 410; ++seed) genomes.push_back({std::to_string(seed), random_genome(8, seed)});
+  const auto tokens = token_tensor(2, tiny.length, tiny.vocabulary, 8);
+  const auto targets = token_tensor(2, tiny.length, tiny.vocabulary, 9);
+  for (const auto& [name, genome] : genomes) {
+    SCOPED_TRACE(name);
+    const auto rounded = make(genome, at::kBFloat16, 5, wide), exact = make(genome, at::kDouble, 5, wide);
+    const auto logits = rounded.logits(tokens);
+    EXPECT_EQ(logits.scalar_type(), at::kBFloat16);
+    const auto expected = exact.logits(tokens).detach();
+    EXPECT_LT(norm_of({logits.detach().to(at::kDouble) - expected}), 0.04 * norm_of({expected}));
+
+    const auto loss = rounded.loss(tokens, targets);
+    EXPECT_EQ(loss.scalar_type(), at::kFloat);
+    EXPECT_NEAR(loss.item<double>(), exact.loss(tokens, targets).item<double>(), 3e-3);
+    EXPECT_NEAR(rounded.score(tokens, targets).nats / static_cast<double>(targets.numel()), loss.item<double>(), 1e-5);
+    loss.backward();
+    exact.loss(tokens, targets).backward();
+    std::vector<at::Tensor> all, differences;
+    for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+      const auto& found = rounded.parameters()[i].value;
+      ASSERT_TRUE(found.grad().defined()) << rounded.parameters()[i].name;
+      EXPECT_EQ(found.grad().scalar_type(), at::kFloat);
+      all.push_back(exact.parameters()[i].value.grad());
+      differences.push_back(found.grad().to(at::kDouble) - all.back());
+    }
+    EXPECT_LT(norm_of(differences), 0.1 * norm_of(all));
+  }
+}
+
+TEST(Model, InBfloat16HasFloatWeightsWithRoundedCopiesAndGeneratesInFloat) {
+  const auto genome = genome::baseline(catalogue, "striped-mamba", 4);
+  const auto rounded = make(genome, at::kBFloat16), exact = make(genome, at::kFloat);
+  int copies = 0;
+  for (std::size_t i = 0; i < exact.parameters().size(); ++i) {
+    const auto& [name, value, matrix, decay, copy] = rounded.parameters()[i];
+    EXPECT_TRUE(value.equal(exact.parameters()[i].value)) << name;
+    EXPECT_EQ(copy.defined(), matrix || name == "embedding") << name;
+    EXPECT_FALSE(exact.parameters()[i].copy.defined());
+    if (!copy.defined()) continue;
+    ++copies;
+    EXPECT_TRUE(copy.equal(value.to(at::kBFloat16))) << name;
+  }
+  EXPECT_GT(copies, 10);
+  const auto state = rounded.begin(2, 3), expected = exact.begin(2, 3);
+  for (std::int64_t t = 0; t < 3; ++t) {
+    const auto tokens = token_tensor(2, 1, tiny.vocabulary, static_cast<std::uint64_t>(t)).squeeze(1);
+    EXPECT_TRUE(rounded.step(tokens, *state).equal(exact.step(tokens, *expected)));
   }
 }
 
@@ -203,6 +283,56 @@ TEST(Loss, RefusesATargetOutsideTheVocabulary) {
   const auto model = make(genome::baseline(catalogue, "transformer++", 2));
   const auto tokens = token_tensor(1, 4, tiny.vocabulary, 1);
   EXPECT_THROW(model.loss(tokens, tokens + tiny.vocabulary), std::out_of_range);
+}
+
+TEST(Readout, IsItsEquation) {
+  constexpr std::int64_t width = 6, length = 4;
+  Stream stream(1, Purpose::test);
+  const auto hidden = reference::random_tensor({1, length, width}, stream);
+  const Readout readout{reference::random_tensor({width, width}, stream), reference::random_tensor({width, width}, stream)};
+  const auto decoded = readout.decode(hidden);
+  for (std::int64_t place = 0; place < length; ++place) {
+    std::array<double, width> x{}, inner{};
+    for (std::size_t c = 0; c < width; ++c) {
+      const double angle = static_cast<double>(place) * std::pow(10'000.0, -static_cast<double>(c % 3) / 3);
+      x[c] = hidden[0][length - 1][static_cast<std::int64_t>(c)].item<double>() + (c < 3 ? std::sin(angle) : std::cos(angle));
+    }
+    const auto row = [](const at::Tensor& matrix, std::size_t out, const std::array<double, width>& in) {
+      double sum = 0;
+      for (std::size_t c = 0; c < width; ++c) sum += matrix[static_cast<std::int64_t>(out)][static_cast<std::int64_t>(c)].item<double>() * in[c];
+      return sum;
+    };
+    for (std::size_t c = 0; c < width; ++c) {
+      const double u = row(readout.up, c, x);
+      inner[c] = 0.5 * u * (1 + std::erf(u / std::sqrt(2.0)));
+    }
+    for (std::size_t c = 0; c < width; ++c) {
+      EXPECT_NEAR(decoded[0][place][static_cast<std::int64_t>(c)].item<double>(), row(readout.down, c, inner), 1e-12);
+    }
+  }
+}
+
+TEST(Model, ThatReconstructsDecodesItsLastOutput) {
+  // As many tokens as channels: hidden states follow from logits.
+  const genome::Dimensions plain_sizes{.width = 16, .length = 9, .vocabulary = 16};
+  auto sizes = plain_sizes;
+  sizes.reconstructs = true;
+  const auto genome = genome::baseline(catalogue, "striped-mamba", 4);
+  const auto model = make(genome, at::kDouble, 5, sizes);
+  stir(model, 4);
+  const auto plain = make(genome, at::kDouble, 5, plain_sizes);
+  const c10::NoGradGuard no_gradient;
+  for (const auto& weight : plain.parameters()) weight.value.copy_(parameter(model, weight.name));
+  const auto tokens = token_tensor(2, 9, 16, 6);
+  const auto embedding = parameter(model, "embedding");
+  const auto hidden = at::matmul(plain.logits(tokens), at::inverse(embedding.t()));
+  const Readout readout{parameter(model, "decoder.up"), parameter(model, "decoder.down")};
+  const auto expected = at::matmul(readout.decode(hidden), embedding.t());
+  EXPECT_LT(largest_difference(model.logits(tokens), expected), 1e-8);
+  EXPECT_THROW(model.begin(1, 9), UserError);
+  std::int64_t elements = 0;
+  for (const auto& weight : model.parameters()) elements += weight.value.numel();
+  EXPECT_EQ(genome::account(catalogue, genome, sizes).parameters.total(), elements);
 }
 
 TEST(Weights, AreTheSameBitsFromTheSameSeedAndOthersFromAnother) {
@@ -276,6 +406,18 @@ TEST(Weights, OfRoutesStartNearlyOpenAndDoNotDecayButForTheProjection) {
       last, testing::ElementsAre("livs.0.route.weight", "livs.0.route.bias", "livs.0.route.tau", "livs.0.route.delta", "livs.0.route.beta",
                                  "livs.0.route.omega", "livs.1.route.weight", "livs.1.path.weight", "livs.1.path.scale",
                                  "livs.1.route.bias", "livs.1.route.tau", "livs.1.route.delta", "livs.2.path.weight"));
+}
+
+TEST(Weights, AreThoseOfTheModelWithoutEmptyLivs) {
+  const auto with = make(genome::parse_genome("01111-17.1.1.1.1-0122111-81111-14.1.1.1.1-01111"));
+  const auto without = make(genome::parse_genome("17.1.1.1.1-81111-14.1.1.1.1"));
+  ASSERT_EQ(with.parameters().size(), without.parameters().size());
+  for (std::size_t i = 0; i < with.parameters().size(); ++i) {
+    EXPECT_EQ(with.parameters()[i].name, without.parameters()[i].name);
+    EXPECT_TRUE(with.parameters()[i].value.equal(without.parameters()[i].value)) << with.parameters()[i].name;
+  }
+  const auto tokens = token_tensor(1, tiny.length, tiny.vocabulary, 1);
+  EXPECT_TRUE(with.logits(tokens).equal(without.logits(tokens))) << "λ counts the LIVs that are there";
 }
 
 TEST(Weights, TakePartInEveryGradientOnce) {

@@ -1,4 +1,5 @@
-// Every class at the size of a 125-million-parameter model, one layer: 4096 tokens of unit variance at width 768, first weights.
+// Every class at the size of a 125-million-parameter model, one layer: 4096 tokens of unit variance at width 768, first weights, in
+// float and in bfloat16.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -8,6 +9,7 @@
 
 #include <fstream>
 #include <string>
+#include <tuple>
 
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
@@ -46,16 +48,16 @@ class PeakMemory {
   std::int64_t before_;
 };
 
-double deviation(const at::Tensor& tensor) { return tensor.square().mean().sqrt().item<double>(); }
+double deviation(const at::Tensor& tensor) { return tensor.to(at::kDouble).square().mean().sqrt().item<double>(); }
 
-class Scale : public ::testing::TestWithParam<int> {};
+class Scale : public ::testing::TestWithParam<std::tuple<int, at::ScalarType>> {};
 
 TEST_P(Scale, OutputsAndGradientsAreFiniteAndOfSaneSizeInLittleMemory) {
   // A threshold that does not grow: what is freed goes back to the system, and the peak is this class's own.
   mallopt(M_MMAP_THRESHOLD, 1 << 17);
   const auto& catalogue = genome::Catalogue::liquid();
-  const auto op =
-      operators::compile(translate(catalogue, catalogue.at(GetParam()), {.width = width, .length = length, .vocabulary = 257}, 12));
+  const auto [id, type] = GetParam();
+  const auto op = operators::compile(translate(catalogue, catalogue.at(id), {.width = width, .length = length, .vocabulary = 257}, 12));
   std::vector<at::Tensor> inputs;
   std::uint64_t index = 0;
   const auto filled = [&](const std::vector<operators::TensorSpec>& specs) {
@@ -64,6 +66,7 @@ TEST_P(Scale, OutputsAndGradientsAreFiniteAndOfSaneSizeInLittleMemory) {
       Stream stream(3, Purpose::initialisation, index++);
       auto tensor = at::empty(spec.shape);
       operators::initialise(tensor, spec, operators::Rule::glorot, depth, stream);
+      if (spec.matrix) tensor = tensor.to(type);
       inputs.push_back(tensors.emplace_back(tensor.requires_grad_(true)));
     }
     return tensors;
@@ -71,20 +74,21 @@ TEST_P(Scale, OutputsAndGradientsAreFiniteAndOfSaneSizeInLittleMemory) {
   const auto bank = filled(op->bank());
   const auto own = filled(op->own());
   Stream stream(4, Purpose::test);
-  const auto x = reference::random_tensor({1, length, width}, stream).to(at::kFloat).requires_grad_(true);
+  const auto x = reference::random_tensor({1, length, width}, stream).to(type).requires_grad_(true);
   const auto residual = at::zeros({1, length, width});
   const auto dy = reference::random_tensor({1, length, width}, stream).to(at::kFloat);
   inputs.push_back(x);
 
   const PeakMemory peak;
-  operators::Tensors features(catalogue.featurizer_of(catalogue.at(GetParam())).groups.size() + op->exports());
+  operators::Tensors features(catalogue.featurizer_of(catalogue.at(id)).groups.size() + op->exports());
   const auto mixed = op->forward({.x = x, .bank = bank, .own = own, .computes = ~operators::GroupMask{0}, .features = features});
   const auto y = operators::add_projection(residual, mixed, own[0]);
   const auto gradients = torch::autograd::grad({y}, inputs, {dy}, false, false, true);
   const auto units = static_cast<double>(peak.bytes()) / static_cast<double>(4 * length * width);
 
   const auto out = deviation(y), into = deviation(gradients.back());
-  fmt::print("{:<14} output {:.2e}  gradient of the input {:.2e}  memory {:.1f} x (T, d)\n", catalogue.at(GetParam()).name, out, into, units);
+  fmt::print("{:<14} {:<8} output {:.2e}  gradient of the input {:.2e}  memory {:.1f} x (T, d) floats\n", catalogue.at(id).name,
+             c10::toString(type), out, into, units);
   EXPECT_TRUE(y.isfinite().all().item<bool>());
   EXPECT_GT(out, 1e-4);
   EXPECT_LT(out, 10);
@@ -106,11 +110,15 @@ std::vector<int> ids() {
   return ids;
 }
 
-INSTANTIATE_TEST_SUITE_P(Classes, Scale, ::testing::ValuesIn(ids()), [](const auto& of) {
-  auto name = genome::Catalogue::liquid().at(of.param).name;
+std::string name_of(const ::testing::TestParamInfo<std::tuple<int, at::ScalarType>>& of) {
+  const auto [id, type] = of.param;
+  auto name = genome::Catalogue::liquid().at(id).name;
   std::erase(name, '-');
-  return name;
-});
+  return name + (type == at::kFloat ? "" : "_bfloat16");
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, Scale, ::testing::Combine(::testing::ValuesIn(ids()), ::testing::Values(at::kFloat, at::kBFloat16)),
+                         name_of);
 
 }  // namespace
 }  // namespace starling::model

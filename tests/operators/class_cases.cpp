@@ -149,6 +149,12 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
   auto liquid = state_space;
   liquid.config.name = "S4-2";
   liquid.config.groups[2].parametrisation = Parametrisation::liquid;
+  auto monarch = state_space;
+  monarch.config.name = "S4-Monarch";
+  monarch.config.channel_mixing = ChannelMixing::monarch;
+  for (const auto group : {3u, 4u}) monarch.config.groups[group].channel_mixing = ChannelMixing::monarch;
+  auto of_s4 = doubled(state_space);
+  of_s4.config.name = "S4-Diff";
   std::vector<ClassCase> cases = {attention,
                                   linear,
                                   grouped,
@@ -161,6 +167,9 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   memoryless,
                                   gelu,
                                   relu,
+                                  state_space,
+                                  liquid,
+                                  monarch,
                                   split(attention),
                                   split(grouped),
                                   split(halved),
@@ -170,8 +179,7 @@ std::vector<ClassCase> class_cases(std::int64_t width) {
                                   doubled(gated),
                                   doubled(convolution),
                                   doubled(implicit),
-                                  state_space,
-                                  liquid};
+                                  of_s4};
   auto generic = generic_cases(width);
   cases.insert(cases.end(), generic.begin(), generic.end());
   return cases;

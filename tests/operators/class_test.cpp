@@ -5,10 +5,13 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/norm.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include <starling/operators/compile.hpp>
 #include <starling/operators/operator.hpp>
@@ -170,6 +173,48 @@ TEST_P(EveryClass, ComputesInFloatWhatItComputesInDouble) {
   EXPECT_EQ(y.scalar_type(), at::kFloat);
   const auto expected = exact.forward();
   EXPECT_LT(largest_difference(y, expected), 2e-5 * std::max(1.0, expected.abs().max().item<double>()));
+}
+
+/// ‖a − b‖ / ‖b‖; +inf where an element of a is not finite.
+double relative_distance(const at::Tensor& a, const at::Tensor& b) {
+  const auto exact = b.detach().to(at::kDouble);
+  const auto distance = (a.detach().to(at::kDouble) - exact).norm().item<double>();
+  return std::isfinite(distance) ? distance / (exact.norm().item<double>() + 1e-3) : std::numeric_limits<double>::infinity();
+}
+
+TEST_P(EveryClass, ComputesInBfloat16WhatItComputesInDouble) {
+  auto exact = make();
+  auto rounded = make();
+  // Both start from the same rounded numbers: matrices, input and features as a model in bfloat16 has them, all else in float.
+  const auto share = [](at::Tensor& of_exact, at::Tensor& of_rounded, at::ScalarType type) {
+    if (!of_exact.defined()) return;
+    of_rounded = of_exact.detach().to(type).requires_grad_(true);
+    of_exact = of_rounded.detach().to(at::kDouble).requires_grad_(true);
+  };
+  const auto type_of = [](bool activation) { return activation ? at::kBFloat16 : at::kFloat; };
+  for (std::size_t i = 0; i < exact.bank.size(); ++i) share(exact.bank[i], rounded.bank[i], type_of(exact.op->bank()[i].matrix));
+  for (std::size_t i = 0; i < exact.own.size(); ++i) share(exact.own[i], rounded.own[i], type_of(exact.op->own()[i].matrix));
+  for (std::size_t i = 0; i < exact.read.size(); ++i) share(exact.read[i], rounded.read[i], type_of(!exact.is_weights(i)));
+  share(exact.x, rounded.x, at::kBFloat16);
+
+  const auto y = rounded.forward();
+  const auto expected = exact.forward();
+  EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+  EXPECT_LT(relative_distance(y, expected), 0.03);
+  Stream stream(3, Purpose::test);
+  const auto dy = random_tensor(expected.sizes().vec(), stream);
+  y.backward(dy.to(at::kBFloat16));
+  expected.backward(dy);
+  const auto compare = [&](const at::Tensor& of_rounded, const at::Tensor& of_exact, const std::string& name) {
+    if (!of_exact.defined() || !of_exact.grad().defined()) return;
+    ASSERT_TRUE(of_rounded.grad().defined()) << name;
+    // λ is one number for all tokens and channels: its gradient is a sum of either sign.
+    EXPECT_LT(relative_distance(of_rounded.grad(), of_exact.grad()), name == "lambda" ? 0.3 : 0.06) << name;
+  };
+  for (std::size_t i = 0; i < exact.bank.size(); ++i) compare(rounded.bank[i], exact.bank[i], exact.op->bank()[i].name);
+  for (std::size_t i = 0; i < exact.own.size(); ++i) compare(rounded.own[i], exact.own[i], exact.op->own()[i].name);
+  for (std::size_t i = 0; i < exact.read.size(); ++i) compare(rounded.read[i], exact.read[i], exact.which.config.groups[i].name);
+  compare(rounded.x, exact.x, "x");
 }
 
 TEST_P(EveryClass, HasTheGradientOfCentralDifferences) {

@@ -14,14 +14,17 @@
 #include <cmath>
 #include <stdexcept>
 
+#include <starling/base/monarch.hpp>
 #include <starling/operators/functions/cross_entropy.hpp>
 #include <starling/operators/functions/differential.hpp>
 #include <starling/operators/functions/gated_unit.hpp>
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/liquid_gate.hpp>
+#include <starling/operators/functions/monarch.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
+#include "reference.hpp"
 #include "torch_support.hpp"
 
 namespace starling::operators {
@@ -106,6 +109,27 @@ TEST(AddProjection, HasTheGradientOfCentralDifferences) {
   const auto y = add_projection(residual, h, weight);
   EXPECT_LT(largest_difference(y, residual + at::matmul(h, weight.t())), 1e-13);
   EXPECT_LT(check_gradients([&] { return (add_projection(residual, h, weight) * factor).sum(); }, {residual, h, weight}).largest, 1e-8);
+}
+
+TEST(Monarch, IsItsDenseMatrixWithTheGradientOfCentralDifferences) {
+  Stream stream(14, Purpose::test);
+  // Square, wider and narrower; and a slice of wider rows.
+  const std::vector<std::array<std::int64_t, 2>> shapes = {{12, 12}, {12, 24}, {12, 6}, {7, 7}};
+  for (const auto& [inputs, outputs] : shapes) {
+    const auto sizes = monarch_sizes(inputs, outputs);
+    const auto wide = leaf({2, 3, inputs + 5}, stream);
+    const auto right = leaf({sizes.blocks, sizes.block, sizes.block}, stream);
+    const auto left = leaf({sizes.block, sizes.block_outputs, sizes.blocks}, stream);
+    const auto x = [&] { return wide.narrow(2, 3, inputs); };
+    const auto y = monarch(x(), right, left);
+    for (std::int64_t sequence = 0; sequence < 2; ++sequence) {
+      const auto expected = reference::through(reference::to_matrix(x().select(0, sequence)),
+                                               {{"m.right", reference::to_matrix(right)}, {"m.left", reference::to_matrix(left)}}, "m");
+      EXPECT_LT(largest_difference(y.select(0, sequence), reference::to_tensor(expected)), 1e-13);
+    }
+    const auto factor = random_tensor(y.sizes().vec(), stream);
+    EXPECT_LT(check_gradients([&] { return (monarch(x(), right, left) * factor).sum(); }, {wide, right, left}).largest, 1e-8);
+  }
 }
 
 TEST(RmsNorm, HasTheGradientOfCentralDifferences) {

@@ -56,15 +56,15 @@ ClassCase repeated(ClassCase base, int keys, int values) {
 
 /// Keeps the names, channels and repeats of the groups and makes each in another way.
 ClassCase remade(ClassCase base) {
-  constexpr ChannelMixing mixings[] = {ChannelMixing::diagonal, ChannelMixing::grouped, ChannelMixing::dense};
+  constexpr ChannelMixing mixings[] = {ChannelMixing::diagonal, ChannelMixing::grouped, ChannelMixing::monarch, ChannelMixing::dense};
   constexpr int taps[] = {0, 2, 3, 0};
   constexpr Nonlinearity nonlinearities[] = {Nonlinearity::silu, Nonlinearity::gelu, Nonlinearity::silu, Nonlinearity::relu,
                                              Nonlinearity::none};
   base.config.name += "-Remade";
   for (std::size_t i = 0; i < base.config.groups.size(); ++i) {
     auto& group = base.config.groups[i];
-    if (group.name == "K" || group.name == "A") continue;
-    auto mixing = mixings[i % 3];
+    if (group.name == "A" || group.parametrisation != Parametrisation::input) continue;
+    auto mixing = mixings[i % 4];
     const bool has_all_channels = group.channels == base.config.width;
     if (mixing == ChannelMixing::diagonal && !has_all_channels) mixing = ChannelMixing::dense;
     if (mixing == ChannelMixing::grouped && group.channels % base.config.blocks != 0) mixing = ChannelMixing::dense;
@@ -114,6 +114,17 @@ ClassCase recurrence(std::string name, std::int64_t width, std::int64_t states, 
   return result;
 }
 
+ClassCase state_space(std::string name, std::int64_t width, bool liquid) {
+  auto result = recurrence(std::move(name), width, width, true);
+  result.config.channel_mixing = ChannelMixing::monarch;
+  for (const auto group : {0u, 1u, 2u}) {
+    result.config.groups[group].parametrisation = Parametrisation::direct;
+    result.config.groups[group].channel_mixing = ChannelMixing::diagonal;
+  }
+  if (liquid) result.config.groups[2].parametrisation = Parametrisation::liquid;
+  return result;
+}
+
 }  // namespace
 
 std::vector<ClassCase> generic_cases(std::int64_t width) {
@@ -158,6 +169,7 @@ std::vector<ClassCase> generic_cases(std::int64_t width) {
           remade(recurrence("Selective", width, 4, true)),
           recurrence("Selective-Plain", width, 3, true),
           remade(recurrence("Gated", width, 4, false)),
+          remade(state_space("State-Space", width, true)),
           bilinear,
           remade(bilinear),
           differential_of(banded("Window", softmax)),

@@ -59,13 +59,15 @@ class Generic {
 
   Matrix made(const char* name, const Matrix& input) const {
     const auto& group = named(name);
-    const auto& weight = weights_.at(name);
     const auto channels = static_cast<std::size_t>(group.channels);
     Matrix y(input.rows, channels);
+    const bool monarch = group.channel_mixing == ChannelMixing::monarch;
+    if (monarch) y = through(input, weights_, name);
+    const auto& weight = monarch ? y : weights_.at(name);
     const auto blocks = static_cast<std::size_t>(config_.blocks);
     const auto outputs = channels / blocks;
     const auto inputs = input.columns / blocks;
-    for (std::size_t t = 0; t < input.rows; ++t) {
+    for (std::size_t t = 0; t < input.rows && !monarch; ++t) {
       for (std::size_t c = 0; c < channels; ++c) {
         if (group.channel_mixing == ChannelMixing::diagonal) y(t, c) = weight.values[c] * input(t, c);
         for (std::size_t i = 0; i < input.columns; ++i) {
@@ -173,9 +175,11 @@ class Generic {
   }
 
   Matrix recurrence() const {
-    const bool selective = named("A").parametrisation == Parametrisation::selective;
+    const auto of_a = named("A").parametrisation;
+    const bool selective = of_a == Parametrisation::selective;
     const auto& v = feature("v");
-    if (selective) feature("z");
+    if (of_a != Parametrisation::decay) feature("z");
+    if (of_a == Parametrisation::direct || of_a == Parametrisation::liquid) return state_space(x_, weights_, features_);
     const auto& input = selective ? v : x_;
     feature("B", input);
     feature("C", input);

@@ -318,8 +318,8 @@ Matrix state_space(const Matrix& x, const Weights& weights, Features& features) 
   const auto number = [](const Matrix& both, std::size_t n, std::size_t channel) {
     return Complex(both(n, channel), both(both.rows / 2 + n, channel));
   };
-  const auto v = times_transposed(x, weights.at("v"));
-  const auto z = times_transposed(x, weights.at("z"));
+  const auto v = feature(features, "v", [&] { return through(x, weights, "v"); });
+  const auto z = feature(features, "z", [&] { return through(x, weights, "z"); });
   const auto b = feature(features, "B", [&] { return weights.at("B"); });
   const auto c = feature(features, "C", [&] { return weights.at("C"); });
   const bool liquid = weights.contains("A.liquid");
@@ -366,7 +366,7 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "Rec-2") return gated_recurrence(x, weights, features);
   if (class_name == "GConv-1") return gated_convolution(x, weights, features);
   if (class_name == "GConv-2") return implicit_convolution(x, weights, features, setting.length);
-  if (class_name == "S4-1" || class_name == "S4-2") return state_space(x, weights, features);
+  if (class_name == "S4-1" || class_name == "S4-2" || class_name == "S4-Monarch") return state_space(x, weights, features);
   if (class_name == "GMemless") return gated_memoryless(x, weights, features, silu);
   if (class_name == "GMemless-2") return gated_memoryless(x, weights, features, gelu);
   if (class_name == "GMemless-3") return gated_memoryless(x, weights, features, relu);
@@ -375,11 +375,33 @@ Matrix mixed(const std::string& class_name, const Matrix& x, const Weights& weig
   if (class_name == "SA-4-Diff") return differential_attention(x, weights, features, setting, 2);
   if (class_name.ends_with("-Diff")) {
     const auto base = [&](const Weights& of_map, Features& shared) {
-      return mixed(class_name.substr(0, class_name.size() - 5), x, of_map, shared, setting);
+      const auto name = class_name.substr(0, class_name.size() - 5);
+      return mixed(name == "S4" ? "S4-1" : name, x, of_map, shared, setting);
     };
     return differential(weights, features, setting.position, base);
   }
   throw std::invalid_argument("class " + class_name + " has no reference");
+}
+
+Matrix through(const Matrix& x, const Weights& weights, const std::string& name) {
+  if (!weights.contains(name + ".right")) return times_transposed(x, weights.at(name));
+  const auto& right = weights.at(name + ".right");
+  const auto& left = weights.at(name + ".left");
+  const auto block = right.columns;
+  const auto blocks = right.rows / block;
+  const auto block_outputs = left.rows / block;
+  // Pᵀ L P R as one matrix: the entry of output (o, k) and input (β, j), o and β slow.
+  Matrix dense(block_outputs * block, blocks * block);
+  for (std::size_t o = 0; o < block_outputs; ++o) {
+    for (std::size_t k = 0; k < block; ++k) {
+      for (std::size_t beta = 0; beta < blocks; ++beta) {
+        for (std::size_t j = 0; j < block; ++j) {
+          dense(o * block + k, beta * block + j) = left(k * block_outputs + o, beta) * right(beta * block + k, j);
+        }
+      }
+    }
+  }
+  return times_transposed(x, dense);
 }
 
 Matrix rms_norm(const Matrix& x, const Matrix& weight) {

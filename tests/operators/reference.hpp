@@ -49,6 +49,9 @@ Matrix state_space(const Matrix& x, const Weights& weights, Features& features);
 Matrix implicit_convolution(const Matrix& x, const Weights& weights, Features& features, std::size_t kernel_length);
 Matrix gated_memoryless(const Matrix& x, const Weights& weights, Features& features, double (*activation)(double));
 
+/// x through the weight of that name, or through "name.right" and "name.left", whose blocks lie below each other.
+Matrix through(const Matrix& x, const Weights& weights, const std::string& name);
+
 Matrix rms_norm(const Matrix& x, const Matrix& weight);
 
 }  // namespace starling::reference

@@ -19,8 +19,8 @@ at::Tensor random_tensor(const std::vector<std::int64_t>& shape, Stream& stream,
 
 Matrix to_matrix(const at::Tensor& tensor) {
   const auto source = tensor.detach().to(at::kDouble).contiguous();
-  const bool row = source.dim() == 1;
-  Matrix matrix(static_cast<std::size_t>(row ? 1 : source.size(0)), static_cast<std::size_t>(source.size(row ? 0 : 1)));
+  const auto columns = source.size(-1);
+  Matrix matrix(static_cast<std::size_t>(source.numel() / columns), static_cast<std::size_t>(columns));
   std::copy_n(source.data_ptr<double>(), source.numel(), matrix.values.begin());
   return matrix;
 }

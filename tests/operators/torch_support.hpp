@@ -17,7 +17,7 @@ namespace starling::reference {
 /// Normal values from the stream, in double.
 at::Tensor random_tensor(const std::vector<std::int64_t>& shape, Stream& stream, double sigma = 1.0);
 
-/// A tensor of one or two dimensions as a matrix (one dimension: one row), and back.
+/// A tensor as a matrix (one dimension: one row; more than two: blocks below each other), and back.
 Matrix to_matrix(const at::Tensor& tensor);
 at::Tensor to_tensor(const Matrix& matrix);
 

@@ -214,7 +214,8 @@ class BadExperiment(Case):
         self.assert_refused(["run", name, "serch.population=5"],
                             "starling: command line: unknown key 'serch.population' (did you mean 'search.population'?)\n")
         self.assert_refused(["run", name, "workers"], "command line: 'workers' is no override, expected key=value")
-        self.assert_refused(["run", name, "training.precision=bf16"], "command line: 'training.precision' is \"bf16\", expected f32")
+        self.assert_refused(["run", name, "training.precision=fp64"],
+                            "command line: 'training.precision' is \"fp64\", expected f32 | bf16")
         self.assert_refused(["run", name, "training.tokens=1e400"], "command line: 'training.tokens' is the string \"1e400\"")
 
     def test_task_files_that_match_nothing(self):
@@ -341,6 +342,22 @@ class Describe(Case):
         self.assertRegex(text, r"(?m)^ +3  SA-1 +of 1 +k v of 1 ")
         self.assertIn("AMAM", text)
 
+    def test_paths_routes_and_empty_livs_are_told(self):
+        d = self.describe("1111101-8111110-6111111-01111-81111", width=96, length=256)
+        plain = self.describe("11111-81111-61111-81111", width=96, length=256)
+        livs = d["livs"]
+        self.assertEqual((d["depth"], d["empty_livs"], len(livs), d["strip"]), (5, 1, 4, "A~(MC~)M"))
+        self.assertEqual([liv["parallel_to"] for liv in livs], [[], [3], [2], []])
+        self.assertEqual([liv["routed"] for liv in livs], [True, False, True, False])
+        extra = [new["parameters"]["total"] - old["parameters"]["total"] for new, old in zip(livs, plain["livs"])]
+        self.assertEqual(extra, [96 + 5, 1 + 1, 96 + 3 + 1, 0])  # gates; weights in the path group, and its scale
+        self.assertEqual(d["cache"]["elements_fixed"], plain["cache"]["elements_fixed"] + 2)
+        text = self.output("describe", "1111101-8111110-6111111-01111-81111", "--width", "96", "--length", "256")
+        self.assertIn("4 LIVs × 96 channels and 1 empty", text)
+        self.assertRegex(text, r"(?m)^ +3  GConv-1 +own +– +2 … 3 +yes ")
+        self.assertIn("         ─A1~┬M8──M8─\n             └C6~\n", text)
+        self.assertNotIn("\x1b", text)
+
     def test_canonical_form_is_told(self):
         self.assertEqual(self.describe("11211-81111", width=96, length=256)["canonical"], "11111-81111")
         self.assertIn("canonical  11111-81111", self.output("describe", "11211-81111", "--width", "96", "--length", "256"))
@@ -369,7 +386,7 @@ class Classes(Case):
         classes = {c["name"]: c for c in data["classes"]}
         self.assertEqual(set(classes), {
             "SA-1", "SA-2", "SA-3", "SA-4", "SA-5", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless", "GMemless-2", "GMemless-3",
-            "S4-1", "S4-2",
+            "S4-1", "S4-2", "S4-Monarch", "S4-Diff",
             "SA-1-Diff", "SA-2-Diff", "SA-3-Diff", "SA-4-Diff", "SA-5-Diff", "Rec-1-Diff", "Rec-2-Diff", "GConv-1-Diff", "GConv-2-Diff"})
         d = 768
         self.assertEqual(classes["SA-1"]["operator_genome"], [1, 2, 1, 2, 3])
@@ -391,8 +408,47 @@ class Classes(Case):
             self.assertIn(name, text)
             self.assertIn(c["definition"], text)
 
+    def test_the_catalogue_of_the_paper(self):
+        data = self.json("classes", "--catalogue", "star", "--width", "768", "--length", "4096")
+        self.assertEqual([c["id"] for c in data["classes"]], list(range(1, 18)))
+        names = [c["name"] for c in data["classes"]]
+        self.assertEqual(names[:9], ["SA-1", "SA-2", "SA-3", "SA-4", "Rec-1", "Rec-2", "GConv-1", "GConv-2", "GMemless"])
+        self.assertEqual(names[9:], [name + "-Diff" for name in names[:8]])
+        options = ["--width", "768", "--depth", "24", "--length", "4096"]
+        liquid = self.json("describe", "striped-mamba", *options)
+        star = self.json("describe", "striped-mamba", "--catalogue", "star", *options)
+        self.assertNotEqual(star["genome"], liquid["genome"])
+        for number in ["parameters", "cache", "training_flops_per_token", "strip"]:
+            self.assertEqual(star[number], liquid[number])
+
     def test_a_width_without_heads_is_refused(self):
         self.assert_refused(["classes", "--width", "100"], "100")
+
+    def test_the_rows_of_an_experiment_are_listed_with_the_others(self):
+        path = os.path.join(self.directory, "own.toml")
+        with open(path, "w") as file:
+            file.write(EXPERIMENT.replace("width = 32", "width = 96\nband = 16").replace("sequence_length = 32", "sequence_length = 64")
+                       + '''
+[[class]]
+id = 101
+name = "Local"
+operator = [1, 2, 2, 2, 3]
+definition = "the last 16 tokens"
+''')
+        data = self.json("classes", "--experiment", path)
+        local = data["classes"][-1]
+        self.assertEqual((data["width"], data["length"], data["band"]), (96, 64, 16))
+        self.assertEqual((local["id"], local["name"], local["operator_genome"]), (101, "Local", [1, 2, 2, 2, 3]))
+        self.assertEqual(local["cache"]["elements"], 16 * 2 * 96)
+        self.assertIn("the last 16 tokens", self.output("classes", "--experiment", path))
+        self.assertEqual(self.json("classes", "--experiment", path, "--band", "8")["classes"][-1]["cache"]["elements"], 8 * 2 * 96)
+        described = self.json("describe", "101.1.1.1.1-81111", "--experiment", path, "--width", "96", "--length", "256")
+        self.assertEqual(described["cache"]["elements"], 16 * 2 * 96)
+        self.assert_refused(["describe", "101.1.1.1.1-81111", "--width", "96", "--length", "256"], "class 101 is not in the catalogue")
+        checked = self.json("check", path)
+        self.assertEqual(checked["experiment"]["class"][0]["name"], "Local")
+        self.assertIn("1 of its own: 101 Local", self.output("check", path))
+        self.assertIn("class.operator", self.output("check", "--keys"))
 
 
 class Show(Case):

@@ -100,6 +100,23 @@ class Search(unittest.TestCase):
 
     # --- a whole search
 
+    def test_classes_of_the_experiment_itself_are_trained_and_shown(self):
+        rows = [f'[[class]]\nid = {100 + i}\nname = "Own-{i}"\noperator = [1, 2, {1 + i % 3}, {1 + i % 5}, 3]\ndifferential = {str(i % 7 == 0).lower()}\n'
+                for i in range(60)]
+        with open(self.path("own.toml"), "w") as file:
+            file.write(EXPERIMENT.replace("width = 32", "width = 32\nband = 8") + "\n".join(rows))
+        result = self.run_starling("run", "own.toml", "search.baselines=[]")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        trained = 0
+        for candidate in range(1, 7):
+            shown = self.run_starling("show", "runs/tiny-1", str(candidate), "--json")
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            data = json.loads(shown.stdout)
+            trained += re.search(r"(^|-)1\d\d\.", data["genome"]) is not None and data["status"] == "ok"
+            text = self.run_starling("show", "runs/tiny-1", str(candidate))
+            self.assertRegex(text.stdout, r"strip +[ARCM]{4} ")
+        self.assertGreater(trained, 0)
+
     def test_a_search_ends_with_a_front_and_a_run_directory_that_h5py_and_pandas_open(self):
         result = self.run_starling("run", "tiny.toml")
         self.assertEqual(result.returncode, 0, result.stderr)
@@ -124,6 +141,7 @@ class Search(unittest.TestCase):
             genomes = file["genomes/values"][:]
             devices = pd.DataFrame(file["devices"][:])
             checkpoints = pd.DataFrame(file["checkpoints"][:])
+            tests = pd.DataFrame(file["tests"][:])
         self.assertEqual(len(evaluations), 8)
         self.assertEqual(len(candidates), 8)
         self.assertEqual(genomes.shape, (8, 20))
@@ -134,6 +152,13 @@ class Search(unittest.TestCase):
         self.assertTrue(set(bred["candidate_id"]) == set(lineage["child_id"]))
         self.assertEqual(candidates["genome_hash"].iloc[2:].nunique(), 6, "no genome is evaluated twice")
         # the cross-check of quality: the last point of a curve carries the validation loss
+        front = json.loads(self.run_starling("front", run, "--json").stdout)
+        kept = {candidate["id"]: candidate for candidate in front["front"] + front["baselines"]}
+        self.assertEqual(set(tests["candidate_id"]), set(kept), "the front and the baselines are tested, and nobody else")
+        for _, test in tests.iterrows():
+            self.assertEqual(kept[test["candidate_id"]]["test_loss"], test["loss"])
+            self.assertNotEqual(kept[test["candidate_id"]]["loss"], test["loss"])
+        self.assertIn("on test", result.stdout)
         row = evaluations.iloc[0]
         last = curves.iloc[int(row["curve_start"] + row["curve_count"] - 1)]
         self.assertEqual(last["val_loss"], row["loss"])
@@ -194,14 +219,36 @@ class Search(unittest.TestCase):
             qualities.append(table["loss"].to_numpy())
         np.testing.assert_array_equal(qualities[0], qualities[1])
 
-    def test_a_mad_task_is_scored_by_accuracy(self):
-        with open(self.path("mad.toml"), "w") as file:
-            file.write('name = "mad"\nworkers = 1\n[budget]\nevaluations = 4\n[task]\nkind = "mad"\nname = "in-context-recall"\n'
-                       'sequence_length = 32\ntest_sequences = 64\n[model]\ndepth = 4\nwidth = 32\n[search]\npopulation = 3\n'
-                       '[training]\ntokens = 2048\nbatch_tokens = 256\n')
-        result = self.run_starling("run", "mad.toml", "--out", "mad")
+    def test_paths_routes_and_empty_livs_are_searched_where_they_are_asked_for(self):
+        keys = ["search.paths=true", "search.routes=true", "search.variable_depth=true"]
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=16", "model.depth=6", "training.tokens=512", *keys)
         self.assertEqual(result.returncode, 0, result.stderr)
-        with h5py.File(self.path("mad", "run.h5"), "r") as file:
+        with h5py.File(self.path("runs", "tiny-1", "run.h5"), "r") as file:
+            genomes = file["genomes/values"][:]
+            names = file["genomes/gene"].asstr()[:].tolist()
+            texts = file["genomes/text"].asstr()[:].tolist()
+            status = file["evaluations"]["status"]
+        self.assertEqual(names[:2] + names[30:33], ["1.class", "1.featurizer_group", "1.path", "1.route", "2.path"])
+        self.assertTrue((status == 0).all())
+        paths, routes = genomes[:, 30::2], genomes[:, 31::2]
+        self.assertGreater((paths > 0).sum(), 0)
+        self.assertGreater((routes > 0).sum(), 0)
+        self.assertGreater((genomes[2:, 0:30:5] == 0).sum(), 0)
+        self.assertEqual(texts[0], "11111-81111-11111-81111-11111-81111", "baselines are plain")
+
+    def test_every_mad_task_is_scored_by_accuracy(self):
+        for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
+            with self.subTest(name):
+                self.run_mad_task(name)
+
+    def run_mad_task(self, name):
+        with open(self.path("mad.toml"), "w") as file:
+            file.write(f'name = "mad"\nworkers = 1\n[budget]\nevaluations = 4\n[task]\nkind = "mad"\nname = "{name}"\n'
+                       'sequence_length = 34\ntest_sequences = 64\n[model]\ndepth = 4\nwidth = 32\n[search]\npopulation = 3\n'
+                       '[training]\ntokens = 2048\nbatch_tokens = 272\n')
+        result = self.run_starling("run", "mad.toml", "search.baselines=['transformer++']", "--out", name)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path(name, "run.h5"), "r") as file:
             table = pd.DataFrame(file["evaluations"][:])
         np.testing.assert_allclose(table["obj_quality"], 1 - table["accuracy"])
         self.assertTrue(((table["accuracy"] >= 0) & (table["accuracy"] <= 1)).all())

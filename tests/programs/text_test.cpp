@@ -24,6 +24,13 @@ TEST(Text, WritesADashForWhatIsNoNumber) {
   EXPECT_EQ(fixed(INFINITY, 2), "–");
 }
 
+TEST(Text, JoinsPiecesInLinesThatFit) {
+  EXPECT_EQ(joined({"ab", "cdé", "f"}, " · ", 9), "ab · cdé\nf\n");
+  EXPECT_EQ(joined({"ab", "cdé", "f"}, " · ", 12), "ab · cdé · f\n");
+  EXPECT_EQ(joined({"longer than that", "f"}, ", ", 4), "longer than that\nf\n");
+  EXPECT_EQ(joined({}, ", ", 4), "\n");
+}
+
 TEST(Text, ScalesByThousands) {
   EXPECT_EQ(byte_size(0), "0 B");
   EXPECT_EQ(byte_size(999), "999 B");

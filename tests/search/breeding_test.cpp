@@ -111,6 +111,31 @@ TEST(MakeChild, FillsInEverythingItKnows) {
   EXPECT_GT(repaired, 0);
 }
 
+TEST(MakeChild, OfASpaceWithPathsRoutesAndVariableDepthHasAllOfThem) {
+  Breeding breeding;
+  auto& space = breeding.space;
+  space.paths = space.routes = space.variable_depth = true;
+  breeding.crossover_points = 40;  // of 41 places
+  EXPECT_NO_THROW(require_breedable(breeding));
+  std::vector<Member> members;
+  int parallel = 0, routed = 0, empty = 0;
+  for (std::uint64_t index = 1; index < 400; ++index) {
+    const auto child = make_child(breeding, select_parents(breeding, {members, index}, index, 0), index, 0);
+    EXPECT_THAT(genome::findings(*space.catalogue, child.genome), IsEmpty());
+    EXPECT_EQ(child.genome, genome::canonical(*space.catalogue, child.genome));
+    EXPECT_EQ(child.genome.depth(), space.depth);
+    for (const auto& liv : child.genome.livs) {
+      parallel += liv.path > 0;
+      routed += liv.route > 0;
+      empty += genome::is_empty(liv);
+    }
+    if (members.size() < 16) members.push_back({std::make_shared<const Individual>(Individual{index, child.genome, {}}), 0, 1.0});
+  }
+  EXPECT_GT(parallel, 100);
+  EXPECT_GT(routed, 100);
+  EXPECT_GT(empty, 5);
+}
+
 TEST(MakeChild, OfNoParentsIsRandomAndOfOneAMutation) {
   const Breeding breeding;
   const auto random = make_child(breeding, {}, 5, 0);

@@ -46,6 +46,16 @@ TEST(EvaluateCandidate, DependsOnTheSeed) {
   EXPECT_NE(loss(1), loss(2));
 }
 
+TEST(EvaluateCandidate, TrainsInThePrecisionAskedFor) {
+  const auto loss = [](Precision precision) {
+    CandidateOptions options = quick();
+    options.precision = precision;
+    return evaluate_candidate(genome::Catalogue::liquid(), baseline(), tiny, ToyTask(), options, 1, never).validation.loss;
+  };
+  EXPECT_NE(loss(Precision::bf16), loss(Precision::f32));
+  EXPECT_NEAR(loss(Precision::bf16), loss(Precision::f32), 0.05);
+}
+
 TEST(EvaluateCandidate, KeepsNothingOfWhatDivergedOrWasStopped) {
   const auto refuse = [](std::span<const Weight>) { FAIL(); };
   CandidateOptions wild = quick();

@@ -19,9 +19,14 @@ using ::testing::HasSubstr;
 
 const std::atomic<bool> never{false};
 
-model::Model make_model(std::string_view genome = "transformer++", std::uint64_t seed = 1) {
+model::Model make_model(std::string_view genome = "transformer++", std::uint64_t seed = 1, at::ScalarType type = at::kFloat) {
   const auto& catalogue = genome::Catalogue::liquid();
-  return {catalogue, genome::genome_or_baseline(catalogue, genome, 2), {.width = 16, .length = 16, .vocabulary = 11}, seed};
+  return {catalogue,
+          genome::genome_or_baseline(catalogue, genome, 2),
+          {.width = 16, .length = 16, .vocabulary = 11},
+          seed,
+          model::Model::Initialization::glorot,
+          type};
 }
 
 Options quick() { return {.tokens = 80 * 128, .batch_tokens = 128, .learning_rate = 1e-2}; }
@@ -59,11 +64,6 @@ TEST(Train, LearnsWhatCanBeLearned) {
 
 TEST(Train, IsAFunctionOfItsArgumentsBitByBit) {
   const ToyTask task;
-  std::vector<Result> results;
-  for (const std::uint64_t seed : {5, 5, 6}) {
-    model::Model model = make_model("striped-mamba");
-    results.push_back(train(model, task, quick(), seed, never));
-  }
   const auto equal = [](const Result& a, const Result& b) {
     for (std::size_t i = 0; i < a.curve.size(); ++i) {
       if (std::bit_cast<std::uint64_t>(a.curve[i].train_loss) != std::bit_cast<std::uint64_t>(b.curve[i].train_loss)) return false;
@@ -71,8 +71,53 @@ TEST(Train, IsAFunctionOfItsArgumentsBitByBit) {
     }
     return a.curve.size() == b.curve.size();
   };
-  EXPECT_TRUE(equal(results[0], results[1]));
-  EXPECT_FALSE(equal(results[0], results[2]));
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    std::vector<Result> results;
+    for (const std::uint64_t seed : {5, 5, 6}) {
+      model::Model model = make_model("striped-mamba", 1, type);
+      results.push_back(train(model, task, quick(), seed, never));
+    }
+    EXPECT_TRUE(equal(results[0], results[1]));
+    EXPECT_FALSE(equal(results[0], results[2]));
+  }
+}
+
+TEST(Train, InBfloat16FollowsTheCurveOfFloat) {
+  const ToyTask task;
+  for (const char* genome : {"transformer++", "striped-mamba", "striped-hyena"}) {
+    std::vector<Result> results;
+    std::vector<double> quality;
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      model::Model model = make_model(genome, 1, type);
+      results.push_back(train(model, task, quick(), 1, never));
+      quality.push_back(evaluate(model, task, tasks::Split::validation, never).loss);
+      EXPECT_EQ(results.back().end, End::completed) << results.back().reason;
+      for (const auto& parameter : model.parameters()) {
+        EXPECT_TRUE(!parameter.copy.defined() || parameter.copy.equal(parameter.value.to(at::kBFloat16))) << parameter.name;
+      }
+    }
+    bool rounded = false;
+    for (std::size_t i = 0; i < results[0].curve.size(); ++i) {
+      const double loss = results[0].curve[i].train_loss;
+      EXPECT_NEAR(results[1].curve[i].train_loss, loss, 0.03 * loss + 0.01) << genome << " step " << i;
+      rounded |= results[1].curve[i].train_loss != loss;
+    }
+    EXPECT_TRUE(rounded);
+    EXPECT_NEAR(quality[1], quality[0], 0.03 * quality[0] + 0.01) << genome;
+  }
+}
+
+TEST(Train, EveryClassTrainsInBfloat16) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  for (const auto& liv_class : catalogue.classes()) {
+    const auto of_class = std::to_string(liv_class.id) + ".1.1.1.1";
+    model::Model model = make_model(of_class + "-9.1.1.1.1-" + of_class, 1, at::kBFloat16);
+    const ToyTask task;
+    const double before = evaluate(model, task, tasks::Split::validation, never).loss;
+    const Result result = train(model, task, quick(), 1, never);
+    EXPECT_EQ(result.end, End::completed) << liv_class.name << ": " << result.reason;
+    EXPECT_LT(evaluate(model, task, tasks::Split::validation, never).loss, before - 0.5) << liv_class.name;
+  }
 }
 
 TEST(Train, StopsBetweenSteps) {

@@ -1,9 +1,16 @@
 #include "architecture.hpp"
 
-namespace starling::tools {
-namespace {
+#include <fmt/format.h>
 
-char letter(genome::Family family) {
+#include <nlohmann/json.hpp>
+
+#include <starling/experiment/experiment.hpp>
+
+#include "commands.hpp"
+
+namespace starling::tools {
+
+char family_letter(genome::Family family) {
   switch (family) {
     case genome::Family::attention:
       return 'A';
@@ -17,11 +24,43 @@ char letter(genome::Family family) {
   return '?';
 }
 
-}  // namespace
+const char* family_colour(genome::Family family) {
+  switch (family) {
+    case genome::Family::attention:
+      return "\x1b[34m";
+    case genome::Family::recurrence:
+      return "\x1b[35m";
+    case genome::Family::gated_convolution:
+      return "\x1b[32m";
+    case genome::Family::memoryless:
+      return "\x1b[33m";
+  }
+  return "";
+}
+
+Classes classes_of(const ClassSource& source) {
+  if (source.experiment.empty()) {
+    Classes classes{genome::Catalogue::named(source.catalogue), {.width = 768, .length = 4096, .vocabulary = 1}};
+    if (source.band) classes.dimensions.band = *source.band;
+    return classes;
+  }
+  const auto experiment = experiment::load(source.experiment);
+  Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment)};
+  if (source.band) classes.dimensions.band = *source.band;
+  return classes;
+}
 
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome) {
+  const auto plan = genome::make_plan(catalogue, genome);
   std::string text;
-  for (const auto& liv : genome.livs) text += letter(catalogue.at(liv.liv_class).family);
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    const auto& liv = plan.livs[i];
+    const bool parallel = liv.path_size > 1;
+    if (parallel && liv.path_first == i) text += '(';
+    text += family_letter(liv.liv_class->family);
+    if (liv.routed) text += '~';
+    if (parallel && liv.path_first + liv.path_size == i + 1) text += ')';
+  }
   return text;
 }
 
@@ -49,6 +88,57 @@ std::string group_names(const genome::Featurizer& featurizer, genome::GroupMask 
     names += featurizer.groups[i].name;
   }
   return names;
+}
+
+std::vector<int> operator_integers(const genome::OperatorGenome& op) {
+  return {op.featurizer, static_cast<int>(op.token_mixing), static_cast<int>(op.sparsity), static_cast<int>(op.nonlinearity),
+          static_cast<int>(op.channel_mixing)};
+}
+
+std::string expansion_text(const genome::Expansion& e) {
+  if (e.per_token) return fmt::format("{} per token", e.numerator);
+  return e.denominator == 1 ? fmt::format("{}", e.numerator) : fmt::format("{}/{}", e.numerator, e.denominator);
+}
+
+const char* parametrisation_name(genome::Parametrisation p) {
+  switch (p) {
+    case genome::Parametrisation::input:
+      return "input";
+    case genome::Parametrisation::direct:
+      return "direct";
+    case genome::Parametrisation::selective:
+      return "selective";
+    case genome::Parametrisation::decay:
+      return "decay";
+    case genome::Parametrisation::implicit:
+      return "implicit";
+    case genome::Parametrisation::liquid:
+      return "liquid";
+  }
+  return "?";
+}
+
+nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class) {
+  nlohmann::ordered_json object;
+  object["id"] = liv_class.id;
+  object["name"] = liv_class.name;
+  object["family"] = family_name(liv_class.family);
+  object["operator_genome"] = operator_integers(liv_class.op);
+  object["differential"] = liv_class.differential;
+  object["definition"] = liv_class.definition;
+  auto& groups = object["feature_groups"] = nlohmann::ordered_json::array();
+  for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
+    groups.push_back({{"name", group.name},
+                      {"parametrisation", parametrisation_name(group.parametrisation)},
+                      {"token_mixing", static_cast<int>(group.token_mixing)},
+                      {"kernel", group.kernel},
+                      {"sparsity", static_cast<int>(group.sparsity)},
+                      {"nonlinearity", static_cast<int>(group.nonlinearity)},
+                      {"channel_mixing", static_cast<int>(group.channel_mixing)},
+                      {"expansion", expansion_text(group.expansion)},
+                      {"repeat", group.repeat}});
+  }
+  return object;
 }
 
 }  // namespace starling::tools

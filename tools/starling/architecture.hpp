@@ -1,15 +1,32 @@
 // An architecture as people read it: one letter per LIV, and who shares what with whom.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
+#include <starling/genome/accounting.hpp>
 #include <starling/genome/catalogue.hpp>
 #include <starling/genome/genome.hpp>
 #include <starling/genome/plan.hpp>
 
 namespace starling::tools {
 
-/// One letter per LIV, by family: "AMRMCM".
+/// 'A', 'R', 'C', 'M'.
+char family_letter(genome::Family family);
+/// The escape sequence that begins its colour.
+const char* family_colour(genome::Family family);
+
+struct ClassSource;
+
+/// The classes that a command is about, and the sizes it counts them at.
+struct Classes {
+  const genome::Catalogue& catalogue;
+  genome::Dimensions dimensions;  ///< the experiment's; without one 768 channels, 4096 tokens
+};
+Classes classes_of(const ClassSource& source);
+
+/// One letter per LIV, by family: "AM(RM~)CM"; in parentheses what runs in parallel, ~ behind what is routed.
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome);
 /// What the letters of strips mean.
 std::string strip_legend();
@@ -18,5 +35,14 @@ std::string family_name(genome::Family family);
 
 /// "k v": the names of the groups in a mask.
 std::string group_names(const genome::Featurizer& featurizer, genome::GroupMask mask);
+
+/// The five integers of an operator genome.
+std::vector<int> operator_integers(const genome::OperatorGenome& op);
+/// "1/4", "16 per token".
+std::string expansion_text(const genome::Expansion& expansion);
+/// "input", "direct", …
+const char* parametrisation_name(genome::Parametrisation made);
+/// Id, name, family, operator genome and featurizer genome of a class.
+nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class);
 
 }  // namespace starling::tools

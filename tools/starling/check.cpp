@@ -14,7 +14,8 @@ namespace starling::tools {
 namespace {
 
 void print_keys(bool json) {
-  const auto keys = experiment::keys();
+  auto keys = experiment::keys();
+  for (auto& key : experiment::class_keys()) keys.push_back(std::move(key));
   if (json) {
     auto rows = nlohmann::ordered_json::array();
     for (const auto& key : keys) {

@@ -132,18 +132,26 @@ class CommandLine {
     add_json(command, front_.json);
   }
 
+  void add_source(CLI::App* command, ClassSource& source) {
+    auto* const catalogue = command->add_option("--catalogue", source.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
+    command->add_option("--experiment", source.experiment, "Experiment file, for its catalogue, [[class]] rows and band")
+        ->type_name("FILE")
+        ->excludes(catalogue);
+    command->add_option("--band", source.band, "Tokens that banded and block-diagonal classes see, else the experiment's or 256")
+        ->check(CLI::Range(std::int64_t{1}, largest_length))
+        ->type_name("N");
+  }
+
   void add_classes() {
     auto* command = add("classes", "Show the classes of a catalogue: definition, parameters, cache, FLOPs",
                         [this] { return tools::classes(classes_); });
-    command->add_option("--catalogue", classes_.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
-    command->add_option("--width", classes_.width, "Channels")
+    add_source(command, classes_.source);
+    command->add_option("--width", classes_.width, "Channels, else the experiment's or 768")
         ->check(CLI::Range(std::int64_t{1}, largest_width))
-        ->type_name("N")
-        ->capture_default_str();
-    command->add_option("--length", classes_.length, "Tokens of the sequence")
+        ->type_name("N");
+    command->add_option("--length", classes_.length, "Tokens of the sequence, else the experiment's or 4096")
         ->check(CLI::Range(std::int64_t{1}, largest_length))
-        ->type_name("N")
-        ->capture_default_str();
+        ->type_name("N");
     add_json(command, classes_.json);
   }
 
@@ -168,7 +176,7 @@ class CommandLine {
         ->check(CLI::Range(std::int64_t{1}, largest_length))
         ->type_name("N")
         ->capture_default_str();
-    command->add_option("--catalogue", describe_.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
+    add_source(command, describe_.source);
     add_json(command, describe_.json);
   }
 

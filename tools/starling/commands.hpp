@@ -28,17 +28,24 @@ struct CheckArguments {
 };
 int check(const CheckArguments& arguments);
 
-struct ClassesArguments {
+/// Where classes come from, and how far banded ones see.
+struct ClassSource {
   std::string catalogue = "liquid";
-  std::int64_t width = 768;
-  std::int64_t length = 4096;
+  std::filesystem::path experiment;  ///< an experiment file, whose catalogue, [[class]] rows and band are then used; or empty
+  std::optional<std::int64_t> band;
+};
+
+struct ClassesArguments {
+  ClassSource source;
+  std::optional<std::int64_t> width;   ///< the experiment's, or 768
+  std::optional<std::int64_t> length;  ///< the experiment's, or 4096
   bool json = false;
 };
 int classes(const ClassesArguments& arguments);
 
 struct DescribeArguments {
   std::string architecture;  ///< a genome in text form or the name of a baseline
-  std::string catalogue = "liquid";
+  ClassSource source;
   std::int64_t width = 0;
   std::optional<std::int64_t> depth;
   std::int64_t length = 0;

@@ -7,6 +7,7 @@
 
 #include <starling/experiment/schema.hpp>
 
+#include "architecture.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -31,6 +32,11 @@ std::string configuration_summary(const experiment::Experiment& e) {
   text += fmt::format("name      {}, seed {}\n", e.name, e.seed);
   text += fmt::format("task      {}\n", task_line(e));
   text += fmt::format("model     {} LIVs × {} channels, catalogue {}\n", e.model.depth, e.model.width, e.model.catalogue);
+  if (!e.model.classes.empty()) {
+    std::vector<std::string> names;
+    for (const auto& row : e.model.classes) names.push_back(fmt::format("{} {}", row.liv_class.id, row.liv_class.name));
+    text += fmt::format("classes   {} of its own: {}\n", names.size(), fmt::join(names, ", "));
+  }
   text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
                       fmt::join(e.search.objectives, " and "), e.search.population);
   text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}\n", grouped(e.evaluations),
@@ -44,10 +50,15 @@ nlohmann::ordered_json configuration_json(const experiment::Experiment& experime
   auto copy = experiment;  // the table's accessors give references to change
   auto object = nlohmann::ordered_json::object();
   for (const auto& key : experiment::schema()) {
-    if (!experiment::applies(key, experiment.task.kind)) continue;
+    if (!experiment::applies(key, experiment.task)) continue;
     const auto section = std::string{experiment::section_of(key)};
     auto& place = section.empty() ? object : object[section];
     std::visit([&](auto access) { place[std::string{experiment::leaf_of(key)}] = access(copy); }, key.field);
+  }
+  if (!experiment.model.classes.empty()) {
+    const auto& catalogue = experiment::catalogue(experiment);
+    auto& rows = object["class"] = nlohmann::ordered_json::array();
+    for (const auto& row : experiment.model.classes) rows.push_back(class_genomes_json(catalogue, catalogue.at(row.liv_class.id)));
   }
   return object;
 }

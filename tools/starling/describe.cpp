@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,7 @@
 
 #include "architecture.hpp"
 #include "commands.hpp"
+#include "strip_picture.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -39,27 +41,33 @@ genome::Genome read_architecture(const genome::Catalogue& catalogue, const Descr
 
 class Description {
  public:
-  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments)
+  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments, std::int64_t band)
       : catalogue_(catalogue),
         genome_(genome),
         arguments_(arguments),
         plan_(genome::make_plan(catalogue, genome)),
-        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary})) {}
+        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary, band})) {}
 
   void print_text() const {
-    fmt::print("{}: {} LIVs × {} channels, length {}, vocabulary {}\n", arguments_.architecture, genome_.depth(), arguments_.width,
-               grouped(arguments_.length), grouped(arguments_.vocabulary));
+    const auto empty = genome_.depth() - plan_.livs.size();
+    fmt::print("{}: {} LIVs × {} channels{}, length {}, vocabulary {}\n", arguments_.architecture, plan_.livs.size(), arguments_.width,
+               empty > 0 ? fmt::format(" and {} empty", empty) : "", grouped(arguments_.length), grouped(arguments_.vocabulary));
     fmt::print("genome     {}\n", genome::to_text(genome_));
     if (const auto canonical = genome::canonical(catalogue_, genome_); canonical != genome_) {
       fmt::print("canonical  {}\n", genome::to_text(canonical));
     }
-    fmt::print("strip      {}   {}\n\n{}\n", strip(catalogue_, genome_), strip_legend(), liv_table().text());
+    fmt::print("strip      {}   {}\n\n{}\n{}\n", strip(catalogue_, genome_), strip_legend(),
+               strip_picture(catalogue_, genome_, wants_colour()), liv_table().text());
     const auto& p = account_.parameters;
     fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()), grouped(p.matrices),
                grouped(p.vectors), grouped(p.embedding));
     fmt::print("             {} without embedding\n", grouped(p.without_embedding()));
-    fmt::print("cache        {} elements after {} tokens = {} per token + {} fixed\n", grouped(account_.cache.elements(arguments_.length)),
-               grouped(arguments_.length), grouped(account_.cache.per_token()), grouped(account_.cache.fixed));
+    const auto& cache = account_.cache;
+    const auto banded = cache.banded_per_token == 0 ? std::string()
+                                                    : fmt::format(", {} of them of the last {} tokens alone,",
+                                                                  grouped(cache.banded_per_token), grouped(cache.band));
+    fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(arguments_.length)),
+               grouped(arguments_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
     fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
   }
@@ -73,6 +81,7 @@ class Description {
     object["phenotype_hash"] = fmt::format("{:016x}", genome::phenotype_hash(catalogue_, genome_));
     object["strip"] = strip(catalogue_, genome_);
     object["depth"] = genome_.depth();
+    object["empty_livs"] = genome_.depth() - plan_.livs.size();
     object["width"] = arguments_.width;
     object["length"] = arguments_.length;
     object["vocabulary"] = arguments_.vocabulary;
@@ -80,7 +89,7 @@ class Description {
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
     auto& livs = object["livs"] = Json::array();
-    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+    for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       Json liv;
       liv["liv"] = i + 1;
@@ -88,6 +97,11 @@ class Description {
       liv["weights_of"] = part.weight_owner + 1;
       liv["reads_from"] = part.reads == 0 ? Json() : Json(part.feature_owner + 1);
       liv["reads"] = group_names(catalogue_.featurizer_of(*part.liv_class), part.reads);
+      liv["parallel_to"] = Json::array();
+      for (std::size_t k = 0; k < part.path_size && part.path_size > 1; ++k) {
+        if (part.path_first + k != i) liv["parallel_to"].push_back(part.path_first + k + 1);
+      }
+      liv["routed"] = part.routed;
       liv["parameters"] = parameters_json(account_.livs[i].parameters);
       liv["cache"] = cache_json(account_.livs[i].cache);
       liv["forward_flops_per_token"] = account_.livs[i].forward_flops;
@@ -114,17 +128,30 @@ class Description {
 
   Table liv_table() const {
     using enum Table::Align;
-    Table table(
-        {{"LIV"}, {"class", left}, {"weights", left}, {"reads", left}, {"parameters"}, {"cache/token"}, {"cache fixed"}, {"FLOPs/token"}});
-    for (std::size_t i = 0; i < genome_.depth(); ++i) {
+    const auto any = [&](auto holds) { return std::any_of(plan_.livs.begin(), plan_.livs.end(), holds); };
+    const bool paths = any([](const genome::LivPlan& liv) { return liv.path_size > 1; });
+    const bool routes = any([](const genome::LivPlan& liv) { return liv.routed; });
+    std::vector<Table::Column> columns{{"LIV"}, {"class", left}, {"weights", left}, {"reads", left}};
+    if (paths) columns.push_back({"parallel", left});
+    if (routes) columns.push_back({"routed", left});
+    columns.insert(columns.end(), {{"parameters"}, {"cache/token"}, {"cache fixed"}, {"FLOPs/token"}});
+    Table table(std::move(columns));
+    for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       const auto& liv = account_.livs[i];
       const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
       const auto reads = part.reads == 0 ? std::string("–")
                                          : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
                                                        part.feature_owner + 1);
-      table.add({fmt::format("{}", i + 1), part.liv_class->name, weights, reads, grouped(liv.parameters.without_embedding()),
-                 grouped(liv.cache.per_token()), grouped(liv.cache.fixed), grouped(liv.forward_flops)});
+      std::vector<std::string> cells{fmt::format("{}", i + 1), part.liv_class->name, weights, reads};
+      if (paths) {
+        cells.push_back(part.path_size > 1 ? fmt::format("{} … {}", part.path_first + 1, part.path_first + part.path_size) : "–");
+      }
+      if (routes) cells.emplace_back(part.routed ? "yes" : "–");
+      for (const auto number : {liv.parameters.without_embedding(), liv.cache.per_token(), liv.cache.fixed, liv.forward_flops}) {
+        cells.push_back(grouped(number));
+      }
+      table.add(std::move(cells));
     }
     return table;
   }
@@ -139,9 +166,9 @@ class Description {
 }  // namespace
 
 int describe(const DescribeArguments& arguments) {
-  const auto& catalogue = genome::Catalogue::named(arguments.catalogue);
+  const auto [catalogue, sizes] = classes_of(arguments.source);
   const auto genome = read_architecture(catalogue, arguments);
-  const Description description(catalogue, genome, arguments);
+  const Description description(catalogue, genome, arguments, sizes.band);
   if (arguments.json) {
     fmt::print("{}\n", description.json().dump(2));
   } else {

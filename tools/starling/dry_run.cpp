@@ -49,8 +49,7 @@ Plan make_plan(const experiment::Experiment& e) {
   const auto space = experiment::search_settings(e).breeding.space;
   const auto dimensions = experiment::dimensions(e);
   Plan plan;
-  // The last token of a recall sequence is only a target.
-  const auto positions = e.task.sequence_length - (e.task.kind == "mad" ? 1 : 0);
+  const auto positions = e.task.kind == "mad" ? starling::positions(experiment::mad_options(e)) : e.task.sequence_length;
   const auto step_tokens = e.training.batch_tokens / positions * positions;
   plan.steps = (e.training.tokens + step_tokens - 1) / step_tokens;
   plan.tokens = plan.steps * step_tokens;

@@ -19,6 +19,7 @@ struct Row {
   std::string name;
   const run::EvaluationRecorded* evaluation = nullptr;  ///< null for a reference, and for a candidate without a result
   const run::ReferenceLoss* reference = nullptr;
+  const run::TestRecorded* test = nullptr;
   std::string genome{};
   std::int64_t parameters = 0;  ///< 0: unknown
   bool ok = false;
@@ -27,6 +28,8 @@ struct Row {
   double bits_per_byte() const {
     return evaluation != nullptr ? evaluation->bits_per_byte : reference != nullptr ? reference->bits_per_byte : run::none;
   }
+  double test_loss() const { return test != nullptr ? test->loss : run::none; }
+  double test_accuracy() const { return test != nullptr ? test->accuracy : run::none; }
   double accuracy() const { return evaluation != nullptr ? evaluation->accuracy : run::none; }
 };
 
@@ -38,6 +41,7 @@ const run::EvaluationRecorded* evaluation_of(const run::RunSummary& summary, std
 /// A candidate that did not end well stands in the table with its status instead of a genome that means nothing.
 Row candidate_row(const run::RunSummary& summary, std::uint64_t id, std::string name) {
   Row row{.name = std::move(name), .evaluation = evaluation_of(summary, id)};
+  if (const auto tested = summary.tests.find(id); tested != summary.tests.end()) row.test = &tested->second;
   const auto found = summary.candidates.find(id);
   if (found != summary.candidates.end()) row.parameters = found->second.parameters;
   if (row.evaluation == nullptr) {
@@ -87,7 +91,9 @@ std::string render_front(const run::RunSummary& summary) {
   // A column is there where any row has a value for it: text has no accuracy, MAD tasks have no bytes.
   std::vector<Measure> measures;
   for (auto& measure : std::vector<Measure>{{"accuracy", [](const Row& row) { return row.accuracy(); }, 4},
+                                            {"on test", [](const Row& row) { return row.test_accuracy(); }, 4},
                                             {"perplexity", [](const Row& row) { return std::exp(row.loss()); }, 3},
+                                            {"on test", [](const Row& row) { return std::exp(row.test_loss()); }, 3},
                                             {"bits/byte", [](const Row& row) { return row.bits_per_byte(); }, 4}}) {
     if (std::ranges::any_of(rows, [&](const Row& row) { return std::isfinite(measure.value(row)); }))
       measures.push_back(std::move(measure));

@@ -60,6 +60,12 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
   object["perplexity"] = number(std::exp(e.loss));
   object["bits_per_byte"] = number(e.bits_per_byte);
   object["accuracy"] = number(e.accuracy);
+  const auto tested = summary.tests.find(id);
+  const auto test = tested == summary.tests.end() ? run::TestRecorded{} : tested->second;
+  object["test_loss"] = number(test.loss);
+  object["test_perplexity"] = number(std::exp(test.loss));
+  object["test_bits_per_byte"] = number(test.bits_per_byte);
+  object["test_accuracy"] = number(test.accuracy);
   object["parameters"] = e.parameters;
   object["cache_bytes"] = e.cache_bytes;
   object["steps"] = e.steps;

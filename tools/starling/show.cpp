@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <starling/base/error.hpp>
+#include <starling/experiment/experiment.hpp>
 #include <starling/genome/catalogue.hpp>
 
 #include "architecture.hpp"
@@ -180,6 +181,11 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   }
   fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4), fixed(std::exp(e.loss), 3),
              fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
+  if (const auto test = summary.tests.find(e.outcome.id); test != summary.tests.end()) {
+    const auto& t = test->second;
+    fmt::print("on test     loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(t.loss, 4), fixed(std::exp(t.loss), 3),
+               fixed(t.bits_per_byte, 4), fixed(t.accuracy, 4));
+  }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));
   fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);
@@ -193,10 +199,17 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   fmt::print("\ncurve, {} of {} points\n{}", thinned(e.curve).size(), e.curve.size(), table.text());
 }
 
+/// The classes that the run searches: those of its experiment.
+const genome::Catalogue& catalogue_of(const RunSummary& summary) {
+  const auto& started = summary.started;
+  if (started.experiment_toml.find("[[class]]") == std::string::npos) return genome::Catalogue::named(started.catalogue);
+  return experiment::catalogue(experiment::parse(started.experiment_toml, "experiment.toml of the run"));
+}
+
 void print_candidate(const RunSummary& summary, std::uint64_t id) {
   const auto& accepted = summary.candidates.at(id);
   const auto& c = accepted.candidate;
-  const auto& catalogue = genome::Catalogue::named(summary.started.catalogue);
+  const auto& catalogue = catalogue_of(summary);
   fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + c.name);
   fmt::print("genome      {}\n", genome::to_text(c.genome));
   fmt::print("strip       {}   {}\n", strip(catalogue, c.genome), strip_legend());

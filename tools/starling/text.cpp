@@ -1,10 +1,12 @@
 #include "text.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstdlib>
 
 namespace starling::tools {
 namespace {
@@ -50,6 +52,28 @@ std::string duration(double seconds) {
   const auto minutes = static_cast<std::int64_t>(seconds / 60);
   if (minutes < 60) return fmt::format("{} min {} s", minutes, static_cast<std::int64_t>(seconds) % 60);
   return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
+std::string joined(const std::vector<std::string>& pieces, std::string_view separator, std::size_t width) {
+  std::string text;
+  std::size_t column = 0;
+  for (const auto& piece : pieces) {
+    const auto needed = code_points(separator) + code_points(piece);
+    if (column > 0 && column + needed > width) {
+      text += "\n";
+      column = 0;
+    }
+    if (column > 0) text += separator;
+    column += column > 0 ? needed : code_points(piece);
+    text += piece;
+  }
+  return text + "\n";
+}
+
+bool wants_colour() {
+  const auto* const none = std::getenv("NO_COLOR");
+  const auto* const terminal = std::getenv("TERM");
+  return (none == nullptr || *none == '\0') && terminal != nullptr && std::string_view(terminal) != "dumb" && isatty(STDOUT_FILENO) == 1;
 }
 
 Table::Table(std::vector<Column> columns) : columns_(std::move(columns)) {}

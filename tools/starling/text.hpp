@@ -19,6 +19,13 @@ std::string si(double value);
 /// 3725 → "1 h 2 min".
 std::string duration(double seconds);
 
+/// Pieces with `separator` between them, in lines of at most `width` code points where no piece is longer; each line ends in a
+/// newline.
+std::string joined(const std::vector<std::string>& pieces, std::string_view separator, std::size_t width);
+
+/// Whether standard output shows colours: a terminal that is not dumb, and no NO_COLOR (https://no-color.org).
+bool wants_colour();
+
 /// Columns that are as wide as their widest cell; a cell is UTF-8, one code point one column.
 class Table {
  public:

@@ -67,6 +67,7 @@ int doctor(bool json) {
   const auto blas = blas_library();
   const int openblas = training::openblas_threads();
   const double f32 = matrix_product_gflops(at::kFloat);
+  const double bf16 = matrix_product_gflops(at::kBFloat16);
   std::vector<std::string> devices{"cpu"};
   for (int i = 0; at::hasCUDA() && i < at::detail::getCUDAHooks().getNumGPUs(); ++i) devices.push_back(fmt::format("cuda:{}", i));
   std::vector<std::string> warnings;
@@ -84,12 +85,13 @@ int doctor(bool json) {
                                               {"cores", std::thread::hardware_concurrency()},
                                               {"devices", devices},
                                               {"f32_gflops_one_thread", f32},
+                                              {"bf16_gflops_one_thread", bf16},
                                               {"warnings", warnings}}
                            .dump(2));
   } else {
     fmt::print("LibTorch        {}\nBLAS            {}{}\nCPU             {} cores, ATen uses {}\ndevices         {}\n", torch, blas,
                openblas > 0 ? " (OpenBLAS)" : "", std::thread::hardware_concurrency(), cpu_capability(), fmt::join(devices, ", "));
-    fmt::print("matrix product  {:.1f} GFLOP/s (f32, {} × {}, one thread)\n", f32, 768, 768);
+    fmt::print("matrix product  {:.1f} GFLOP/s in f32, {:.1f} in bf16 ({} × {}, one thread)\n", f32, bf16, 768, 768);
     for (const auto& warning : warnings) fmt::print("warning: {}\n", warning);
     if (warnings.empty()) fmt::print("all well\n");
   }

@@ -28,7 +28,7 @@ void fill(model::Model& model, const run::LoadedCheckpoint& saved, const std::fi
 SavedModel load_model(const std::filesystem::path& checkpoint) {
   const auto saved = run::read_checkpoint(checkpoint);
   auto experiment = experiment::parse(saved.info.experiment, checkpoint.string() + ": experiment");
-  const auto& catalogue = genome::Catalogue::named(experiment.model.catalogue);
+  const auto& catalogue = experiment::catalogue(experiment);
   model::Model model(catalogue, genome::parse_genome(saved.info.genome), experiment::dimensions(experiment), 0);
   fill(model, saved, checkpoint);
   return {saved.info, std::move(experiment), std::move(model)};

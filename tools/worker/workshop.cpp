@@ -13,6 +13,9 @@
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
 #include <starling/training/evaluate_candidate.hpp>
+#include <starling/training/trainer.hpp>
+
+#include "saved_model.hpp"
 
 namespace starling::worker {
 namespace {
@@ -23,13 +26,7 @@ constexpr std::chrono::milliseconds progress_interval{500};
 
 tasks::Options task_options(const experiment::Experiment& experiment, const std::filesystem::path& directory) {
   const auto& task = experiment.task;
-  if (task.kind == "mad") {
-    return tasks::MadRecallOptions{.vocabulary = task.vocabulary,
-                                   .sequence_length = task.sequence_length,
-                                   .training_sequences = task.training_sequences,
-                                   .test_sequences = task.test_sequences,
-                                   .seed = experiment.seed};
-  }
+  if (task.kind == "mad") return experiment::mad_options(experiment);
   // Text that the coordinator has made tokens of.
   const auto packed = directory / "data";
   const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
@@ -59,6 +56,7 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   options.training.weight_decay = from.weight_decay;
   options.training.gradient_clip = from.gradient_clip;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
+  options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
   return options;
 }
 
@@ -85,6 +83,7 @@ class Bench {
 
   run::EvaluationRecorded evaluate(const actors::Job& job, const std::atomic<bool>& stop,
                                    const std::function<void(const actors::Progress&)>& on_progress) const {
+    if (!job.test_of.empty()) return test(job, stop);
     run::EvaluationRecorded record;
     record.outcome.id = job.id;
     record.started_utc = run::now_utc();
@@ -98,7 +97,7 @@ class Bench {
       on_progress({.id = job.id, .step = point.step, .steps = steps, .loss = point.train_loss});
     };
     const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, weights); };
-    const auto& catalogue = genome::Catalogue::named(experiment_.model.catalogue);
+    const auto& catalogue = experiment::catalogue(experiment_);
     const auto result = training::evaluate_candidate(catalogue, job.genome, experiment::dimensions(experiment_), *task_, options_,
                                                      job.training_seed, stop, on_step, keep);
     fill(record, result);
@@ -109,6 +108,18 @@ class Bench {
   }
 
  private:
+  run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
+    const auto begun = Clock::now();
+    const auto quality = training::evaluate(load_model(directory_ / job.test_of).model, *task_, tasks::Split::test, stop);
+    run::EvaluationRecorded record;
+    record.loss = quality.loss;
+    record.bits_per_byte = quality.bits_per_byte;
+    record.accuracy = quality.accuracy;
+    record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
+    spdlog::info("candidate {}: test loss {:.4f} in {:.2f} s", job.id, record.loss, record.duration_s);
+    return record;
+  }
+
   run::CheckpointFile save(const actors::Job& job, std::span<const training::Weight> weights) const {
     std::vector<run::ArrayView> arrays;
     for (const auto& weight : weights) arrays.push_back({weight.name, weight.shape, weight.data});

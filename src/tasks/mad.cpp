@@ -1,13 +1,15 @@
-#include <starling/tasks/mad_recall.hpp>
+#include <starling/tasks/mad.hpp>
 
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/tasks/mad_generators.hpp>
 #include <starling/tasks/permutation.hpp>
 #include <starling/tasks/thousands.hpp>
 
@@ -17,12 +19,12 @@ namespace {
 // The streams of the parts; the numbers are part of what makes the data repeatable.
 enum class Part : std::uint32_t { training = 0, validation = 1, test = 2 };
 
-class MadRecall final : public Task {
+class Mad final : public Task {
  public:
-  explicit MadRecall(const MadRecallOptions& options) : options_(options) {}
+  Mad(const MadOptions& options, std::unique_ptr<const MadGenerator> generator) : options_(options), generator_(std::move(generator)) {}
 
   std::int64_t vocabulary() const override { return options_.vocabulary; }
-  std::int64_t sequence_length() const override { return options_.sequence_length - 1; }
+  std::int64_t sequence_length() const override { return generator_->length(); }
 
   Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
     Batch batch = empty_batch(sequences);
@@ -55,11 +57,12 @@ class MadRecall final : public Task {
 
   std::int64_t held_out_bytes(Split) const override { return 0; }
   bool scored_by_accuracy() const override { return true; }
+  bool reconstructs() const override { return options_.task == MadTask::compression; }
   std::vector<ReferenceLoss> references() const override { return {}; }
   std::string summary() const override {
-    return "in-context recall, vocabulary " + thousands(options_.vocabulary) + ", length " + thousands(options_.sequence_length) +
-           "; sequences: " + thousands(options_.training_sequences) + " training, " + thousands(options_.test_sequences) + " validation, " +
-           thousands(options_.test_sequences) + " test";
+    return std::string(name_of(options_.task)) + ", vocabulary " + thousands(options_.vocabulary) + ", length " +
+           thousands(options_.sequence_length) + "; sequences: " + thousands(options_.training_sequences) + " training, " +
+           thousands(options_.test_sequences) + " validation, " + thousands(options_.test_sequences) + " test";
   }
 
  private:
@@ -68,52 +71,42 @@ class MadRecall final : public Task {
     return {at::empty({sequences, sequence_length()}, options), at::empty({sequences, sequence_length()}, options)};
   }
 
-  // Sequence i of a part into row `row`: inputs are the tokens but the last, targets those but the first.
   void write(Part part, std::int64_t i, std::int64_t row, Batch& batch) const {
-    const auto keys = static_cast<std::uint64_t>(options_.vocabulary / 2);
-    const std::int64_t pairs = options_.sequence_length / 2;
     Stream stream(options_.seed, Purpose::task_data, static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(part));
-    std::vector<std::int64_t> value_of(keys, -1);
-    std::vector<std::size_t> seen;  // keys in order of first use
-    std::int64_t* input = batch.inputs.data_ptr<std::int64_t>() + row * sequence_length();
-    std::int64_t* target = batch.targets.data_ptr<std::int64_t>() + row * sequence_length();
-    for (std::int64_t pair = 0; pair < pairs; ++pair) {
-      const bool probe = pair + 1 == pairs;
-      const std::size_t key = probe ? seen[stream.below(seen.size())] : static_cast<std::size_t>(stream.below(keys));
-      const bool known = value_of[key] >= 0;
-      if (!known) {
-        value_of[key] = static_cast<std::int64_t>(keys + stream.below(keys));
-        seen.push_back(key);
-      }
-      if (pair > 0) *target++ = part == Part::training ? static_cast<std::int64_t>(key) : ignored;
-      *target++ = part == Part::training || known ? value_of[key] : ignored;
-      *input++ = static_cast<std::int64_t>(key);
-      if (!probe) *input++ = value_of[key];
-    }
+    const auto offset = row * sequence_length();
+    generator_->write(stream, part == Part::training, batch.inputs.data_ptr<std::int64_t>() + offset,
+                      batch.targets.data_ptr<std::int64_t>() + offset);
   }
 
-  MadRecallOptions options_;
+  MadOptions options_;
+  std::unique_ptr<const MadGenerator> generator_;
 };
 
-void require_even(const char* key, std::int64_t value, std::int64_t least) {
-  if (value >= least && value % 2 == 0) return;
-  throw UserError(std::string(key) + ": in-context recall expects an even number of at least " + std::to_string(least) + ", found " +
-                  std::to_string(value));
-}
-
-void require_positive(const char* key, std::int64_t value) {
-  if (value > 0) return;
-  throw UserError(std::string(key) + ": expected at least 1, found " + std::to_string(value));
+std::unique_ptr<const MadGenerator> generator_of(const MadOptions& options) {
+  switch (options.task) {
+    case MadTask::in_context_recall:
+    case MadTask::noisy_recall:
+      return recall_generator(options);
+    case MadTask::fuzzy_recall:
+      return fuzzy_recall_generator(options);
+    case MadTask::selective_copying:
+      return selective_copying_generator(options);
+    case MadTask::compression:
+      return compression_generator(options);
+    case MadTask::memorisation:
+      return memorisation_generator(options);
+  }
+  return nullptr;
 }
 
 }  // namespace
 
-std::unique_ptr<const Task> make_mad_recall(const MadRecallOptions& options) {
-  require_even("task.vocabulary", options.vocabulary, 4);
-  require_even("task.sequence_length", options.sequence_length, 4);
-  require_positive("task.training_sequences", options.training_sequences);
-  require_positive("task.test_sequences", options.test_sequences);
-  return std::make_unique<MadRecall>(options);
+std::unique_ptr<const Task> make_mad(const MadOptions& options) {
+  if (const auto wrong = objection(options)) {
+    throw UserError("task." + std::string(wrong->field) + ": " + std::string(name_of(options.task)) + " expects " + wrong->expected + "; found " +
+                    wrong->found);
+  }
+  return std::make_unique<Mad>(options, generator_of(options));
 }
 
 }  // namespace starling::tasks
