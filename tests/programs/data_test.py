@@ -8,10 +8,12 @@ import gzip
 import json
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import h5py
@@ -143,6 +145,19 @@ class Packs(Case):
             file.write('{"text": "a"}\n{"text": 7}\n')
         self.assert_refused(["data", "pack", "text/*", "--tokenizer", "bytes", "--out", "packed"], "FILES: ", "9.jsonl:2: found a number")
         self.assert_refused([*pack, "bytes", "--out", "text"], "text")
+
+    def test_that_are_interrupted_leave_nothing(self):
+        # Enough for a second of work; the signal comes as soon as there is a folder.
+        with gzip.open(self.path("text", "noise.txt.gz"), "wb", 1) as file:
+            file.write(random.Random(1).randbytes(60_000_000))
+        process = subprocess.Popen([STARLING, "data", "pack", "text/*", "--tokenizer", "bytes", "--out", "packed"], cwd=self.cwd,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not os.path.exists(self.path("packed")):
+            self.assertIsNone(process.poll())
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(60), 130)
+        self.assertFalse(os.path.exists(self.path("packed")))
 
 
 class Runs(Case):

@@ -265,6 +265,31 @@ TEST_F(LanguageModel, OnShardsPredictsEveryHeldOutTokenOnceAndEveryWindowOfAnEpo
   }
 }
 
+// A model that gives every token a probability known in advance: its perplexity and bits per byte are counted by hand.
+TEST_F(LanguageModel, PerplexityAndBitsPerByteAreThoseOfAHandCount) {
+  std::filesystem::remove_all(folder_.path());
+  // Whichever two documents are validation: all have ten bytes, one of them b.
+  for (std::size_t i = 0; i < 10; ++i) {
+    folder_.write(std::to_string(i) + ".txt", std::string(i, 'a') + "b" + std::string(9 - i, 'c'));
+  }
+  options_ = {.files = {folder_ / "*.txt"}, .sequence_length = 4, .validation_fraction = 0.2, .test_fraction = 0, .seed = 3};
+  const auto task = make_language_model(options_);
+  const auto nats = [](std::int64_t token) { return token == byte_separator ? 3.0 : token == 'b' ? 2.0 : 0.5; };
+  double sum = 0;
+  std::int64_t counted = 0;
+  for (std::int64_t i = 0; i < task->held_out_batches(Split::validation, 3); ++i) {
+    for (const std::int64_t target : values(task->held_out_batch(Split::validation, i, 3).targets)) {
+      if (target == ignored) continue;
+      sum += nats(target);
+      ++counted;
+    }
+  }
+  // Two documents of ten bytes; the separator of the first is context, that of the second is predicted.
+  EXPECT_EQ(counted, 21);
+  EXPECT_DOUBLE_EQ(sum, 3.0 + 2 * 2.0 + 18 * 0.5);
+  EXPECT_EQ(task->held_out_bytes(Split::validation), 20);
+}
+
 TEST_F(LanguageModel, OnShardsRefusesTokensThatTheModelWouldNotKnow) {
   write_shard(folder_, "a.bin", 1);
   options_ = {.files = {folder_ / "*.bin"}, .shards = true, .vocabulary = 2000, .separator = {}, .bytes = false, .sequence_length = 16};

@@ -9,6 +9,7 @@
 #include <starling/tasks/sentence_piece.hpp>
 
 #include "commands.hpp"
+#include "end_signals.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -99,10 +100,17 @@ int data_pack(const DataPackArguments& arguments) {
   tasks::PackOptions options;
   options.sources = {arguments.files, arguments.text_key, files_argument};
   options.division = {arguments.max_bytes, arguments.validation, arguments.test, arguments.seed};
+  const EndSignals signals;  // before there is anything to remove
   const bool made = !fs::exists(arguments.out);
   run::create_run_directory(arguments.out);
   Unfinished folder(arguments.out, made);
-  const auto index = tasks::pack(options, *tokenizer, arguments.out);
+  options.tick = [&] { signals.raise(); };
+  tasks::PackIndex index;
+  try {
+    index = tasks::pack(options, *tokenizer, arguments.out);
+  } catch (const EndSignals::Taken& stopped) {
+    return exit_code_of(stopped.signal);
+  }
   folder.finished = true;
   if (arguments.json) {
     Json parts;

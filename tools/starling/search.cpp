@@ -22,6 +22,7 @@
 #include <starling/tasks/find_files.hpp>
 
 #include "commands.hpp"
+#include "end_signals.hpp"
 #include "front_table.hpp"
 #include "git_commit.hpp"
 #include "packing.hpp"
@@ -87,38 +88,9 @@ void reserve_standard_descriptors() {
 /// A message on standard error; nothing fails where that is closed.
 void tell(const std::string& line) { std::fwrite(line.data(), 1, line.size(), stderr); }
 
-/// Signals that ask for the end, blocked in every thread and taken one by one.
-class EndSignals {
- public:
-  EndSignals() {
-    sigemptyset(&set_);
-    for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set_, number);
-    // The terminal is gone; under nohup that is to be ignored.
-    struct sigaction hangup {};
-    if (sigaction(SIGHUP, nullptr, &hangup) == 0 && hangup.sa_handler != SIG_IGN) sigaddset(&set_, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~EndSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  EndSignals(const EndSignals&) = delete;
-  EndSignals& operator=(const EndSignals&) = delete;
-
-  /// The signal that is pending, or 0.
-  int take() const {
-    const timespec now{};
-    const int number = sigtimedwait(&set_, nullptr, &now);
-    return number > 0 ? number : 0;
-  }
-
- private:
-  sigset_t set_{};
-  sigset_t before_{};
-};
-
 struct Ending {
   actors::RunResult result;
   int signal = 0;  ///< the first one
-
-  int exit_code() const { return signal == SIGINT ? 130 : 143; }
 };
 
 /// Runs the engine to its end. The first signal ends the search, the second kills workers that have not ended by then, the third ends the
@@ -140,7 +112,7 @@ Ending run_engine(actors::EngineSetup setup, Screen& screen) {
     if (number == 0) continue;
     if (++taken == 3) {
       screen.finish();
-      _exit(ending.exit_code());
+      _exit(exit_code_of(ending.signal));
     }
     if (taken == 1) ending.signal = number;
     screen.say(taken == 1 ? "stopping: what is finished is recorded, what is being trained is not (once more to stop at once)"
@@ -171,19 +143,14 @@ void discard(const fs::path& directory, bool made) {
 
 /// Makes tokens of the text. The signal that stopped it, or 0.
 int prepare_data(const experiment::Experiment& experiment, const fs::path& directory, Screen& screen) {
-  struct Stopped {
-    int signal;
-  };
   const EndSignals signals;
   screen.say(fmt::format("making tokens of the text: {}", (directory / "data").string()));
   try {
-    const auto index = pack_text(experiment, directory, [&] {
-      if (const int number = signals.take(); number != 0) throw Stopped{number};
-    });
+    const auto index = pack_text(experiment, directory, [&] { signals.raise(); });
     screen.say(fmt::format("{} documents: {} tokens of training, {} of validation, {} of test",
                            grouped(index.parts[0].documents + index.parts[1].documents + index.parts[2].documents),
                            grouped(index.parts[0].tokens), grouped(index.parts[1].tokens), grouped(index.parts[2].tokens)));
-  } catch (const Stopped& stopped) {
+  } catch (const EndSignals::Taken& stopped) {
     return stopped.signal;
   }
   return 0;
@@ -222,7 +189,7 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
     try {
       if (const int number = prepare_data(experiment, directory, screen); number != 0) {
         discard(directory, made);
-        return Ending{.result = {}, .signal = number}.exit_code();
+        return exit_code_of(number);
       }
     } catch (...) {
       discard(directory, made);
@@ -251,7 +218,7 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
     fmt::print("{}\n{}\n", render_front(summary), occupancy(summary, experiment.workers));
   }
   if (!arguments.quiet) tell(fmt::format("run directory: {}\n", directory.string()));
-  if (!result.complete) return ending.exit_code();
+  if (!result.complete) return exit_code_of(ending.signal);
   return has_result(summary) ? exit_code::done : exit_code::no_valid_result;
 }
 
