@@ -117,7 +117,8 @@ class Setup(Sandbox):
         result = self.run_script("setup")
         self.assert_ends(result, 2)
         self.assertEqual(self.changes(), [])
-        self.assertIn("at /: 21 packages need about 2100 MB, 1000 MB are free", result.stderr)
+        count = len(self.packages("build", "read", "test"))
+        self.assertIn(f"at /: {count} packages need about {100 * count} MB, 1000 MB are free", result.stderr)
 
     def test_refuses_where_the_build_does_not_fit(self):
         self.set("disk", f"/\t9000\t/\n{self.folder}\t700\t/a disk")
@@ -131,7 +132,8 @@ class Setup(Sandbox):
         self.set("disk", "/\t3000\t/")
         result = self.run_script("setup")
         self.assert_ends(result, 2)
-        self.assertIn("3600 MB", result.stderr)
+        count = len(self.packages("build", "read", "test"))
+        self.assertIn(f"{100 * count + 1500} MB", result.stderr)
         self.set("disk", f"/\t3000\t/\n{self.folder}\t3000\t/home")
         self.assert_ends(self.run_script("setup"), 0)
 
