@@ -1,6 +1,5 @@
 #include <starling/operators/livs/projections.hpp>
 
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
@@ -9,6 +8,7 @@
 #include <cmath>
 
 #include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/short_conv.hpp>
 
 namespace starling::operators {
@@ -17,7 +17,7 @@ namespace {
 /// x (batch, length, inputs) times a block-diagonal matrix (outputs, inputs / blocks).
 at::Tensor project_in_blocks(const at::Tensor& x, const at::Tensor& weight, std::int64_t blocks) {
   const auto rows = x.reshape({-1, blocks, x.size(2) / blocks}).transpose(0, 1);
-  const auto y = at::bmm(rows, weight.view({blocks, -1, weight.size(1)}).transpose(1, 2));
+  const auto y = batched_product(rows, weight.view({blocks, -1, weight.size(1)}).transpose(1, 2));
   return y.transpose(0, 1).reshape({x.size(0), x.size(1), -1}).contiguous();  // reshape views blocks of one output as they are
 }
 
