@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -14,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -50,17 +50,8 @@ void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&&
     const auto count = std::min(chunk, rows - first);
     auto logits = buffer.narrow(0, 0, count);
     const auto part = hidden.narrow(0, first, count);
-    at::mm_out(logits, part, embedding.t());
+    product_into(logits, part, embedding.t());
     use(first, part, logits);
-  }
-}
-
-// sum += left · right. Products over bfloat16 are rounded to it, so that their sum is kept in float.
-void add_product(const at::Tensor& sum, const at::Tensor& left, const at::Tensor& right) {
-  if (left.scalar_type() == sum.scalar_type()) {
-    sum.addmm_(left, right);
-  } else {
-    sum.add_(at::mm(left, right));
   }
 }
 
@@ -91,8 +82,7 @@ struct CrossEntropy : Function<CrossEntropy> {
                    .loss;
       });
       if (!wants_gradient) return;
-      auto dpart = dhidden.narrow(0, first, part.size(0));
-      at::mm_out(dpart, logits, embedding);
+      product_into(dhidden.narrow(0, first, part.size(0)), logits, embedding);
       add_product(dembedding, logits.t(), part);
     });
     if (wants_gradient) context->save_for_backward({dhidden.view(hidden_input.sizes()), dembedding});

@@ -4,10 +4,10 @@
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/convert.hpp>
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -38,8 +38,7 @@ struct Project : Function<Project> {
     for (std::size_t i = 0, end = 0; i < matrices.size(); i = end) {
       end = i + 1;
       while (end < matrices.size() && continues_below(matrices[end - 1], matrices[end])) ++end;
-      auto product = joined_across(flats, i, end);
-      at::mm_out(product, flat(rows), joined_below(matrices, i, end).t());
+      product_into(joined_across(flats, i, end), flat(rows), joined_below(matrices, i, end).t());
     }
     return slices;
   }
@@ -74,8 +73,7 @@ struct Project : Function<Project> {
       end = i + 1;
       while (end < flows.size() && continues_across(flows[end - 1], flows[end]) && continues_below(matrices[end - 1], matrices[end])) ++end;
       const auto flow = joined_across(flows, i, end);
-      auto weight_gradient = weight_gradients.narrow(0, offset, flow.size(1));
-      at::mm_out(weight_gradient, flow.t(), rows);
+      product_into(weight_gradients.narrow(0, offset, flow.size(1)), flow.t(), rows);
       for (auto j = i; j < end; ++j) {
         result[which[j] + 1] = weight_gradients.narrow(0, offset, matrices[j].size(0));
         offset += matrices[j].size(0);
@@ -83,9 +81,9 @@ struct Project : Function<Project> {
       if (!wants_input) continue;
       const auto weight = joined_below(matrices, i, end);
       if (input_gradient.defined()) {
-        input_gradient.addmm_(flow, weight);
+        add_product(input_gradient, flow, weight);
       } else {
-        input_gradient = at::mm(flow, weight);
+        input_gradient = product(flow, weight);
       }
     }
     if (wants_input) result[0] = input_gradient.view(x.sizes());
@@ -98,9 +96,9 @@ struct AddProjection : Function<AddProjection> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto rows = as_rows(h);
     context->save_for_backward({rows, weight});
-    if (h.scalar_type() == residual.scalar_type()) return at::addmm(flat(as_rows(residual)), flat(rows), weight.t()).view(residual.sizes());
+    if (h.scalar_type() != at::kBFloat16) return at::addmm(flat(as_rows(residual)), flat(rows), weight.t()).view(residual.sizes());
     const auto x = residual.contiguous();
-    const auto part = at::mm(flat(rows), weight.t());
+    const auto part = product(flat(rows), weight.t());
     const auto sum = at::empty_like(x);
     kernels::add_to({data<float>(x), data<kernels::bfloat16>(part), data<float>(sum), x.numel()});
     return sum;
@@ -111,7 +109,7 @@ struct AddProjection : Function<AddProjection> {
     const auto saved = context->get_saved_variables();
     const auto& h = saved[0];
     const auto flow = flat(as_rows(gradients[0].to(h.scalar_type())));
-    return {gradients[0], at::mm(flow, saved[1]).view(h.sizes()), at::mm(flow.t(), flat(h))};
+    return {gradients[0], product(flow, saved[1]).view(h.sizes()), product(flow.t(), flat(h))};
   }
 };
 

@@ -12,7 +12,7 @@ namespace starling::operators {
 /// back wrote them side by side.
 std::vector<at::Tensor> project(const at::Tensor& x, const std::vector<at::Tensor>& weights);
 
-/// residual (batch, length, outputs) + h (batch, length, inputs) · weightᵀ (outputs, inputs). The residual may be float where h and
+/// residual (batch, length, outputs) + h (batch, length, inputs) · weightᵀ (outputs, inputs). The residual is float where h and
 /// weight are bfloat16: the product is rounded, the sum is not.
 at::Tensor add_projection(const at::Tensor& residual, const at::Tensor& h, const at::Tensor& weight);
 

@@ -1,10 +1,10 @@
 #include <starling/operators/functions/monarch.hpp>
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -26,8 +26,8 @@ struct Monarch : Function<Monarch> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& right, const at::Tensor& left) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto x = as_rows(input);
-    const auto middle = at::bmm(right, in_blocks(x, right.size(0)).transpose(1, 2));  // (blocks, block, tokens)
-    const auto y = at::bmm(left, middle.transpose(0, 1));                             // (block, block_outputs, tokens)
+    const auto middle = batched_product(right, in_blocks(x, right.size(0)).transpose(1, 2));  // (blocks, block, tokens)
+    const auto y = batched_product(left, middle.transpose(0, 1));                             // (block, block_outputs, tokens)
     context->save_for_backward({x, right, left, middle});
     return y.permute({2, 1, 0}).contiguous().view({x.size(0), x.size(1), left.size(0) * left.size(1)});
   }
@@ -40,12 +40,12 @@ struct Monarch : Function<Monarch> {
     const auto& left = saved[2];
     const auto middle = saved[3].transpose(0, 1);  // (block, blocks, tokens)
     const auto dy = gradients[0].reshape({row_count(x), left.size(1), left.size(0)}).permute({2, 1, 0}).contiguous();
-    const auto dleft = at::bmm(dy, middle.transpose(1, 2));
-    const auto dmiddle = at::bmm(left.transpose(1, 2), dy).transpose(0, 1);  // (blocks, block, tokens)
-    const auto dright = at::bmm(dmiddle, in_blocks(x, right.size(0)));
+    const auto dleft = batched_product(dy, middle.transpose(1, 2));
+    const auto dmiddle = batched_product(left.transpose(1, 2), dy).transpose(0, 1);  // (blocks, block, tokens)
+    const auto dright = batched_product(dmiddle, in_blocks(x, right.size(0)));
     const auto dx = at::empty(x.sizes(), x.options());
     auto dx_in_blocks = in_blocks(dx, right.size(0));
-    at::bmm_out(dx_in_blocks, dmiddle.transpose(1, 2), right);
+    dx_in_blocks.copy_(batched_product(dmiddle.transpose(1, 2), right));
     return {dx, dright, dleft};
   }
 };

@@ -1,7 +1,6 @@
 #include <starling/operators/livs/projections.hpp>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
@@ -12,6 +11,7 @@
 #include <starling/base/monarch.hpp>
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/monarch.hpp>
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/short_conv.hpp>
 
 namespace starling::operators {
@@ -20,7 +20,7 @@ namespace {
 /// x (batch, length, inputs) times a block-diagonal matrix (blocks, outputs / blocks, inputs / blocks).
 at::Tensor project_in_blocks(const at::Tensor& x, const at::Tensor& weight) {
   const auto rows = x.reshape({-1, weight.size(0), weight.size(2)}).transpose(0, 1);
-  const auto y = at::bmm(rows, weight.transpose(1, 2));
+  const auto y = batched_product(rows, weight.transpose(1, 2));
   return y.transpose(0, 1).reshape({x.size(0), x.size(1), -1}).contiguous();  // reshape views blocks of one output as they are
 }
 

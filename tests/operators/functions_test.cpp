@@ -21,6 +21,7 @@
 #include <starling/operators/functions/linear.hpp>
 #include <starling/operators/functions/liquid_gate.hpp>
 #include <starling/operators/functions/monarch.hpp>
+#include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -98,6 +99,38 @@ TEST(Project, GivesNoGradientToAnInputThatWantsNone) {
   project(x, weights)[0].sum().backward();
   EXPECT_FALSE(x.grad().defined());
   EXPECT_TRUE(weights[0].grad().defined());
+}
+
+TEST(Product, OverBfloat16IsSummedExactlyAndRoundedOnceWithInstructionsForItAndWithout) {
+  Stream stream(21, Purpose::test);
+  const auto rounded = [&](const std::vector<std::int64_t>& shape) { return random_tensor(shape, stream).to(at::kBFloat16); };
+  // Of many terms: a sum kept in bfloat16 would stop growing.
+  const auto left = rounded({17, 3000}), right = rounded({3000, 9}), start = rounded({17, 9});
+  const auto batch = rounded({2, 4, 40}), of_batch = rounded({2, 40, 6});
+  const auto row = rounded({1, 1000}), column = rounded({1000, 1});
+  const auto exactly = left.to(at::kDouble).matmul(right.to(at::kDouble));
+  const auto expect_rounded = [](const at::Tensor& found, const at::Tensor& expected, double roundings) {
+    EXPECT_LT(largest_difference(found, expected), roundings * 0x1p-8 * expected.abs().max().item<double>());
+  };
+  for (const bool pretend : {false, true}) {
+    pretend_no_bfloat16_products(pretend);
+    expect_rounded(product(left, right), exactly, 1.01);
+    expect_rounded(product(right.t(), left.t()), exactly.t(), 1.01);
+    expect_rounded(product(row, column), row.to(at::kDouble).matmul(column.to(at::kDouble)), 1.01);
+    const auto wide = at::zeros({17, 12}, at::kBFloat16);
+    product_into(wide.narrow(1, 2, 9), left, right);
+    expect_rounded(wide.narrow(1, 2, 9), exactly, 1.01);
+    EXPECT_EQ(wide.narrow(1, 0, 2).abs().sum().item<double>() + wide.select(1, 11).abs().sum().item<double>(), 0);
+    const auto sum = start.clone(), exact_sum = start.to(at::kFloat);
+    add_product(sum, left, right);
+    add_product(exact_sum, left, right);
+    expect_rounded(sum, exactly + start.to(at::kDouble), 2.02);
+    expect_rounded(exact_sum, exactly + start.to(at::kDouble), 1.01);
+    expect_rounded(batched_product(batch, of_batch), batch.to(at::kDouble).bmm(of_batch.to(at::kDouble)), 1.01);
+    EXPECT_EQ(product(left, right).scalar_type(), at::kBFloat16);
+    EXPECT_EQ(batched_product(batch, of_batch).scalar_type(), at::kBFloat16);
+  }
+  pretend_no_bfloat16_products(false);
 }
 
 TEST(AddProjection, HasTheGradientOfCentralDifferences) {

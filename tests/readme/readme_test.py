@@ -36,6 +36,9 @@ REDUCED = {
     "tools/bench train": (
         "tools/bench train --steps 2" if CAN_COMPARE else "tools/bench --help | grep '^Usage: tools/bench train'",
         "forty steps of three models take half a minute; the Python PyTorch that it compares with need not be installed"),
+    "tools/bench train --precision bf16": (
+        "tools/bench train --precision bf16 --steps 2" if CAN_COMPARE else "tools/bench --help | grep '^Usage: tools/bench train'",
+        "the same"),
 }
 
 

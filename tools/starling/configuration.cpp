@@ -39,8 +39,8 @@ std::string configuration_summary(const experiment::Experiment& e) {
   }
   text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
                       fmt::join(e.search.objectives, " and "), e.search.population);
-  text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}\n", grouped(e.evaluations),
-                      grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate);
+  text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}, {}\n", grouped(e.evaluations),
+                      grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate, e.training.precision);
   text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
   text += fmt::format("workers   {}\n", e.workers);
   return text;
