@@ -44,8 +44,7 @@ struct Monarch : Function<Monarch> {
     const auto dmiddle = batched_product(left.transpose(1, 2), dy).transpose(0, 1);  // (blocks, block, tokens)
     const auto dright = batched_product(dmiddle, in_blocks(x, right.size(0)));
     const auto dx = at::empty(x.sizes(), x.options());
-    auto dx_in_blocks = in_blocks(dx, right.size(0));
-    dx_in_blocks.copy_(batched_product(dmiddle.transpose(1, 2), right));
+    batched_product_into(in_blocks(dx, right.size(0)), dmiddle.transpose(1, 2), right);
     return {dx, dright, dleft};
   }
 };

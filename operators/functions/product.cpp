@@ -54,6 +54,14 @@ void add_product(at::Tensor out, const at::Tensor& left, const at::Tensor& right
   }
 }
 
+void batched_product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& right) {
+  if (multiplies_itself(left, right)) {
+    at::bmm_out(out, left, right);
+  } else {
+    out.copy_(at::bmm(exact(left), exact(right)));
+  }
+}
+
 at::Tensor batched_product(const at::Tensor& left, const at::Tensor& right) {
   if (multiplies_itself(left, right)) return at::bmm(left, right);
   return at::bmm(exact(left), exact(right)).to(left.scalar_type());

@@ -19,5 +19,6 @@ void product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& righ
 void add_product(at::Tensor out, const at::Tensor& left, const at::Tensor& right);
 /// (count, rows, depth) · (count, depth, columns). Differentiable.
 at::Tensor batched_product(const at::Tensor& left, const at::Tensor& right);
+void batched_product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& right);
 
 }  // namespace starling::operators

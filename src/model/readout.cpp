@@ -4,9 +4,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
+
+#include <starling/operators/functions/linear.hpp>
 
 namespace starling::model {
 namespace {
@@ -24,8 +25,9 @@ at::Tensor places(std::int64_t length, std::int64_t width, const at::TensorOptio
 at::Tensor Readout::decode(const at::Tensor& hidden) const {
   const auto length = hidden.size(1);
   const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const auto at_places = hidden.narrow(1, length - 1, 1) + places(length, hidden.size(2), at::TensorOptions().dtype(type)).to(hidden.scalar_type());
-  return at::matmul(at::gelu(at::matmul(at_places, up.t())), down.t());
+  const auto at_places =
+      hidden.narrow(1, length - 1, 1) + places(length, hidden.size(2), at::TensorOptions().dtype(type)).to(hidden.scalar_type());
+  return operators::project(at::gelu(operators::project(at_places, {up})[0]), {down})[0];
 }
 
 }  // namespace starling::model

@@ -127,6 +127,9 @@ TEST(Product, OverBfloat16IsSummedExactlyAndRoundedOnceWithInstructionsForItAndW
     expect_rounded(sum, exactly + start.to(at::kDouble), 2.02);
     expect_rounded(exact_sum, exactly + start.to(at::kDouble), 1.01);
     expect_rounded(batched_product(batch, of_batch), batch.to(at::kDouble).bmm(of_batch.to(at::kDouble)), 1.01);
+    const auto into = at::zeros({4, 2, 6}, at::kBFloat16);
+    batched_product_into(into.transpose(0, 1), batch, of_batch);
+    EXPECT_TRUE(into.transpose(0, 1).equal(batched_product(batch, of_batch)));
     EXPECT_EQ(product(left, right).scalar_type(), at::kBFloat16);
     EXPECT_EQ(batched_product(batch, of_batch).scalar_type(), at::kBFloat16);
   }
