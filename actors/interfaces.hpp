@@ -60,8 +60,7 @@ using ListenerActor = caf::typed_actor<says<durable_atom, EntryPtr>>;
 
 using RecorderActor = caf::typed_actor<says<record_atom, RecordPtr>,              // from inside the process
                                        says<evaluation_atom, EvaluationMessage>,  // from evaluators, wherever they are
-                                       says<evaluation_atom, TestMessage>,
-                                       says<listen_atom, ListenerActor>,
+                                       says<evaluation_atom, TestMessage>, says<listen_atom, ListenerActor>,
                                        says<sync_atom>,                                    // to itself: the group commit
                                        caf::replies_to<flush_atom>::with<std::uint64_t>>;  // next sequence number, all durable
 

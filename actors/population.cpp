@@ -345,7 +345,7 @@ class PopulationRole {
   Fronts evaluators_;
   Leases leases_;
   std::map<std::uint64_t, std::string> checkpoints_;  ///< of the front and the baselines
-  std::map<std::uint64_t, Test> tests_;                 ///< still to be measured
+  std::map<std::uint64_t, Test> tests_;               ///< still to be measured
   std::size_t next_baseline_ = 0;
   double total_duration_s_ = 0;
   std::uint64_t durations_ = 0;

@@ -27,8 +27,8 @@ struct PopulationSettings {
   std::vector<search::Candidate> baselines;  ///< evaluated first; without ids
   genome::Dimensions dimensions;
   std::chrono::milliseconds least_deadline{3'600'000};  ///< the deadline is max(this, 4 × mean duration so far)
-  std::uint32_t give_up_after = 5;                        ///< killed candidates in a row
-  bool test = false;                                      ///< measure what was kept on the test part at the end
+  std::uint32_t give_up_after = 5;                      ///< killed candidates in a row
+  bool test = false;                                    ///< measure what was kept on the test part at the end
 };
 
 struct PopulationWiring {

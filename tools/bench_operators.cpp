@@ -175,22 +175,37 @@ Row diagonal_scan() {
   const auto a = at::rand({batch, length, channels}), b = random({batch, length, channels}), dh = random({batch, length, channels});
   const auto ours = [=]() -> Tensors {
     auto h = at::empty_like(b), da = at::empty_like(a), db = at::empty_like(b);
-    kernels::diagonal_scan_forward<float>({.a = a.data_ptr<float>(), .b = b.data_ptr<float>(), .h = h.data_ptr<float>(),
-                                           .batch = batch, .length = length, .channels = channels});
-    kernels::diagonal_scan_backward<float>({.a = a.data_ptr<float>(), .h = h.data_ptr<float>(), .dh = dh.data_ptr<float>(),
-                                            .da = da.data_ptr<float>(), .db = db.data_ptr<float>(),
-                                            .batch = batch, .length = length, .channels = channels});
+    kernels::diagonal_scan_forward<float>({.a = a.data_ptr<float>(),
+                                           .b = b.data_ptr<float>(),
+                                           .h = h.data_ptr<float>(),
+                                           .batch = batch,
+                                           .length = length,
+                                           .channels = channels});
+    kernels::diagonal_scan_backward<float>({.a = a.data_ptr<float>(),
+                                            .h = h.data_ptr<float>(),
+                                            .dh = dh.data_ptr<float>(),
+                                            .da = da.data_ptr<float>(),
+                                            .db = db.data_ptr<float>(),
+                                            .batch = batch,
+                                            .length = length,
+                                            .channels = channels});
     return {h, da, db};
   };
-  return {"diagonal scan, T 512, 256 channels", 20, ours,
-          {{"log-depth doubling", differentiated({a, b}, dh, [](const Tensors& in) { return scan_by_doubling(in[0], in[1]); })}}};
+  return {"diagonal scan, T 512, 256 channels", 20, ours, {{"log-depth doubling", differentiated({a, b}, dh, [](const Tensors& in) {
+                                                              return scan_by_doubling(in[0], in[1]);
+                                                            })}}};
 }
 
 Row selective_scan() {
   constexpr std::int64_t length = 512, width = 256, states = 16;
-  const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({width}, 0.5),
-                       at::arange(1, states + 1).to(at::kFloat).log().repeat({width, 1}), random({batch, length, states}),
-                       random({batch, length, states}), random({width}), random({batch, length, width})};
+  const Tensors inputs{random({batch, length, width}),
+                       random({batch, length, width}),
+                       random({width}, 0.5),
+                       at::arange(1, states + 1).to(at::kFloat).log().repeat({width, 1}),
+                       random({batch, length, states}),
+                       random({batch, length, states}),
+                       random({width}),
+                       random({batch, length, width})};
   const auto reference = [=](Tensor (*scan)(const Tensor&, const Tensor&)) {
     return [=](const Tensors& in) {
       const auto delta = at::softplus(in[1] + in[2]).unsqueeze(3);
@@ -202,9 +217,12 @@ Row selective_scan() {
   };
   const auto dy = random({batch, length, width});
   const auto by_doubling = [](const Tensor& a, const Tensor& b) { return scan_by_doubling(a, b); };
-  return {"selective scan, T 512, 256 x 16 states", 10,
+  return {"selective scan, T 512, 256 x 16 states",
+          10,
           differentiated(inputs, dy,
-                         [](const Tensors& in) { return operators::selective_scan({in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]}); }),
+                         [](const Tensors& in) {
+                           return operators::selective_scan({in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]});
+                         }),
           {{"chunks of 16", differentiated(inputs, dy, reference(chunked_scan))},
            {"log-depth doubling", differentiated(inputs, dy, reference(by_doubling))}}};
 }
@@ -222,8 +240,12 @@ Row gated_scan() {
   };
   const auto dy = random({batch, length, width});
   const auto by_doubling = [](const Tensor& a, const Tensor& b) { return scan_by_doubling(a, b); };
-  return {"gated scan (Rec-2), T 512, 256 x 2 states", 0,
-          differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_scan({in[0], in[1], in[2], in[3], in[4]}); }),
+  return {"gated scan (Rec-2), T 512, 256 x 2 states",
+          0,
+          differentiated(inputs, dy,
+                         [](const Tensors& in) {
+                           return operators::gated_scan({in[0], in[1], in[2], in[3], in[4]});
+                         }),
           {{"chunks of 16", differentiated(inputs, dy, reference(chunked_scan))},
            {"log-depth doubling", differentiated(inputs, dy, reference(by_doubling))}}};
 }
@@ -232,7 +254,8 @@ Row linear_attention() {
   constexpr std::int64_t length = 512, width = 256, heads = 4;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width})};
   const auto dy = random({batch, length, width});
-  return {"linear attention (SA-2), T 512, 4 x 64", 3,
+  return {"linear attention (SA-2), T 512, 4 x 64",
+          3,
           differentiated(inputs, dy, [](const Tensors& in) { return operators::linear_attention(in[0], in[1], in[2], heads); }),
           {{"chunks of 64", differentiated(inputs, dy, [](const Tensors& in) { return normalised_linear_attention(in, heads); })}}};
 }
@@ -241,7 +264,8 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
   constexpr std::int64_t length = 512, heads = 4, width = 64;
   const bool per_channel = decay == kernels::MatrixDecay::per_channel;
   const auto log_decay = at::rand({batch, length, heads, per_channel ? width : 1}).mul_(-0.1);
-  const auto q = random({batch, length, heads, width}), k = random({batch, length, heads, width}), v = random({batch, length, heads, width});
+  const auto q = random({batch, length, heads, width}), k = random({batch, length, heads, width}),
+             v = random({batch, length, heads, width});
   const auto dy = random({batch, length, heads, width});
   const auto ours = [=]() -> Tensors {
     auto y = at::empty_like(v), dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v), dg = at::empty_like(log_decay);
@@ -281,7 +305,9 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
     const auto heads_first = [](const Tensor& x) { return x.transpose(1, 2); };
     return chunked_recurrence(heads_first(in[0]), heads_first(in[1]), heads_first(in[2]), heads_first(in[3]), 64).transpose(1, 2);
   };
-  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + ", 4 x 64", 3, ours,
+  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + ", 4 x 64",
+          3,
+          ours,
           {{"chunks of 64", differentiated({q, k, v, log_decay}, dy, reference)}}};
 }
 
@@ -289,9 +315,12 @@ Row attention() {
   constexpr std::int64_t length = 1024, width = 256, heads = 4;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width})};
   const auto dy = random({batch, length, width});
-  return {"softmax attention, T 1024, 4 x 64", 2,
+  return {"softmax attention, T 1024, 4 x 64",
+          2,
           differentiated(inputs, dy,
-                         [](const Tensors& in) { return operators::attention(in[0], in[1], in[2], {heads, heads, heads}, {}, true).y; }),
+                         [](const Tensors& in) {
+                           return operators::attention(in[0], in[1], in[2], {heads, heads, heads}, {}, true).y;
+                         }),
           {{"T x T matrix", differentiated(inputs, dy, [](const Tensors& in) { return naive_attention(in, heads); })}}};
 }
 
@@ -300,7 +329,8 @@ Row hyena_convolution() {
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width}),
                        random({length, width}, 1 / std::sqrt(length))};
   const auto dy = random({batch, length, width});
-  return {"long convolution (Hyena), T 1024, 256", 1.5,
+  return {"long convolution (Hyena), T 1024, 256",
+          1.5,
           differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_long_conv(in[0], in[1], in[2], in[3]); }),
           {{"FFT", differentiated(inputs, dy, [](const Tensors& in) { return in[1] * fft_convolution(in[3], in[0] * in[2]); })}}};
 }
@@ -333,24 +363,29 @@ Row state_space(bool kernel_given) {
   };
   if (kernel_given) {
     const auto given = kernel(weights).contiguous();
-    return {"state space (S4D), T 1024, 256; kernel given", 1.5,
+    return {"state space (S4D), T 1024, 256; kernel given",
+            1.5,
             differentiated({u}, dy, [=](const Tensors& in) { return ours(in[0], weights); }),
             {{"FFT", differentiated({u}, dy, [=](const Tensors& in) { return fft_convolution(given, in[0]) + weights[5] * in[0]; })}}};
   }
   Tensors inputs = weights;
   inputs.push_back(u);
-  return {"state space (S4D), T 1024, 256", 1.5, differentiated(inputs, dy, [=](const Tensors& in) { return ours(in[6], in); }),
+  return {"state space (S4D), T 1024, 256",
+          1.5,
+          differentiated(inputs, dy, [=](const Tensors& in) { return ours(in[6], in); }),
           {{"Vandermonde, FFT",
             differentiated(inputs, dy, [=](const Tensors& in) { return fft_convolution(kernel(in), in[6]) + in[5] * in[6]; })}}};
 }
 
 Row short_convolution() {
   constexpr std::int64_t length = 1024, width = 256, taps = 3;
-  const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width}), random({width, taps})};
+  const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width}),
+                       random({width, taps})};
   const auto dy = random({batch, length, width});
   const auto conv1d = [](const Tensors& in) {
     const auto x = at::constant_pad_nd((in[0] * in[2]).transpose(1, 2), {taps - 1, 0});
-    return in[1] * at::conv1d(x, in[3].unsqueeze(1), Tensor(), at::IntArrayRef{1}, at::IntArrayRef{0}, at::IntArrayRef{1}, width).transpose(1, 2);
+    return in[1] *
+           at::conv1d(x, in[3].unsqueeze(1), Tensor(), at::IntArrayRef{1}, at::IntArrayRef{0}, at::IntArrayRef{1}, width).transpose(1, 2);
   };
   const auto shifted = [](const Tensors& in) {
     const auto x = at::constant_pad_nd(in[0] * in[2], {0, 0, taps - 1, 0});
@@ -358,7 +393,8 @@ Row short_convolution() {
     for (std::int64_t tap = 1; tap < taps; ++tap) y = at::addcmul(y, x.narrow(1, tap, length), in[3].select(1, tap));
     return in[1] * y;
   };
-  return {"gated short convolution, T 1024, 256", 0,
+  return {"gated short convolution, T 1024, 256",
+          0,
           differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_conv(in[0], in[1], in[2], in[3]); }),
           {{"conv1d", differentiated(inputs, dy, conv1d)}, {"shifted sums", differentiated(inputs, dy, shifted)}}};
 }

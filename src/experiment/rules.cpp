@@ -55,7 +55,8 @@ class Rules {
       if (applies(key, e_.task) || !given_.has(key.path)) continue;
       if (applies(key, e_.task.kind)) {
         if (!readable({"task.name"})) continue;
-        complain({key.path}, fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
+        complain({key.path},
+                 fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
         continue;
       }
       complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));

@@ -82,8 +82,8 @@ std::vector<Key> make_schema() {
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
        "Most tokens of the validation part that are scored, and of the test part; 0 scores all.", optional, text_only},
       {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
-      {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536}, "How many of task.vocabulary are noise.",
-       optional, mad_only, false, "noisy-recall"},
+      {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536},
+       "How many of task.vocabulary are noise.", optional, mad_only, false, "noisy-recall"},
       {"task.noise", field<&E::task, &Task::noise>(), share, "Probability that a key-value pair is noise.", optional, mad_only, false,
        "noisy-recall"},
       {"task.copied", field<&E::task, &Task::copied>(), IntegerRange{1, 524'288}, "Tokens to copy.", optional, mad_only, false,
@@ -93,7 +93,8 @@ std::vector<Key> make_schema() {
       {"task.test_sequences", field<&E::task, &Task::test_sequences>(), IntegerRange{1, 100'000'000},
        "Sequences that are generated, separately, to measure accuracy.", optional, mad_only},
       {"task.vocabulary", field<&E::task, &Task::vocabulary>(), IntegerRange{0, 65'536},
-       "Tokens there are, the rows of the embedding. 0: of a MAD task the paper's (16, noisy recall 32, memorisation 256), else the tokenizer's. Shards "
+       "Tokens there are, the rows of the embedding. 0: of a MAD task the paper's (16, noisy recall 32, memorisation 256), else the "
+       "tokenizer's. Shards "
        "that do not say it need it (GPT-2: 50257).",
        optional},
       {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},

@@ -255,9 +255,7 @@ Model::Model(Model&&) noexcept = default;
 
 const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
 
-at::Tensor Model::logits(const at::Tensor& tokens) const {
-  return operators::project(parts_->output(tokens), {parts_->projection()})[0];
-}
+at::Tensor Model::logits(const at::Tensor& tokens) const { return operators::project(parts_->output(tokens), {parts_->projection()})[0]; }
 
 at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
   return operators::cross_entropy(parts_->output(tokens), parts_->projection(), targets);

@@ -93,8 +93,8 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
 }
 
 void Tables::write(hid_t file) {
-  for (auto* table : {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events,
-                      &tests}) {
+  for (auto* table :
+       {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events, &tests}) {
     table->write(file);
   }
 }

@@ -103,8 +103,8 @@ std::unique_ptr<const MadGenerator> generator_of(const MadOptions& options) {
 
 std::unique_ptr<const Task> make_mad(const MadOptions& options) {
   if (const auto wrong = objection(options)) {
-    throw UserError("task." + std::string(wrong->field) + ": " + std::string(name_of(options.task)) + " expects " + wrong->expected + "; found " +
-                    wrong->found);
+    throw UserError("task." + std::string(wrong->field) + ": " + std::string(name_of(options.task)) + " expects " + wrong->expected +
+                    "; found " + wrong->found);
   }
   return std::make_unique<Mad>(options, generator_of(options));
 }

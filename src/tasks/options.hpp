@@ -25,8 +25,9 @@ struct LanguageModelOptions {
   std::int64_t max_bytes = 0;                               ///< of text used; 0 = all. See survey()
   double validation_fraction = 0.1;                         ///< share of the bytes
   double test_fraction = 0.1;
-  std::int64_t validation_tokens = 0;  ///< at most so many predicted tokens in each held-out part, in windows spread evenly over it; 0 = all
-  std::uint64_t seed = 0;              ///< of the division into parts
+  std::int64_t validation_tokens =
+      0;                   ///< at most so many predicted tokens in each held-out part, in windows spread evenly over it; 0 = all
+  std::uint64_t seed = 0;  ///< of the division into parts
 };
 
 using Options = std::variant<LanguageModelOptions, MadOptions>;

@@ -32,7 +32,9 @@ class Evaluators : public ::testing::Test {
       return {[](record_atom, const RecordPtr&) {},
               [=](evaluation_atom, const EvaluationMessage& message) { heard->results.push_back(message.record); },
               [=](evaluation_atom, const TestMessage& message) { heard->tests.push_back(message.record); },
-              [](listen_atom, const ListenerActor&) {}, [](sync_atom) {}, [](flush_atom) { return std::uint64_t{0}; }};
+              [](listen_atom, const ListenerActor&) {},
+              [](sync_atom) {},
+              [](flush_atom) { return std::uint64_t{0}; }};
     });
     control_ = system_.spawn(played_control, std::make_shared<Told>());
   }

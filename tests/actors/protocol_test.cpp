@@ -111,8 +111,7 @@ TEST_F(Protocol, CandidatesKilledInARowEndTheRunAndAnyOtherResultBreaksTheRow) {
   kill_one();
   EXPECT_TRUE(told_->finished.empty());
   kill_one();
-  EXPECT_THAT(told_->finished,
-              ::testing::ElementsAre("3 candidates in a row could not be evaluated; the last: no space left on device"));
+  EXPECT_THAT(told_->finished, ::testing::ElementsAre("3 candidates in a row could not be evaluated; the last: no space left on device"));
 }
 
 TEST_F(Protocol, WhatWasKeptIsTestedAfterTheSearchAndTheRunEndsAfterThat) {

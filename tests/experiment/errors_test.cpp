@@ -174,7 +174,8 @@ TEST(Rules, RefuseTokensThatDoNotFitTheirSource) {
 TEST(Rules, RefuseARecallTaskWithoutPairs) {
   EXPECT_EQ(complaint(mad, {"task.noise=0.1"}),
             "command line: 'task.noise' belongs to the MAD task 'noisy-recall', the task here is 'in-context-recall'");
-  EXPECT_THAT(complaint(mad, {"task.name=noisy-recall", "task.vocabulary=17"}), HasSubstr("expected noise_vocabulary = 16 and an even number"));
+  EXPECT_THAT(complaint(mad, {"task.name=noisy-recall", "task.vocabulary=17"}),
+              HasSubstr("expected noise_vocabulary = 16 and an even number"));
   EXPECT_THAT(complaint(mad, {"task.name=selective-copying", "task.copied=99"}), HasSubstr("expected at least 199"));
   EXPECT_THAT(complaint(mad, {"task.vocabulary=15"}), HasSubstr("'task.vocabulary' is 15, expected an even number"));
   EXPECT_THAT(complaint(mad, {"task.sequence_length=127", "training.batch_tokens=127"}), HasSubstr("'task.sequence_length' is 127"));

@@ -205,9 +205,8 @@ TEST_P(WholeSpace, CanonicalFormsAndPhenotypesAreOneToOne) {
 INSTANTIATE_TEST_SUITE_P(Small, WholeSpace,
                          testing::Values(Enumerated{1, {1, 3, 4, 6, 8}, 144}, Enumerated{2, {1, 3, 4, 6, 8}, 20736},
                                          Enumerated{3, {1, 8}, 110592}, Enumerated{3, {4}, 32768}, Enumerated{3, {11}, 32768},
-                                         Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1},
-                                         Enumerated{3, {8}, 110592, 2, 0}, Enumerated{3, {0, 8}, 13312, 0, 0},
-                                         Enumerated{2, {0, 3, 8}, 110592, 2, 1}),
+                                         Enumerated{4, {8}, 65536}, Enumerated{2, {3, 8}, 82944, 2, 1}, Enumerated{3, {8}, 110592, 2, 0},
+                                         Enumerated{3, {0, 8}, 13312, 0, 0}, Enumerated{2, {0, 3, 8}, 110592, 2, 1}),
                          [](const auto& space) {
                            auto name = "Depth" + std::to_string(space.param.depth) + "Of" + std::to_string(space.param.genomes) +
                                        (space.param.paths > 0 ? "WithPaths" : "") + "Over";

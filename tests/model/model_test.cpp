@@ -299,7 +299,8 @@ TEST(Readout, IsItsEquation) {
     }
     const auto row = [](const at::Tensor& matrix, std::size_t out, const std::array<double, width>& in) {
       double sum = 0;
-      for (std::size_t c = 0; c < width; ++c) sum += matrix[static_cast<std::int64_t>(out)][static_cast<std::int64_t>(c)].item<double>() * in[c];
+      for (std::size_t c = 0; c < width; ++c)
+        sum += matrix[static_cast<std::int64_t>(out)][static_cast<std::int64_t>(c)].item<double>() * in[c];
       return sum;
     };
     for (std::size_t c = 0; c < width; ++c) {

@@ -131,7 +131,11 @@ std::vector<Record> sample_run(const SampleSize& size, std::uint64_t seed) {
     }
   }
   if (!kept_ids.empty()) {
-    records.emplace_back(TestRecorded{.candidate_id = kept_ids.back(), .loss = 2.5, .bits_per_byte = 3.5, .worker = "w0", .duration_s = 0.75,
+    records.emplace_back(TestRecorded{.candidate_id = kept_ids.back(),
+                                      .loss = 2.5,
+                                      .bits_per_byte = 3.5,
+                                      .worker = "w0",
+                                      .duration_s = 0.75,
                                       .time_utc = "2026-01-31T12:39:59.000Z"});
   }
   records.emplace_back(WorkerLeft{"w1", 4712, "signal 9", "2026-01-31T12:40:00.000Z"});

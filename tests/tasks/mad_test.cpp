@@ -141,7 +141,8 @@ TEST(FuzzyRecall, MotifsKeepTheirValuesAndTheProbeComesTwice) {
     std::set<std::size_t> key_sizes, value_sizes;
     for (const auto& [inputs, targets] : part_of(*task, split, 200)) {
       ASSERT_EQ(inputs.size(), 128u);
-      const auto begin = static_cast<std::size_t>(std::find_if(inputs.begin(), inputs.end(), [](auto t) { return t != padding; }) - inputs.begin());
+      const auto begin =
+          static_cast<std::size_t>(std::find_if(inputs.begin(), inputs.end(), [](auto t) { return t != padding; }) - inputs.begin());
       Sequence tokens(inputs.begin() + static_cast<std::ptrdiff_t>(begin), inputs.end());
       tokens.push_back(targets.back());
       EXPECT_LE(begin, 12u) << "no more padding than a pair that did not fit";
@@ -298,7 +299,8 @@ TEST(Mad, RefusesSettingsThatDoNotFitTheTask) {
   EXPECT_THAT(message({.sequence_length = 3}), HasSubstr("task.sequence_length"));
   EXPECT_THAT(message({.training_sequences = 0}), HasSubstr("task.training_sequences"));
   EXPECT_THAT(message({.test_sequences = -1}), HasSubstr("task.test_sequences"));
-  EXPECT_THAT(message({.task = MadTask::noisy_recall, .vocabulary = 17}), HasSubstr("task.vocabulary: noisy-recall expects noise_vocabulary"));
+  EXPECT_THAT(message({.task = MadTask::noisy_recall, .vocabulary = 17}),
+              HasSubstr("task.vocabulary: noisy-recall expects noise_vocabulary"));
   EXPECT_THAT(message({.task = MadTask::noisy_recall, .vocabulary = 32, .noise = 1.5}), HasSubstr("task.noise"));
   EXPECT_THAT(message({.task = MadTask::fuzzy_recall, .vocabulary = 6}), HasSubstr("task.vocabulary"));
   EXPECT_THAT(message({.task = MadTask::fuzzy_recall, .sequence_length = 11}), HasSubstr("task.sequence_length"));
