@@ -13,7 +13,6 @@
 
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
-#include <starling/operators/functions/linear.hpp>
 #include <starling/operators/initialise.hpp>
 
 #include "torch_support.hpp"
@@ -82,7 +81,7 @@ TEST_P(Scale, OutputsAndGradientsAreFiniteAndOfSaneSizeInLittleMemory) {
   const PeakMemory peak;
   operators::Tensors features(catalogue.featurizer_of(catalogue.at(id)).groups.size() + op->exports());
   const auto mixed = op->forward({.x = x, .bank = bank, .own = own, .computes = ~operators::GroupMask{0}, .features = features});
-  const auto y = operators::add_projection(residual, mixed, own[0]);
+  const auto y = op->output(residual, mixed, own);
   const auto gradients = torch::autograd::grad({y}, inputs, {dy}, false, false, true);
   const auto units = static_cast<double>(peak.bytes()) / static_cast<double>(4 * length * width);
 
