@@ -19,6 +19,8 @@ class Recorder {
       if (auto* evaluation = std::get_if<run::EvaluationRecorded>(&record)) {
         if (!final_.insert(evaluation->outcome.id).second) evaluation->outcome.status = search::Status::superseded;
       }
+      // The same weights on the same text: a second measurement, from a lease that had expired, says nothing new.
+      if (const auto* test = std::get_if<run::TestRecorded>(&record); test && !tested_.insert(test->candidate_id).second) return;
       const auto seq = journal_->append(record);
       pending_.push_back(std::make_shared<const run::JournalEntry>(run::JournalEntry{seq, std::move(record)}));
       // Group commit: what is in the mailbox already is appended before this message comes back.
@@ -64,6 +66,7 @@ class Recorder {
   std::vector<ListenerActor> listeners_;
   std::vector<EntryPtr> pending_;  ///< appended, not yet durable
   std::unordered_set<std::uint64_t> final_;
+  std::unordered_set<std::uint64_t> tested_;
   bool failed_ = false;
 };
 

@@ -155,9 +155,9 @@ Tensor chunked_recurrence(const Tensor& q, const Tensor& k, const Tensor& v, con
   return (within + at::matmul(decayed_q, at::stack(before, 2))).reshape(v.sizes());
 }
 
-Tensor normalised_linear_attention(const Tensors& in, std::int64_t heads) {
+Tensor normalised_linear_attention(const Tensors& in, std::int64_t heads, std::int64_t chunk) {
   const auto q = at::elu(by_head(in[0], heads)) + 1, k = at::elu(by_head(in[1], heads)) + 1, v = by_head(in[2], heads);
-  const auto sums = chunked_recurrence(q, k, at::constant_pad_nd(v, {0, 1}, 1), {}, 64);
+  const auto sums = chunked_recurrence(q, k, at::constant_pad_nd(v, {0, 1}, 1), {}, chunk);
   const auto width = v.size(3);
   return by_token(sums.narrow(3, 0, width) / sums.narrow(3, width, 1));
 }
@@ -166,6 +166,13 @@ Tensor fft_convolution(const Tensor& kernel, const Tensor& x) {
   const auto length = x.size(1);
   const auto spectrum = at::fft_rfft(kernel, 2 * length, 0) * at::fft_rfft(x, 2 * length, 1);
   return at::fft_irfft(spectrum, 2 * length, 1).narrow(1, 0, length);
+}
+
+/// The same form with chunks of several lengths.
+std::vector<Reference> in_chunks(const std::function<Work(std::int64_t)>& of_length) {
+  std::vector<Reference> references;
+  for (const std::int64_t chunk : {32, 64, 128}) references.push_back({fmt::format("chunks of {}", chunk), of_length(chunk)});
+  return references;
 }
 
 // --- rows
@@ -254,10 +261,11 @@ Row linear_attention() {
   constexpr std::int64_t length = 512, width = 256, heads = 4;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width})};
   const auto dy = random({batch, length, width});
-  return {"linear attention (SA-2), T 512, 4 x 64",
-          3,
+  return {"linear attention (SA-2), T 512, 4 x 64", 3,
           differentiated(inputs, dy, [](const Tensors& in) { return operators::linear_attention(in[0], in[1], in[2], heads); }),
-          {{"chunks of 64", differentiated(inputs, dy, [](const Tensors& in) { return normalised_linear_attention(in, heads); })}}};
+          in_chunks([&](std::int64_t chunk) {
+            return differentiated(inputs, dy, [=](const Tensors& in) { return normalised_linear_attention(in, heads, chunk); });
+          })};
 }
 
 Row matrix_recurrence(kernels::MatrixDecay decay) {
@@ -301,14 +309,14 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
     kernels::matrix_recurrence_backward(backward);
     return {y, dq, dk, dv, dg};
   };
-  const auto reference = [](const Tensors& in) {
+  const auto reference = [](const Tensors& in, std::int64_t chunk) {
     const auto heads_first = [](const Tensor& x) { return x.transpose(1, 2); };
-    return chunked_recurrence(heads_first(in[0]), heads_first(in[1]), heads_first(in[2]), heads_first(in[3]), 64).transpose(1, 2);
+    return chunked_recurrence(heads_first(in[0]), heads_first(in[1]), heads_first(in[2]), heads_first(in[3]), chunk).transpose(1, 2);
   };
-  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + ", 4 x 64",
-          3,
-          ours,
-          {{"chunks of 64", differentiated({q, k, v, log_decay}, dy, reference)}}};
+  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + ", 4 x 64", 3, ours,
+          in_chunks([&](std::int64_t chunk) {
+            return differentiated({q, k, v, log_decay}, dy, [=](const Tensors& in) { return reference(in, chunk); });
+          })};
 }
 
 Row attention() {

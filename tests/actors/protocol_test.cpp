@@ -137,6 +137,10 @@ TEST_F(Protocol, WhatWasKeptIsTestedAfterTheSearchAndTheRunEndsAfterThat) {
   };
   begin_job(a, a.job(3));
   test(a.job(3));
+  TestMessage again;  // from a lease that had expired
+  again.record.candidate_id = a.job(3).id;
+  caf::anon_send(recorder_, evaluation_atom_v, again);
+  run();
   // The other is lost as often as may be, and left out.
   for (const std::uint32_t attempt : {1u, 2u}) {
     const Job job = a.played->leases.back();
