@@ -9,12 +9,16 @@
 
 namespace starling::training {
 
+/// How the learning rate falls after warm-up; schedule.hpp has the formulas.
+enum class Descent { cosine, linear, constant };
+
 struct Options {
   std::int64_t tokens = 0;  ///< at least so many are trained on: whole steps
   std::int64_t batch_tokens = 1024;
-  double learning_rate = 8e-4;       ///< peak
+  double learning_rate = 8e-4;  ///< peak
+  Descent schedule = Descent::cosine;
   double warmup = 0.1;               ///< share of the steps
-  double final_learning_rate = 0.1;  ///< share of the peak
+  double final_learning_rate = 0.1;  ///< share of the peak, which a constant schedule never leaves
   double weight_decay = 0.1;
   double gradient_clip = 1.0;  ///< largest global norm; 0 = no clipping
   double beta1 = 0.9;

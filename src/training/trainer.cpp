@@ -64,7 +64,7 @@ Extent extent(const Options& options, std::int64_t sequence_length) {
 Result train(model::Model& model, const tasks::Task& task, const Options& options, std::uint64_t seed, const std::atomic<bool>& stop,
              const OnStep& on_step) {
   const auto [sequences, steps] = extent(options, task.sequence_length());
-  const Schedule schedule(options.learning_rate, options.warmup, options.final_learning_rate, steps);
+  const Schedule schedule(options.schedule, options.learning_rate, options.warmup, options.final_learning_rate, steps);
   Optimiser optimiser(model.parameters(), {options.beta1, options.beta2, options.weight_decay});
   Divergence divergence(schedule.warmup_steps());
   Curve curve(steps);

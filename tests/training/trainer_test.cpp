@@ -120,6 +120,21 @@ TEST(Train, EveryClassTrainsInBfloat16) {
   }
 }
 
+TEST(Train, FollowsTheScheduleAskedFor) {
+  for (const auto& [descent, last] : {std::pair{Descent::linear, 3e-3}, {Descent::cosine, 3e-3}, {Descent::constant, 1e-2}}) {
+    model::Model model = make_model();
+    Options options = quick();
+    options.schedule = descent;
+    options.final_learning_rate = 0.3;
+    const auto curve = train(model, ToyTask(), options, 1, never).curve;
+    EXPECT_DOUBLE_EQ(curve[0].learning_rate, 1e-2 / 8);
+    EXPECT_DOUBLE_EQ(curve.back().learning_rate, last);
+    if (descent == Descent::linear) {
+      EXPECT_DOUBLE_EQ(curve[25].learning_rate, 1e-2 - 7e-3 / 4);
+    }
+  }
+}
+
 TEST(Train, StopsBetweenSteps) {
   model::Model model = make_model();
   const ToyTask task;
