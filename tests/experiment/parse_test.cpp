@@ -72,6 +72,8 @@ warmup = 0
 final_learning_rate = 1
 weight_decay = 0.25
 gradient_clip = 2
+dropout = 0.125
+recompute = true
 initialization = "he"
 precision = "f32"
 [evaluation]
@@ -107,6 +109,8 @@ deadline_minutes = 0.5
                        .final_learning_rate = 1,
                        .weight_decay = 0.25,
                        .gradient_clip = 2,
+                       .dropout = 0.125,
+                       .recompute = true,
                        .initialization = "he",
                        .precision = "f32"};
   expected.worker_options = {5, 2, false, 0.5};

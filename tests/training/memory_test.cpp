@@ -175,5 +175,64 @@ TEST(OutOfMemory, InAnEvaluationCountsEveryTokenOnceAllTheSame) {
   EXPECT_NEAR(parts.accuracy, whole.accuracy, 1e-9);
 }
 
+/// Most bytes of one pass forward and backward over eight sequences, besides the gradients of the weights.
+double peak_of_a_pass(const model::Model& model, bool recompute) {
+  const tasks::Batch batch = ToyTask({.length = length}).training_batch(1, 0, 8);
+  double gradients = 0;
+  for (const auto& parameter : model.parameters()) {
+    parameter.value.mutable_grad().reset();
+    gradients += static_cast<double>(parameter.value.nbytes());
+  }
+  const std::size_t before = memory.live();
+  memory.start();
+  model.loss(batch.inputs, batch.targets, {.dropout = 0.1, .recompute = recompute}).backward();
+  return static_cast<double>(memory.peak() - before) - gradients;
+}
+
+TEST(Recomputation, KeepsTheResidualStreamAndTheActivationsOfOneLiv) {
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"}) {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      const auto& catalogue = genome::Catalogue::liquid();
+      const auto model_of = [&](std::size_t depth) {
+        return model::Model(catalogue, genome::genome_or_baseline(catalogue, name, depth),
+                            {.width = 32, .length = length, .vocabulary = 11}, 1, model::Model::Initialization::glorot, type);
+      };
+      const auto shallow = model_of(8);
+      const auto deep = model_of(16);
+      peak_of_a_pass(deep, true);  // tables that are made once
+      const double kept = peak_of_a_pass(deep, false);
+      const double again = peak_of_a_pass(deep, true);
+      EXPECT_LT(again, 0.35 * kept) << name << c10::toString(type);
+      // Eight LIVs more are eight times the residual stream more, and, where there are rounded weights, their views.
+      const double stream = 8.0 * length * 32 * sizeof(float);
+      EXPECT_LT(again - peak_of_a_pass(shallow, true), 8 * 1.1 * stream) << name << c10::toString(type);
+    }
+  }
+}
+
+TEST(Recomputation, FitsWhereAWholeBatchDoesNotAndIsHalvedToo) {
+  Options recomputing = options();
+  recomputing.recompute = true;
+  const auto run = [&](std::int64_t micro_batch) {
+    model::Model model = make_model("transformer++");
+    recomputing.micro_batch_tokens = micro_batch * length;
+    return train(model, ToyTask({.length = length}), recomputing, 1, never);
+  };
+  const auto peak = [&](std::int64_t micro_batch) {
+    const std::size_t before = memory.live();
+    memory.start();
+    run(micro_batch);
+    return memory.peak() - before;
+  };
+  peak(8);  // tables that are made once
+  const Result small = run(4);
+  const std::size_t room = (peak(4) + peak(8)) / 2;
+  const MemoryLimit limit(memory.live() + room);
+  const Result result = run(0);
+  EXPECT_EQ(memory.refusals(), 1);
+  EXPECT_EQ(result.micro_batch_tokens, 4 * length);
+  EXPECT_EQ(bits(result), bits(small));
+}
+
 }  // namespace
 }  // namespace starling::training
