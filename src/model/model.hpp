@@ -44,8 +44,6 @@ class Model {
                                 ///< gradients add up to the batch's; −1: these are all
   };
   at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets, const Pass& pass) const;
-  /// How many targets a loss is the mean of.
-  static std::int64_t counted(const at::Tensor& targets);
   struct Score {
     double nats = 0;           ///< Σ of the cross-entropy
     std::int64_t counted = 0;  ///< targets that were not ignored

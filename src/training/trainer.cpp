@@ -96,7 +96,7 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     }
     const double learning_rate = schedule.rate(result.steps);
     const tasks::Batch batch = task.training_batch(seed, result.steps, sequences);
-    const std::int64_t counted = model::Model::counted(batch.targets);
+    const std::int64_t counted = tasks::counted_targets(batch.targets);
     double loss = 0;
     const auto begin = [&] {
       optimiser.clear_gradients();
