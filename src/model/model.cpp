@@ -351,11 +351,6 @@ at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets, cons
   return operators::cross_entropy(parts_->output(tokens, pass), parts_->projection(), targets, pass.counted);
 }
 
-std::int64_t Model::counted(const at::Tensor& targets) {
-  const auto rows = targets.contiguous();
-  return kernels::counted_targets(rows.data_ptr<std::int64_t>(), rows.numel());
-}
-
 Model::Score Model::score(const at::Tensor& tokens, const at::Tensor& targets) const {
   const c10::NoGradGuard no_gradient;
   Score result;

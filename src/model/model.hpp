@@ -49,8 +49,6 @@ class Model {
                              ///< between LIVs the activations of one (or one path group) exist at a time; values and gradients are the same
   };
   at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets, const Pass& pass) const;
-  /// How many targets a loss is the mean of.
-  static std::int64_t counted(const at::Tensor& targets);
   struct Score {
     double nats = 0;           ///< Σ of the cross-entropy
     std::int64_t counted = 0;  ///< targets that were not ignored

@@ -97,7 +97,7 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     }
     const double learning_rate = schedule.rate(result.steps);
     const tasks::Batch batch = task.training_batch(seed, result.steps, sequences);
-    model::Model::Pass pass{.counted = model::Model::counted(batch.targets),
+    model::Model::Pass pass{.counted = tasks::counted_targets(batch.targets),
                             .dropout = options.dropout,
                             .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(result.steps)),
                             .recompute = options.recompute};

@@ -7,6 +7,7 @@
 #include <starling/experiment/experiment.hpp>
 
 #include "commands.hpp"
+#include "load.hpp"
 
 namespace starling::tools {
 
@@ -44,7 +45,7 @@ Classes classes_of(const ClassSource& source) {
     if (source.band) classes.dimensions.band = *source.band;
     return classes;
   }
-  const auto experiment = experiment::load(source.experiment);
+  const auto experiment = load_experiment(source.experiment, {});
   Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment)};
   if (source.band) classes.dimensions.band = *source.band;
   return classes;
@@ -95,29 +96,6 @@ std::vector<int> operator_integers(const genome::OperatorGenome& op) {
           static_cast<int>(op.channel_mixing)};
 }
 
-std::string expansion_text(const genome::Expansion& e) {
-  if (e.per_token) return fmt::format("{} per token", e.numerator);
-  return e.denominator == 1 ? fmt::format("{}", e.numerator) : fmt::format("{}/{}", e.numerator, e.denominator);
-}
-
-const char* parametrisation_name(genome::Parametrisation p) {
-  switch (p) {
-    case genome::Parametrisation::input:
-      return "input";
-    case genome::Parametrisation::direct:
-      return "direct";
-    case genome::Parametrisation::selective:
-      return "selective";
-    case genome::Parametrisation::decay:
-      return "decay";
-    case genome::Parametrisation::implicit:
-      return "implicit";
-    case genome::Parametrisation::liquid:
-      return "liquid";
-  }
-  return "?";
-}
-
 nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class) {
   nlohmann::ordered_json object;
   object["id"] = liv_class.id;
@@ -129,13 +107,13 @@ nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, co
   auto& groups = object["feature_groups"] = nlohmann::ordered_json::array();
   for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
     groups.push_back({{"name", group.name},
-                      {"parametrisation", parametrisation_name(group.parametrisation)},
+                      {"parametrisation", genome::name_of(group.parametrisation)},
                       {"token_mixing", static_cast<int>(group.token_mixing)},
                       {"kernel", group.kernel},
                       {"sparsity", static_cast<int>(group.sparsity)},
                       {"nonlinearity", static_cast<int>(group.nonlinearity)},
                       {"channel_mixing", static_cast<int>(group.channel_mixing)},
-                      {"expansion", expansion_text(group.expansion)},
+                      {"expansion", genome::to_text(group.expansion)},
                       {"repeat", group.repeat}});
   }
   return object;
