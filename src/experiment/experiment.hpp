@@ -71,6 +71,7 @@ struct Search {
   bool routes = false;
   bool variable_depth = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
+  std::vector<std::string> segments{"backbone"};  ///< that evolve: "backbone", "operator", "featurizer"
 
   bool operator==(const Search&) const = default;
 };
@@ -141,6 +142,9 @@ struct KeyHelp {
 std::vector<KeyHelp> keys();
 /// The keys of [[class]] rows and of their groups.
 std::vector<KeyHelp> class_keys();
+
+/// Whether search.segments names it.
+bool evolves(const Search& search, std::string_view segment);
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);

@@ -192,8 +192,16 @@ class Rules {
           {"search.tournament", "search.population"},
           fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
-    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes"})) {
-      const genome::Space space{.paths = e_.search.paths, .routes = e_.search.routes};
+    if (readable({"search.segments"}) && !evolves(e_.search, "backbone")) {
+      complain({"search.segments"},
+               fmt::format("'search.segments' is [\"{}\"], expected \"backbone\" in it: operators and featurizers evolve besides it",
+                           fmt::join(e_.search.segments, "\", \"")));
+    }
+    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes", "search.segments"})) {
+      const genome::Space space{.paths = e_.search.paths,
+                                .routes = e_.search.routes,
+                                .operators = evolves(e_.search, "operator"),
+                                .featurizers = evolves(e_.search, "featurizer")};
       const auto genes = static_cast<std::int64_t>(genome::searched_genes(space).size()) * e_.model.depth;
       if (e_.search.crossover_points < 1 || e_.search.crossover_points >= genes) {
         complain({"search.crossover_points", "model.depth"},

@@ -117,8 +117,9 @@ std::vector<Key> make_schema() {
        "Survivors that parents are taken from; the first ones are random genomes."},
       {"search.tournament", field<&E::search, &Search::tournament>(), IntegerRange{1, 10'000},
        "Members that compete to be a parent, at most the population."},
-      {"search.crossover_points", field<&E::search, &Search::crossover_points>(), IntegerRange{1, 3'583},
-       "Cuts between the genes of two parents, less than the genes of a genome (5 · depth, more with search.paths and search.routes)."},
+      {"search.crossover_points", field<&E::search, &Search::crossover_points>(), IntegerRange{1, 21'503},
+       "Cuts between the genes of two parents, less than the genes of a genome (5 · depth; more with search.paths, search.routes and "
+       "search.segments)."},
       {"search.mutation", field<&E::search, &Search::mutation>(), share, "Probability that a gene is drawn anew."},
       {"search.require_mixer_and_map",
        field<&E::search, &Search::require_mixer_and_map>(),
@@ -136,6 +137,10 @@ std::vector<Key> make_schema() {
        field<&E::search, &Search::variable_depth>(),
        {},
        "A LIV may be empty (class 0), so that candidates have at most model.depth of them."},
+      {"search.segments", field<&E::search, &Search::segments>(), Choice{{"backbone", "operator", "featurizer"}},
+       "Levels of the genome that evolve; below the backbone every LIV may differ from its class: in the integers of its operator, and of "
+       "its "
+       "feature groups."},
       {"search.baselines", field<&E::search, &Search::baselines>(), Choice{genome::baseline_names(genome::Catalogue::liquid())},
        "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional, Scope::every_task, true},
 

@@ -22,12 +22,8 @@ constexpr std::int64_t filter_width = 64;
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
 class ClassAccount {
  public:
-  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
-      : class_(liv_class),
-        groups_(catalogue.featurizer_of(liv_class).groups),
-        width_(dimensions.width),
-        length_(dimensions.length),
-        band_(dimensions.band) {}
+  ClassAccount(const LivClass& liv_class, const Featurizer& featurizer, const Dimensions& dimensions)
+      : class_(liv_class), groups_(featurizer.groups), width_(dimensions.width), length_(dimensions.length), band_(dimensions.band) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -258,9 +254,10 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.parameters.matrices = 2 * dimensions.width * dimensions.width;
     forward += 2 * account.parameters.matrices;
   }
-  for (const auto& part : make_plan(catalogue, genome).livs) {
-    require_fit(catalogue, *part.liv_class, dimensions.width);
-    const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
+  const auto plan = make_plan(catalogue, genome);
+  for (const auto& part : plan.livs) {
+    require_fit(*part.liv_class, *part.featurizer, dimensions.width);
+    const ClassAccount numbers(*part.liv_class, *part.featurizer, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
     liv.parameters = numbers.own();

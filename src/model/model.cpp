@@ -206,14 +206,14 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto& liv = plan.livs[i];
     auto& block = blocks[i];
-    block.op = operators::compile(translate(catalogue, *liv.liv_class, dimensions, static_cast<std::int64_t>(i) + 1));
+    block.op = operators::compile(translate(*liv.liv_class, *liv.featurizer, dimensions, static_cast<std::int64_t>(i) + 1));
     const auto& op = block.op;
     block.bank_owner = liv.weight_owner;
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;
     block.computes = liv.computes;
     block.path_size = liv.path_size;
-    block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
+    block.groups = liv.featurizer->groups.size();
     block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
 

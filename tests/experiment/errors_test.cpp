@@ -31,7 +31,7 @@ TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
-  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
+  for (const std::string line : {"[search]\nspecies = 2", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
   EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
@@ -158,6 +158,11 @@ TEST(Rules, RefuseASearchThatCannotWork) {
             "x.toml:10: 'search.crossover_points' is 30, but a genome of 6 LIVs has 29 places between its genes");
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=30", "search.paths=true"}));
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=239", "search.segments=['backbone', 'operator', 'featurizer']"}));
+  EXPECT_EQ(complaint_about("[search]\nsegments = [\"operator\", \"featurizer\"]"),
+            "x.toml:10: 'search.segments' is [\"operator\", \"featurizer\"], expected \"backbone\" in it: operators and featurizers evolve "
+            "besides it");
+  EXPECT_THAT(complaint(language, {"search.segments=['backbone', 'operators']"}), HasSubstr("did you mean 'operator'?"));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
 }
