@@ -85,6 +85,8 @@ struct Training {
   double final_learning_rate = 0.1;  ///< share of the peak
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
+  double dropout = 0;
+  bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
   std::string precision = "f32";          ///< "f32" | "bf16"
 

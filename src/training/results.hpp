@@ -22,6 +22,8 @@ struct Options {
   double final_learning_rate = 0.1;  ///< share of the peak, which a constant schedule never leaves
   double weight_decay = 0.1;
   double gradient_clip = 1.0;  ///< largest global norm; 0 = no clipping
+  double dropout = 0;          ///< probability, below 1: of the embedding, and of what each LIV adds to the residual stream
+  bool recompute = false;      ///< activations inside LIVs are computed again in the backward pass: less memory, about a third more time
   double beta1 = 0.9;
   double beta2 = 0.95;
 };

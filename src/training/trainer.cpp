@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <starling/base/error.hpp>
+#include <starling/base/random.hpp>
 #include <starling/training/curve.hpp>
 #include <starling/training/divergence.hpp>
 #include <starling/training/micro_batches.hpp>
@@ -96,7 +97,10 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     }
     const double learning_rate = schedule.rate(result.steps);
     const tasks::Batch batch = task.training_batch(seed, result.steps, sequences);
-    const std::int64_t counted = tasks::counted_targets(batch.targets);
+    model::Model::Pass pass{.counted = tasks::counted_targets(batch.targets),
+                            .dropout = options.dropout,
+                            .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(result.steps)),
+                            .recompute = options.recompute};
     double loss = 0;
     const auto begin = [&] {
       optimiser.clear_gradients();
@@ -104,7 +108,8 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     };
     micro_batches.run(sequences, begin, [&](std::int64_t first, std::int64_t count) {
       const tasks::Batch part = slice(batch, first, count);
-      const at::Tensor share = model.loss(part.inputs, part.targets, {.counted = counted});
+      pass.first_sequence = first;
+      const at::Tensor share = model.loss(part.inputs, part.targets, pass);
       share.backward();
       loss += share.item<double>();
     });

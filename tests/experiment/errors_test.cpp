@@ -68,6 +68,7 @@ TEST(Ranges, AreCheckedAtBothEnds) {
   EXPECT_EQ(complaint_about("[model]\ndepth = 513"), "x.toml:10: 'model.depth' is 513, expected an integer (2 … 512)");
   EXPECT_EQ(complaint_about("learning_rate = 0"), "x.toml:9: 'training.learning_rate' is 0, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("learning_rate = -1e-3"), "x.toml:9: 'training.learning_rate' is -0.001, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("dropout = 1"), "x.toml:9: 'training.dropout' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("warmup = 1.0"), "x.toml:9: 'training.warmup' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("[search]\nmutation = 1.5"), "x.toml:10: 'search.mutation' is 1.5, expected a number (0 … 1)");
   EXPECT_EQ(complaint("seed = -1\n" + language), "x.toml:1: 'seed' is -1, expected an integer (0 … 9223372036854775807)");

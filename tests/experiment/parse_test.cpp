@@ -73,6 +73,8 @@ warmup = 0
 final_learning_rate = 1
 weight_decay = 0.25
 gradient_clip = 2
+dropout = 0.125
+recompute = true
 initialization = "he"
 precision = "f32"
 [evaluation]
@@ -108,6 +110,8 @@ deadline_minutes = 0.5
                        .final_learning_rate = 1,
                        .weight_decay = 0.25,
                        .gradient_clip = 2,
+                       .dropout = 0.125,
+                       .recompute = true,
                        .initialization = "he",
                        .precision = "f32"};
   expected.worker_options = {5, 2, false, 0.5};

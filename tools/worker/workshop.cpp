@@ -61,6 +61,8 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   options.training.final_learning_rate = from.final_learning_rate;
   options.training.weight_decay = from.weight_decay;
   options.training.gradient_clip = from.gradient_clip;
+  options.training.dropout = from.dropout;
+  options.training.recompute = from.recompute;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
   options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
   return options;
