@@ -301,9 +301,11 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   heads_at(dimensions.width);
   Account account;
   account.livs.reserve(genome.depth());
-  account.parameters.embedding = dimensions.vocabulary * dimensions.width;
+  const bool series = dimensions.channels > 0;
+  account.parameters.embedding =
+      series ? 2 * (dimensions.width + 1) * dimensions.channels + dimensions.width : dimensions.vocabulary * dimensions.width;
   account.parameters.vectors = dimensions.width;
-  std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  std::int64_t forward = 2 * dimensions.width * (series ? 2 * dimensions.channels : dimensions.vocabulary);
   if (dimensions.reconstructs) {
     account.parameters.matrices = 2 * dimensions.width * dimensions.width;
     forward += 2 * account.parameters.matrices;

@@ -72,7 +72,7 @@ struct EvaluationRecorded {
   double duration_s = 0;
   std::uint64_t peak_mem_bytes = 0;
   // Measures that are reported whether or not they are objectives; NaN where they do not apply.
-  double loss = none;  ///< validation loss, nats per token
+  double loss = none;  ///< validation loss, nats per token; of a series the mean squared error
   double bits_per_byte = none;
   double accuracy = none;
   std::int64_t parameters = 0;
@@ -85,7 +85,7 @@ struct EvaluationRecorded {
 /// the baselines. NaN where a measure does not apply.
 struct TestRecorded {
   std::uint64_t candidate_id = 0;
-  double loss = none;  ///< nats per token
+  double loss = none;  ///< as that of EvaluationRecorded
   double bits_per_byte = none;
   double accuracy = none;
   std::string worker;
@@ -123,7 +123,7 @@ struct CheckpointDropped {
   std::string path;
 };
 
-/// Reference losses of the validation part (unigram, bigram), in nats per token.
+/// Reference losses of the validation part: unigram and bigram, or mean and last value of a series.
 struct ReferenceLoss {
   std::string name;
   double loss = none;

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "losses.hpp"
+
 namespace starling::tools {
 namespace {
 
@@ -20,10 +22,11 @@ Json objective_json(const run::ObjectiveInfo& objective) {
 
 Json references_json(const run::RunSummary& summary) {
   auto list = Json::array();
+  const Losses losses(summary);
   for (const auto& reference : summary.references) {
     list.push_back({{"name", reference.name},
                     {"loss", number(reference.loss)},
-                    {"perplexity", number(std::exp(reference.loss))},
+                    {"perplexity", number(losses.perplexity(reference.loss))},
                     {"bits_per_byte", number(reference.bits_per_byte)}});
   }
   return list;
@@ -56,14 +59,15 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
   for (std::size_t i = 0; i < std::min(e.outcome.objectives.size(), summary.started.objectives.size()); ++i) {
     objectives[summary.started.objectives[i].name] = number(e.outcome.objectives[i]);
   }
+  const Losses losses(summary);
   object["loss"] = number(e.loss);
-  object["perplexity"] = number(std::exp(e.loss));
+  object["perplexity"] = number(losses.perplexity(e.loss));
   object["bits_per_byte"] = number(e.bits_per_byte);
   object["accuracy"] = number(e.accuracy);
   const auto tested = summary.tests.find(id);
   const auto test = tested == summary.tests.end() ? run::TestRecorded{} : tested->second;
   object["test_loss"] = number(test.loss);
-  object["test_perplexity"] = number(std::exp(test.loss));
+  object["test_perplexity"] = number(losses.perplexity(test.loss));
   object["test_bits_per_byte"] = number(test.bits_per_byte);
   object["test_accuracy"] = number(test.accuracy);
   object["parameters"] = e.parameters;

@@ -1,4 +1,4 @@
-// What a run recorded, as JSON. Numbers that do not apply are null.
+// What a run recorded, as JSON. Numbers that do not apply are null; "loss" is the mean squared error of a series.
 #pragma once
 
 #include <cstdint>

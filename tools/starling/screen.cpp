@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "text.hpp"
@@ -37,11 +36,6 @@ std::string_view cut(std::string_view line, std::size_t columns) {
   return line;
 }
 
-std::string quality_text(const run::EvaluationRecorded& evaluation) {
-  if (std::isfinite(evaluation.accuracy)) return fmt::format("accuracy {:.3f}", evaluation.accuracy);
-  return fmt::format("perplexity {:.3f}", std::exp(evaluation.loss));
-}
-
 std::string label(const search::Candidate& candidate) {
   return candidate.name.empty() ? search::to_string(candidate.origin) : candidate.name;
 }
@@ -49,7 +43,7 @@ std::string label(const search::Candidate& candidate) {
 }  // namespace
 
 Screen::Screen(const experiment::Experiment& experiment, Style style, std::FILE* out)
-    : experiment_(experiment), style_(style), out_(out), points_(experiment.search.objectives.size()) {}
+    : experiment_(experiment), losses_(experiment.task.kind), style_(style), out_(out), points_(experiment.search.objectives.size()) {}
 
 void Screen::record(const run::JournalEntry& entry) {
   const std::lock_guard lock(mutex_);
@@ -81,7 +75,7 @@ void Screen::evaluated(const run::EvaluationRecorded& evaluation) {
     if (!best_ || evaluation.outcome.objectives.front() < best_->outcome.objectives.front()) best_ = evaluation;
   }
   if (style_ != Style::lines) return;
-  const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", quality_text(evaluation), grouped(evaluation.parameters),
+  const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", losses_.quality(evaluation), grouped(evaluation.parameters),
                                      grouped(evaluation.cache_bytes))
                        : fmt::format("{}: {}", search::to_string(evaluation.outcome.status), evaluation.reason);
   put(fmt::format("{:>6.1f} s  {:>3}/{}  #{} {}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, experiment_.evaluations,
@@ -110,7 +104,7 @@ std::vector<std::string> Screen::block(std::size_t columns) const {
       fmt::format("{}: {} of {} evaluated after {}{}", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left),
       "  [" + std::string(filled, '#') + std::string(bar - filled, '.') + "]"};
   if (best_) {
-    lines.push_back(fmt::format("  best   {}  #{}  cache {} B", quality_text(*best_), best_->outcome.id, grouped(best_->cache_bytes)));
+    lines.push_back(fmt::format("  best   {}  #{}  cache {} B", losses_.quality(*best_), best_->outcome.id, grouped(best_->cache_bytes)));
     const auto front = search::nondominated(points_).size();
     lines.push_back(fmt::format("  front  {} candidate{}   diverged {}   killed {}   attempts lost {}", front, front == 1 ? "" : "s",
                                 diverged_, killed_, lost_));

@@ -15,6 +15,8 @@
 #include <starling/run/journal.hpp>
 #include <starling/search/pareto.hpp>
 
+#include "losses.hpp"
+
 namespace starling::tools {
 
 /// Safe to call from several threads. Where `out` cannot be written (a closed pipe, a terminal that is gone) nothing is shown and
@@ -42,6 +44,7 @@ class Screen {
   double elapsed_s() const;
 
   experiment::Experiment experiment_;
+  Losses losses_;
   Style style_;
   std::FILE* out_;
   std::mutex mutex_;

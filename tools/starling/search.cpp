@@ -37,9 +37,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Errors of the text that show before a process is started; the rest (no text, too little) a worker finds when it reads it.
+/// Errors of the data that show before a process is started; the rest (no text, too little) a worker finds when it reads it.
 void require_readable_files(const experiment::Experiment& experiment) {
-  if (experiment.task.kind != "language-model") return;
+  if (experiment.task.files.empty()) return;
   for (const auto& file : tasks::find_files(experiment.task.files)) {
     if (access(file.c_str(), R_OK) != 0) throw UserError(fmt::format("{}: cannot read {}", experiment.source, file.string()));
   }

@@ -12,6 +12,7 @@
 
 #include "architecture.hpp"
 #include "commands.hpp"
+#include "losses.hpp"
 #include "records_json.hpp"
 #include "text.hpp"
 
@@ -112,10 +113,8 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
       fmt::print("baseline    {} (candidate {}): {}\n", name, id, fmt::join(values, ", "));
     }
   }
-  for (const auto& reference : summary.references) {
-    fmt::print("reference   {}: loss {} nats per token, {} bits per byte\n", reference.name, fixed(reference.loss, 4),
-               fixed(reference.bits_per_byte, 4));
-  }
+  const Losses losses(summary);
+  for (const auto& reference : summary.references) fmt::print("reference   {}: {}\n", reference.name, losses.reference(reference));
   if (!summary.lost.empty()) fmt::print("lost        {} attempts\n", summary.lost.size());
   if (!summary.superseded.empty()) fmt::print("superseded  {} results\n", summary.superseded.size());
   std::vector<std::string> workers;
@@ -179,12 +178,11 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   for (std::size_t i = 0; i < std::min(summary.started.objectives.size(), e.outcome.objectives.size()); ++i) {
     fmt::print("{:<11} {} {}\n", summary.started.objectives[i].name, number(e.outcome.objectives[i]), summary.started.objectives[i].unit);
   }
-  fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4), fixed(std::exp(e.loss), 3),
-             fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
+  const Losses losses(summary);
+  fmt::print("measures    {}\n", losses.measures(e.loss, e.bits_per_byte, e.accuracy));
   if (const auto test = summary.tests.find(e.outcome.id); test != summary.tests.end()) {
     const auto& t = test->second;
-    fmt::print("on test     loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(t.loss, 4), fixed(std::exp(t.loss), 3),
-               fixed(t.bits_per_byte, 4), fixed(t.accuracy, 4));
+    fmt::print("on test     {}\n", losses.measures(t.loss, t.bits_per_byte, t.accuracy));
   }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));

@@ -27,6 +27,14 @@ constexpr std::chrono::milliseconds progress_interval{500};
 tasks::Options task_options(const experiment::Experiment& experiment, const std::filesystem::path& directory) {
   const auto& task = experiment.task;
   if (task.kind == "mad") return experiment::mad_options(experiment);
+  if (task.kind == "series") {
+    return tasks::SeriesOptions{.files = task.files,
+                                .columns = experiment::columns(experiment),
+                                .sequence_length = task.sequence_length,
+                                .validation_fraction = task.validation_fraction,
+                                .test_fraction = task.test_fraction,
+                                .validation_tokens = task.validation_tokens};
+  }
   // Text that the coordinator has made tokens of.
   const auto packed = directory / "data";
   const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
@@ -84,7 +92,10 @@ class Bench {
         directory_(std::move(directory)),
         task_(tasks::make_task(task_options(experiment_, directory_))),
         options_(candidate_options(experiment_)) {
-    if (task_->vocabulary() != experiment::vocabulary(experiment_)) throw std::logic_error("the task has another vocabulary than the plan");
+    const auto sizes = experiment::dimensions(experiment_);
+    if (task_->vocabulary() != sizes.vocabulary || task_->channels() != sizes.channels) {
+      throw std::logic_error("the task has another vocabulary or other columns than the plan");
+    }
   }
 
   const tasks::Task& task() const { return *task_; }
