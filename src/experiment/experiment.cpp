@@ -110,10 +110,17 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.space.paths = experiment.search.paths;
   breeding.space.routes = experiment.search.routes;
   breeding.space.variable_depth = experiment.search.variable_depth;
+  breeding.space.operators = evolves(experiment.search, "operator");
+  breeding.space.featurizers = evolves(experiment.search, "featurizer");
+  breeding.space.width = experiment.model.width;
   settings.objectives = experiment.search.objectives.size();
   settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
   settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);
   return settings;
+}
+
+bool evolves(const Search& search, std::string_view segment) {
+  return std::ranges::find(search.segments, segment) != search.segments.end();
 }
 
 MadOptions mad_options(const Experiment& experiment) {

@@ -75,6 +75,7 @@ struct Search {
   bool routes = false;
   bool variable_depth = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
+  std::vector<std::string> segments{"backbone"};  ///< that evolve: "backbone", "operator", "featurizer"
 
   bool operator==(const Search&) const = default;
 };
@@ -83,10 +84,13 @@ struct Training {
   std::int64_t tokens = 0;
   std::int64_t batch_tokens = 1024;
   double learning_rate = 8e-4;
+  std::string schedule = "cosine";   ///< "cosine" | "linear" | "constant"
   double warmup = 0.1;               ///< share of the steps
   double final_learning_rate = 0.1;  ///< share of the peak
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
+  double dropout = 0;
+  bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
   std::string precision = "f32";          ///< "f32" | "bf16"
 
@@ -147,6 +151,9 @@ struct KeyHelp {
 std::vector<KeyHelp> keys();
 /// The keys of [[class]] rows and of their groups.
 std::vector<KeyHelp> class_keys();
+
+/// Whether search.segments names it.
+bool evolves(const Search& search, std::string_view segment);
 
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);

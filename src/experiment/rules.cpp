@@ -193,8 +193,16 @@ class Rules {
           {"search.tournament", "search.population"},
           fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
-    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes"})) {
-      const genome::Space space{.paths = e_.search.paths, .routes = e_.search.routes};
+    if (readable({"search.segments"}) && !evolves(e_.search, "backbone")) {
+      complain({"search.segments"},
+               fmt::format("'search.segments' is [\"{}\"], expected \"backbone\" in it: operators and featurizers evolve besides it",
+                           fmt::join(e_.search.segments, "\", \"")));
+    }
+    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes", "search.segments"})) {
+      const genome::Space space{.paths = e_.search.paths,
+                                .routes = e_.search.routes,
+                                .operators = evolves(e_.search, "operator"),
+                                .featurizers = evolves(e_.search, "featurizer")};
       const auto genes = static_cast<std::int64_t>(genome::searched_genes(space).size()) * e_.model.depth;
       if (e_.search.crossover_points < 1 || e_.search.crossover_points >= genes) {
         complain({"search.crossover_points", "model.depth"},
@@ -221,6 +229,12 @@ class Rules {
       complain({"training.tokens", "training.batch_tokens"},
                fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}", e_.training.tokens,
                            e_.training.batch_tokens));
+    }
+    if (readable({"training.schedule", "training.final_learning_rate"}) && e_.training.schedule == "constant" &&
+        e_.training.final_learning_rate != Training{}.final_learning_rate) {
+      complain({"training.final_learning_rate", "training.schedule"},
+               fmt::format("'training.final_learning_rate' is {}, but a constant training.schedule stays at the peak",
+                           e_.training.final_learning_rate));
     }
   }
 

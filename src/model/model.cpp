@@ -1,12 +1,14 @@
 #include <starling/model/model.hpp>
 
 #include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
 #include <stdexcept>
@@ -21,7 +23,9 @@
 #include <starling/model/translate.hpp>
 #include <starling/operators/compile.hpp>
 #include <starling/operators/functions/cross_entropy.hpp>
+#include <starling/operators/functions/dropout.hpp>
 #include <starling/operators/functions/linear.hpp>
+#include <starling/operators/functions/recomputation.hpp>
 #include <starling/operators/functions/rms_norm.hpp>
 #include <starling/operators/functions/working_copies.hpp>
 #include <starling/operators/initialise.hpp>
@@ -41,7 +45,17 @@ struct Handles {
   Tensors bank;  ///< of the bank owner
   Tensors own;
   Composition composition;
+  at::Tensor norm;
 };
+
+/// Calls f on every tensor of them, in one order.
+template <class Weights, class F>
+void each_tensor(Weights& weights, F&& f) {
+  for (auto& tensor : weights.bank) f(tensor);
+  for (auto& tensor : weights.own) f(tensor);
+  Composition::each_tensor(weights.composition, f);
+  f(weights.norm);
+}
 
 /// One residual branch.
 struct Block {
@@ -54,8 +68,10 @@ struct Block {
   std::size_t features = 0;  ///< groups and exports
   bool is_read = false;      ///< a later LIV reads features of this one
   std::size_t path_size = 1;
-  at::Tensor norm;
   Handles weights;
+
+  /// Of the features of its owner.
+  bool reads_entry(std::size_t entry) const { return entry >= groups || operators::contains(reads, entry); }
 
   /// The same weights with stand-ins for the matrices.
   Handles rounded(const at::Tensor& copies) const {
@@ -149,39 +165,120 @@ struct Model::Parts {
   at::Tensor projection() const { return rounded({embedding})[0]; }
 
   /// What logits are made of: `hidden` of whole sequences, decoded where a decoder reads them.
-  at::Tensor output(const at::Tensor& inputs) const {
-    const auto last = hidden(inputs, nullptr);
+  at::Tensor output(const at::Tensor& inputs, const Pass& pass = {}) const {
+    const auto last = hidden(inputs, nullptr, pass);
     if (!readout.up.defined()) return last;
     const auto decoder = rounded({readout.up, readout.down});
     return Readout{decoder[0], decoder[1]}.decode(last);
   }
 
+  /// Logits, or the next values of a series.
+  at::Tensor predictions(const at::Tensor& inputs, const Pass& pass = {}) const {
+    const auto last = output(inputs, pass);
+    return ends.defined() ? ends.leave(last, inputs) : operators::project(last, {projection()})[0];
+  }
+
   // Tokens (batch, length) or values (batch, length, channels) → normalised (batch, length, width); continues `state` where there is one.
-  at::Tensor hidden(const at::Tensor& inputs, Generation* state) const {
+  at::Tensor hidden(const at::Tensor& inputs, Generation* state, const Pass& pass = {}) const {
     const bool rounds = copies.defined() && !state;
-    const auto type = rounds ? at::kBFloat16 : norm.scalar_type();
     std::vector<Handles> rounded;
     if (rounds) {
       for (const auto& block : blocks) rounded.push_back(block.rounded(copies));
     }
-    const auto weights_of = [&](std::size_t i) -> const Handles& { return rounds ? rounded[i] : blocks[i].weights; };
     auto x = ends.defined() ? ends.enter(inputs) : at::embedding(embedding, inputs);
+    if (pass.dropout > 0) x = operators::dropout(x, noise(pass, 0));
+    const bool recomputes = pass.recompute && c10::GradMode::is_enabled();
     std::vector<Tensors> features(blocks.size());
     for (std::size_t first = 0; first < blocks.size(); first += blocks[first].path_size) {
-      std::vector<const Composition*> members;
-      Tensors normalised;
-      for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
-        members.push_back(&weights_of(i).composition);
-        normalised.push_back(operators::rms_norm_to(type, x, blocks[i].norm));
-      }
-      const auto weights = contribution_weights(members, normalised, state ? &state->gates[first] : nullptr);
-      for (std::size_t k = 0; k < members.size(); ++k) {
-        auto mixed = mix(first + k, weights_of(first + k), normalised[k], features, state);
-        if (weights[k].defined()) mixed = at::mul(mixed, weights[k]).to(type);
-        x = blocks[first + k].op->output(x, mixed, weights_of(first + k).own);
+      std::vector<const Handles*> weights;
+      for (std::size_t i = first; i < first + blocks[first].path_size; ++i) weights.push_back(rounds ? &rounded[i] : &blocks[i].weights);
+      x = recomputes ? recomputed_group(first, x, weights, features, pass) : group(first, x, weights, features, state, pass);
+    }
+    return operators::rms_norm_to(ends.defined() ? norm.scalar_type() : working_type(state), x, norm);
+  }
+
+  at::ScalarType working_type(const Generation* state) const {
+    return copies.defined() && !state ? at::kBFloat16 : norm.scalar_type();
+  }
+
+  // Where dropout acts: 0 is the embedding, i + 1 what LIV i adds.
+  static operators::Dropout noise(const Pass& pass, std::size_t place) {
+    return {pass.dropout, pass.dropout_seed, static_cast<std::uint32_t>(place), pass.first_sequence};
+  }
+
+  // The residual stream behind the path group that begins at LIV `first` (or behind that LIV alone); reads and leaves features.
+  at::Tensor group(std::size_t first, at::Tensor x, const std::vector<const Handles*>& handles, std::vector<Tensors>& features,
+                   Generation* state, const Pass& pass) const {
+    const auto type = working_type(state);
+    std::vector<const Composition*> members;
+    Tensors normalised;
+    for (const auto* const weights : handles) {
+      members.push_back(&weights->composition);
+      normalised.push_back(operators::rms_norm_to(type, x, weights->norm));
+    }
+    const auto weights = contribution_weights(members, normalised, state ? &state->gates[first] : nullptr);
+    for (std::size_t k = 0; k < members.size(); ++k) {
+      const auto& op = *blocks[first + k].op;
+      auto mixed = mix(first + k, *handles[k], normalised[k], features, state);
+      if (weights[k].defined()) mixed = at::mul(mixed, weights[k]).to(type);
+      if (pass.dropout > 0) {
+        x = at::add(x, operators::dropout(op.output(at::zeros_like(x), mixed, handles[k]->own), noise(pass, first + k + 1)));
+      } else {
+        x = op.output(x, mixed, handles[k]->own);
       }
     }
-    return operators::rms_norm_to(ends.defined() ? norm.scalar_type() : type, x, norm);
+    return x;
+  }
+
+  // The same, computed again in the backward pass. Inputs: x, the features that it reads from LIVs before it, its weights. Outputs: x, the
+  // features that LIVs behind it read.
+  at::Tensor recomputed_group(std::size_t first, const at::Tensor& x, const std::vector<const Handles*>& handles,
+                              std::vector<Tensors>& features, const Pass& pass) const {
+    Tensors inputs{x};
+    each_feature_read(first, features, [&](const at::Tensor& tensor) { inputs.push_back(tensor); });
+    for (const auto* const weights : handles) each_tensor(*weights, [&](const at::Tensor& tensor) { inputs.push_back(tensor); });
+    const auto again = [this, first, pass](const Tensors& given) {
+      std::size_t next = 0;
+      const auto take = [&](at::Tensor& tensor) { tensor = given[next++]; };
+      at::Tensor stream;
+      take(stream);
+      std::vector<Tensors> local(blocks.size());
+      each_feature_read(first, local, take);
+      std::vector<Handles> own;
+      for (std::size_t i = first; i < first + blocks[first].path_size; ++i) each_tensor(own.emplace_back(blocks[i].weights), take);
+      std::vector<const Handles*> members;
+      for (const auto& weights : own) members.push_back(&weights);
+      Tensors outputs{group(first, stream, members, local, nullptr, pass)};
+      each_feature_left(first, local, [&](const at::Tensor& tensor) { outputs.push_back(tensor); });
+      return outputs;
+    };
+    const auto outputs = operators::recomputed(again, inputs);
+    std::size_t next = 1;
+    each_feature_left(first, features, [&](at::Tensor& tensor) { tensor = outputs[next++]; });
+    return outputs[0];
+  }
+
+  // Calls f on the features that the path group reads from LIVs before it.
+  template <class F>
+  void each_feature_read(std::size_t first, std::vector<Tensors>& features, F&& f) const {
+    for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
+      const auto& block = blocks[i];
+      if (block.reads == 0 || block.feature_owner >= first) continue;
+      features[block.feature_owner].resize(block.features);
+      for (std::size_t entry = 0; entry < block.features; ++entry) {
+        if (block.reads_entry(entry)) f(features[block.feature_owner][entry]);
+      }
+    }
+  }
+
+  // Calls f on those that it leaves for others.
+  template <class F>
+  void each_feature_left(std::size_t first, std::vector<Tensors>& features, F&& f) const {
+    for (std::size_t i = first; i < first + blocks[first].path_size; ++i) {
+      if (!blocks[i].is_read) continue;
+      features[i].resize(blocks[i].features);
+      for (auto& tensor : features[i]) f(tensor);
+    }
   }
 
   // What LIV i makes of its normalised input, before its output projection; reads and leaves features.
@@ -190,8 +287,7 @@ struct Model::Parts {
     const auto& block = blocks[i];
     Tensors local(block.features);
     for (std::size_t entry = 0; block.reads != 0 && entry < block.features; ++entry) {
-      const bool is_read = entry >= block.groups || operators::contains(block.reads, entry);
-      if (is_read) local[entry] = features[block.feature_owner][entry];
+      if (block.reads_entry(entry)) local[entry] = features[block.feature_owner][entry];
     }
     auto mixed = block.op->forward({.x = normalised,
                                     .bank = weights.bank,
@@ -226,19 +322,19 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     const auto& liv = plan.livs[i];
     auto& block = blocks[i];
-    block.op = operators::compile(translate(catalogue, *liv.liv_class, dimensions, static_cast<std::int64_t>(i) + 1));
+    block.op = operators::compile(translate(*liv.liv_class, *liv.featurizer, dimensions, static_cast<std::int64_t>(i) + 1));
     const auto& op = block.op;
     block.bank_owner = liv.weight_owner;
     block.feature_owner = liv.feature_owner;
     block.reads = liv.reads;
     block.computes = liv.computes;
     block.path_size = liv.path_size;
-    block.groups = catalogue.featurizer_of(*liv.liv_class).groups.size();
+    block.groups = liv.featurizer->groups.size();
     block.features = block.groups + op->exports();
     if (block.reads != 0) blocks[block.feature_owner].is_read = true;
 
     const auto prefix = "livs." + std::to_string(i) + ".";
-    weights.declare(prefix + "norm", norm, &block.norm);
+    weights.declare(prefix + "norm", norm, &block.weights.norm);
     block.weights.bank.resize(op->bank().size());
     for (std::size_t slot = 0; slot < op->bank().size(); ++slot) {
       const auto& spec = op->bank()[slot];
@@ -282,14 +378,11 @@ Model::Model(Model&&) noexcept = default;
 
 const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
 
-at::Tensor Model::logits(const at::Tensor& inputs) const {
-  const auto output = parts_->output(inputs);
-  return parts_->ends.defined() ? parts_->ends.leave(output, inputs) : operators::project(output, {parts_->projection()})[0];
-}
+at::Tensor Model::logits(const at::Tensor& inputs) const { return parts_->predictions(inputs); }
 
-at::Tensor Model::loss(const at::Tensor& inputs, const at::Tensor& targets) const {
-  if (parts_->ends.defined()) return mean_squared_error(logits(inputs), targets);
-  return operators::cross_entropy(parts_->output(inputs), parts_->projection(), targets);
+at::Tensor Model::loss(const at::Tensor& inputs, const at::Tensor& targets, const Pass& pass) const {
+  if (parts_->ends.defined()) return mean_squared_error(parts_->predictions(inputs, pass), targets, pass.counted);
+  return operators::cross_entropy(parts_->output(inputs, pass), parts_->projection(), targets, pass.counted);
 }
 
 Model::Score Model::score(const at::Tensor& inputs, const at::Tensor& targets) const {

@@ -39,7 +39,18 @@ class Model {
   at::Tensor logits(const at::Tensor& inputs) const;
   /// Mean cross-entropy in nats over the targets that are not −100; 0 where none counts. Differentiable. Throws
   /// std::out_of_range for a target outside the vocabulary. Of a series the mean squared error over the targets that are not NaN.
-  at::Tensor loss(const at::Tensor& inputs, const at::Tensor& targets) const;
+  at::Tensor loss(const at::Tensor& inputs, const at::Tensor& targets) const { return loss(inputs, targets, Pass{}); }
+  /// One of the passes that make a step of training.
+  struct Pass {
+    std::int64_t counted = -1;       ///< targets that count in the batch of which these sequences are a part, so that the parts' losses and
+                                     ///< gradients add up to the batch's; −1: these are all
+    double dropout = 0;              ///< probability, below 1: of the embedding, and of what each LIV adds to the residual stream
+    std::uint64_t dropout_seed = 0;  ///< of the step
+    std::int64_t first_sequence = 0;  ///< within the batch, which dropout's masks depend on
+    bool recompute = false;  ///< what a LIV keeps for its backward pass is computed again there, so that besides the residual stream
+                             ///< between LIVs the activations of one (or one path group) exist at a time; values and gradients are the same
+  };
+  at::Tensor loss(const at::Tensor& inputs, const at::Tensor& targets, const Pass& pass) const;
   struct Score {
     double sum = 0;            ///< Σ of the cross-entropy in nats; of a series of the squared errors
     std::int64_t counted = 0;  ///< targets that count

@@ -47,6 +47,8 @@ void each_field(R& r, F&& f) {
   f("lonely_group", r.lonely_group);
   f("composition", r.composition);
   f("lonely_path", r.lonely_path, AddedLater{});
+  f("illegal_operator", r.illegal_operator, AddedLater{});
+  f("illegal_featurizer", r.illegal_featurizer, AddedLater{});
 }
 
 template <class F, Maybe<search::Candidate> R>

@@ -31,7 +31,7 @@ TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
-  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
+  for (const std::string line : {"[search]\nspecies = 2", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
   EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
@@ -68,6 +68,7 @@ TEST(Ranges, AreCheckedAtBothEnds) {
   EXPECT_EQ(complaint_about("[model]\ndepth = 513"), "x.toml:10: 'model.depth' is 513, expected an integer (2 … 512)");
   EXPECT_EQ(complaint_about("learning_rate = 0"), "x.toml:9: 'training.learning_rate' is 0, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("learning_rate = -1e-3"), "x.toml:9: 'training.learning_rate' is -0.001, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("dropout = 1"), "x.toml:9: 'training.dropout' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("warmup = 1.0"), "x.toml:9: 'training.warmup' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("[search]\nmutation = 1.5"), "x.toml:10: 'search.mutation' is 1.5, expected a number (0 … 1)");
   EXPECT_EQ(complaint("seed = -1\n" + language), "x.toml:1: 'seed' is -1, expected an integer (0 … 9223372036854775807)");
@@ -153,6 +154,13 @@ TEST(Rules, RefuseABatchThatIsNoWholeNumberOfSequences) {
   EXPECT_THAT(complaint(language, {"training.tokens=1000"}), HasSubstr("expected at least one batch"));
 }
 
+TEST(Rules, RefuseAFinalRateOfAScheduleThatNeverFalls) {
+  EXPECT_EQ(complaint(language + "schedule = 'constant'\nfinal_learning_rate = 0.5\n"),
+            "x.toml:10: 'training.final_learning_rate' is 0.5, but a constant training.schedule stays at the peak");
+  const auto constant = parse(language + "schedule = 'constant'\n", "x.toml");
+  EXPECT_EQ(parse(to_toml(constant), "x.toml"), constant);
+}
+
 TEST(Rules, RefuseASplitThatLeavesNothing) {
   EXPECT_THAT(complaint(language, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}), HasSubstr("leave nothing to train on"));
   EXPECT_THAT(complaint(language, {"task.validation_fraction=0"}), HasSubstr("expected a number (above 0 … below 1)"));
@@ -165,6 +173,11 @@ TEST(Rules, RefuseASearchThatCannotWork) {
             "x.toml:10: 'search.crossover_points' is 30, but a genome of 6 LIVs has 29 places between its genes");
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=30", "search.paths=true"}));
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=239", "search.segments=['backbone', 'operator', 'featurizer']"}));
+  EXPECT_EQ(complaint_about("[search]\nsegments = [\"operator\", \"featurizer\"]"),
+            "x.toml:10: 'search.segments' is [\"operator\", \"featurizer\"], expected \"backbone\" in it: operators and featurizers evolve "
+            "besides it");
+  EXPECT_THAT(complaint(language, {"search.segments=['backbone', 'operators']"}), HasSubstr("did you mean 'operator'?"));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
 }

@@ -62,15 +62,19 @@ require_mixer_and_map = false
 paths = true
 routes = true
 variable_depth = true
+segments = ["backbone", "featurizer"]
 baselines = []
 [training]
 tokens = 640
 batch_tokens = 128
 learning_rate = 0.5
+schedule = "linear"
 warmup = 0
 final_learning_rate = 1
 weight_decay = 0.25
 gradient_clip = 2
+dropout = 0.125
+recompute = true
 initialization = "he"
 precision = "f32"
 [evaluation]
@@ -97,8 +101,19 @@ deadline_minutes = 0.5
   expected.task.validation_tokens = 7;
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
-  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}};
-  expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}, {"backbone", "featurizer"}};
+  expected.training = {.tokens = 640,
+                       .batch_tokens = 128,
+                       .learning_rate = 0.5,
+                       .schedule = "linear",
+                       .warmup = 0,
+                       .final_learning_rate = 1,
+                       .weight_decay = 0.25,
+                       .gradient_clip = 2,
+                       .dropout = 0.125,
+                       .recompute = true,
+                       .initialization = "he",
+                       .precision = "f32"};
   expected.worker_options = {5, 2, false, 0.5};
   EXPECT_EQ(e, expected);
 }
@@ -165,6 +180,11 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_TRUE(settings.breeding.space.routes);
   EXPECT_TRUE(settings.breeding.space.variable_depth);
   EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
+  EXPECT_FALSE(settings.breeding.space.operators || settings.breeding.space.featurizers);
+  const auto evolved = search_settings(parse(language, "x.toml", {"search.segments=[\"backbone\", \"featurizer\"]", "model.width=128"}));
+  EXPECT_FALSE(evolved.breeding.space.operators);
+  EXPECT_TRUE(evolved.breeding.space.featurizers);
+  EXPECT_EQ(evolved.breeding.space.width, 128);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
   const auto star = parse(language, "x.toml", {"model.catalogue=star"});
   EXPECT_EQ(search_settings(star).breeding.space.catalogue, &genome::Catalogue::star());
@@ -305,6 +325,8 @@ Experiment random_experiment(Stream& stream) {
   e.search.paths = stream.chance(0.5);
   e.search.routes = stream.chance(0.5);
   e.search.variable_depth = stream.chance(0.5);
+  if (stream.chance(0.5)) e.search.segments.emplace_back("operator");
+  if (stream.chance(0.5)) e.search.segments.emplace_back("featurizer");
   e.search.objectives.clear();
   for (const auto& name : objective_names()) {
     if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);

@@ -183,20 +183,33 @@ class RunFile(unittest.TestCase):
         genomes = self.file["genomes"]
         values = genomes["values"]
         self.assertEqual(values.dtype, np.int16)
-        self.assertEqual(values.shape, (80, 42))
+        self.assertEqual(values.shape, (80, 6 * 42))
         self.assertEqual(values.dims[0][0][:].tolist(), self.file["candidates"]["candidate_id"].tolist())
         names = values.dims[1][0].asstr()[:].tolist()
         self.assertEqual(names[:6], ["1.class", "1.featurizer_group", "1.featurizer_strategy", "1.feature_group", "1.feature_strategy",
                                      "2.class"])
-        self.assertEqual(names[30:34], ["1.path", "1.route", "2.path", "2.route"])
-        lengths = set()
+        later = [f"{liv}.{gene}" for liv in range(1, 7) for gene in ("path", "route")]
+        self.assertLess(set(later), set(names[30:]))
+        self.assertIn("1.operator_channel_mixing", names)
+        self.assertIn("6.group5_repeat", names)
+        shapes = set()
         for genes, text in zip(values[:], genomes["text"].asstr()[:]):
-            livs = [liv.split(".") if "." in liv else list(liv) for liv in text.split("-")]
-            lengths |= {len(liv) for liv in livs}
-            livs = [[int(gene) for gene in liv] + [0] * (7 - len(liv)) for liv in livs]
-            self.assertEqual([gene for liv in livs for gene in liv[:5]], genes[:30].tolist())
-            self.assertEqual([gene for liv in livs for gene in liv[5:]], genes[30:].tolist())
-        self.assertEqual(lengths, {5, 7})
+            by_name = dict(zip(names, genes.tolist()))
+            for number, liv in enumerate(text.split("-"), 1):
+                fields = [field.split(".") if "." in field else list(field) for field in liv.split(":")]
+                fields = [[int(gene) for gene in field] for field in fields]
+                shapes.add(tuple(len(field) for field in fields))
+                columns = [name for name in names if name.startswith(f"{number}.")]
+                groups = ["class featurizer_group featurizer_strategy feature_group feature_strategy path route".split(),
+                          [f"operator_{gene}" for gene in "featurizer token_mixing sparsity nonlinearity channel_mixing".split()]]
+                groups += [[f"group{group}_{gene}" for gene in "token_mixing sparsity nonlinearity channel_mixing expansion repeat".split()]
+                           for group in range(1, 6)]
+                self.assertEqual(set(columns), {f"{number}.{gene}" for group in groups for gene in group})
+                fields += [[]] * (len(groups) - len(fields))
+                expected = {gene: value for group, field in zip(groups, fields)
+                            for gene, value in zip(group, field + [0] * (len(group) - len(field)))}
+                self.assertEqual({gene: by_name[f"{number}.{gene}"] for gene in expected}, expected)
+        self.assertEqual(shapes, {(5,), (7,), (5, 5), (5, 0, 0, 0, 6)})
 
     def test_lineage_names_earlier_candidates(self):
         lineage = self.frame("lineage")

@@ -15,6 +15,8 @@ genome::Genome random_genome(Stream& stream) {
     l.feature_strategy = static_cast<std::int16_t>(1 + stream.below(2));
     genome.livs.push_back(l);
   }
+  if (stream.chance(0.2)) genome.livs[1].segments[2] = 2;
+  if (stream.chance(0.1)) genome.livs[4].segments[20] = 34;
   if (stream.chance(0.3)) genome.livs[2].path = genome.livs[3].path = genome.livs[5].route = 1;
   return genome;
 }

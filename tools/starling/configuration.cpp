@@ -45,6 +45,7 @@ std::string configuration_summary(const experiment::Experiment& e) {
   }
   text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
                       fmt::join(e.search.objectives, " and "), e.search.population);
+  if (e.search.segments.size() > 1) text += fmt::format("segments  {} evolve\n", fmt::join(e.search.segments, ", "));
   text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}, {}\n", grouped(e.evaluations),
                       grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate, e.training.precision);
   text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
@@ -64,7 +65,10 @@ nlohmann::ordered_json configuration_json(const experiment::Experiment& experime
   if (!experiment.model.classes.empty()) {
     const auto& catalogue = experiment::catalogue(experiment);
     auto& rows = object["class"] = nlohmann::ordered_json::array();
-    for (const auto& row : experiment.model.classes) rows.push_back(class_genomes_json(catalogue, catalogue.at(row.liv_class.id)));
+    for (const auto& row : experiment.model.classes) {
+      const auto& liv_class = catalogue.at(row.liv_class.id);
+      rows.push_back(class_genomes_json(liv_class, catalogue.featurizer_of(liv_class)));
+    }
   }
   return object;
 }

@@ -211,6 +211,7 @@ void print_candidate(const RunSummary& summary, std::uint64_t id) {
   fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + c.name);
   fmt::print("genome      {}\n", genome::to_text(c.genome));
   fmt::print("strip       {}   {}\n", strip(catalogue, c.genome), strip_legend());
+  fmt::print("{}", segment_lines(catalogue, c.genome));
   fmt::print("origin      {}, generation {:.2f}, accepted {}\n", search::to_string(c.origin), c.generation, accepted.time_utc);
   fmt::print("parents     {}\n", c.parents.empty() ? "none" : fmt::format("{}", fmt::join(c.parents, " ")));
   const auto offspring = children(summary, id);

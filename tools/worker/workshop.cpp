@@ -53,16 +53,24 @@ tasks::Options task_options(const experiment::Experiment& experiment, const std:
                                      .seed = experiment.seed};
 }
 
+training::Descent descent_named(const std::string& name) {
+  if (name == "linear") return training::Descent::linear;
+  return name == "constant" ? training::Descent::constant : training::Descent::cosine;
+}
+
 training::CandidateOptions candidate_options(const experiment::Experiment& experiment) {
   const auto& from = experiment.training;
   training::CandidateOptions options;
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
   options.training.learning_rate = from.learning_rate;
+  options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
   options.training.final_learning_rate = from.final_learning_rate;
   options.training.weight_decay = from.weight_decay;
   options.training.gradient_clip = from.gradient_clip;
+  options.training.dropout = from.dropout;
+  options.training.recompute = from.recompute;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
   options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
   return options;
