@@ -31,6 +31,9 @@ REDUCED = {
     "tools/test": (
         "tools/test --help | grep '^Usage: tools/test'",
         "would run this test, among others"),
+    "build/release/starling run experiments/series.toml": (
+        "build/release/starling run experiments/series.toml budget.evaluations=9 training.tokens=2048",
+        "searches for two minutes"),
     "tools/bench operators": (
         "tools/bench operators --rounds 1", "best times need rounds on a machine that has nothing else to do"),
     "tools/bench train": (
