@@ -10,6 +10,7 @@ std::vector<run::ObjectiveInfo> all_objectives(bool task_is_mad) {
       {"quality", "obj_quality", task_is_mad ? "1 - accuracy" : "nats per token"},
       {"parameters", "obj_parameters", "parameters without embedding"},
       {"cache", "obj_cache", "bytes"},
+      {"flops", "obj_flops", "FLOPs of training"},
   };
 }
 

@@ -9,8 +9,9 @@
 
 namespace starling::experiment {
 
-/// quality (validation loss in nats per token; for MAD tasks 1 − accuracy), parameters (without embeddings), cache
-/// (bytes by formula).
+/// quality (validation loss in nats per token; for MAD tasks 1 − accuracy), parameters (without embeddings), cache (bytes by formula),
+/// flops (of a candidate's whole training by formula: what accounting.hpp counts per token, forward and backward, times the tokens it is
+/// trained on).
 std::vector<run::ObjectiveInfo> all_objectives(bool task_is_mad);
 std::vector<std::string> objective_names();
 /// Those of the experiment, in its order.
