@@ -25,12 +25,8 @@ constexpr std::int64_t filter_width = 64;
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
 class ClassAccount {
  public:
-  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
-      : class_(liv_class),
-        groups_(catalogue.featurizer_of(liv_class).groups),
-        width_(dimensions.width),
-        length_(dimensions.length),
-        band_(dimensions.band) {}
+  ClassAccount(const LivClass& liv_class, const Featurizer& featurizer, const Dimensions& dimensions)
+      : class_(liv_class), groups_(featurizer.groups), width_(dimensions.width), length_(dimensions.length), band_(dimensions.band) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -115,11 +111,7 @@ class ClassAccount {
         break;
       case Family::recurrence:
         if (is_state_space()) kept.working += maps() * width_;
-        if (is_state_space() || is_selective()) {
-          kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
-        } else {
-          kept.exact += 2 * maps() * width_ * state_size();
-        }
+        kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
         break;
       case Family::gated_convolution:
         kept.working += 2 * maps() * width_;
@@ -305,16 +297,19 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   heads_at(dimensions.width);
   Account account;
   account.livs.reserve(genome.depth());
-  account.parameters.embedding = dimensions.vocabulary * dimensions.width;
+  const bool series = dimensions.channels > 0;
+  account.parameters.embedding =
+      series ? 2 * (dimensions.width + 1) * dimensions.channels + dimensions.width : dimensions.vocabulary * dimensions.width;
   account.parameters.vectors = dimensions.width;
-  std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  std::int64_t forward = 2 * dimensions.width * (series ? 2 * dimensions.channels : dimensions.vocabulary);
   if (dimensions.reconstructs) {
     account.parameters.matrices = 2 * dimensions.width * dimensions.width;
     forward += 2 * account.parameters.matrices;
   }
-  for (const auto& part : make_plan(catalogue, genome).livs) {
-    require_fit(catalogue, *part.liv_class, dimensions.width);
-    const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
+  const auto plan = make_plan(catalogue, genome);
+  for (const auto& part : plan.livs) {
+    require_fit(*part.liv_class, *part.featurizer, dimensions.width);
+    const ClassAccount numbers(*part.liv_class, *part.featurizer, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
     liv.parameters = numbers.own();

@@ -18,13 +18,14 @@
 //   route              2 · d for the projection of the gate
 //   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
-// Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
+// Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included; of a series the projections at
+// both ends, 4 · d · channels.
 //
 // Activations, what a LIV keeps of every token from its forward to its backward pass, besides the residual stream:
 //   every LIV          its normalised input and what goes into W_o; the feature groups it computes, before and behind a convolution or
 //                      between the factors of a Monarch matrix
 //   attention          q and k once more where scores are made of them (rotated)
-//   recurrence         gated: decays and states; selective and state space: states at some tokens; state space: what comes out of it
+//   recurrence         states at some tokens; of a state space also what comes out of it
 //   gated convolution  B v and what comes out of the convolution; an implicit K and what it is made of, once for all sequences
 //   differential       both maps and their difference
 #pragma once
@@ -45,12 +46,13 @@ struct Dimensions {
   std::int64_t vocabulary = 0;  ///< rows of the tied embedding
   std::int64_t band = 256;      ///< tokens that banded and block-diagonal classes see
   bool reconstructs = false;    ///< a decoder (two matrices d × d) gives back all tokens from the last output (MAD compression)
+  std::int64_t channels = 0;    ///< columns of a series, whose values take the place of tokens; 0 where there are tokens
 };
 
 struct Parameters {
-  std::int64_t matrices = 0;  ///< elements of weight matrices (projections), without the embedding
-  std::int64_t vectors = 0;   ///< norms, biases, kernels, A, D: the rest, without the embedding
-  std::int64_t embedding = 0;
+  std::int64_t matrices = 0;   ///< elements of weight matrices (projections), without the embedding
+  std::int64_t vectors = 0;    ///< norms, biases, kernels, A, D: the rest, without the embedding
+  std::int64_t embedding = 0;  ///< of tokens; of a series the projections from and to its columns, with their biases and the skip
 
   std::int64_t without_embedding() const { return matrices + vectors; }
   std::int64_t total() const { return matrices + vectors + embedding; }

@@ -54,7 +54,8 @@ struct Result {
 using OnStep = std::function<void(const Point&, std::int64_t steps)>;
 
 struct Quality {
-  double loss = std::numeric_limits<double>::quiet_NaN();           ///< nats per token, every counted token once
+  double loss =
+      std::numeric_limits<double>::quiet_NaN();  ///< nats per token, of a series the mean squared error; every counted target once
   double bits_per_byte = std::numeric_limits<double>::quiet_NaN();  ///< NaN where the task has no bytes
   double accuracy = std::numeric_limits<double>::quiet_NaN();       ///< macro-averaged over classes; NaN unless the task is scored by it
   std::int64_t tokens = 0;

@@ -146,7 +146,7 @@ Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Spli
   const std::int64_t batches = task.held_out_batches(split, sequences);
   MicroBatches micro_batches(sequences);
   MacroAccuracy accuracy(task.vocabulary());
-  double nats = 0;
+  double sum = 0;
   Quality quality;
   for (std::int64_t i = 0; i < batches; ++i) {
     if (stop.load(std::memory_order_relaxed)) return {};
@@ -159,15 +159,15 @@ Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Spli
           scores.emplace_back(model.score(part.inputs, part.targets), part.targets);
         });
     for (const auto& [score, targets] : scores) {
-      nats += score.nats;
+      sum += score.sum;
       quality.tokens += score.counted;
       if (task.scored_by_accuracy()) accuracy.add(score.predictions, targets);
     }
   }
   if (quality.tokens == 0) return quality;
-  quality.loss = nats / static_cast<double>(quality.tokens);
+  quality.loss = sum / static_cast<double>(quality.tokens);
   const std::int64_t bytes = task.held_out_bytes(split);
-  if (bytes > 0) quality.bits_per_byte = nats / (std::numbers::ln2 * static_cast<double>(bytes));
+  if (bytes > 0) quality.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(bytes));
   if (task.scored_by_accuracy()) quality.accuracy = accuracy.value();
   return quality;
 }

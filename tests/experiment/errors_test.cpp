@@ -31,7 +31,7 @@ TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
-  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
+  for (const std::string line : {"[search]\nspecies = 2", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
   EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
@@ -108,7 +108,7 @@ TEST(MissingKeys, NameFileSectionAndMeaning) {
   EXPECT_EQ(complaint(without(language, "tokens = 100_000\n")),
             "x.toml:7: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … "
             "1000000000000000). "
-            "Tokens that a candidate is trained on; whole batches, so the last may go beyond.");
+            "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.");
   EXPECT_THAT(complaint(without(language, "[training]\ntokens = 100_000\n")), StartsWith("x.toml: 'training.tokens' is missing"));
   EXPECT_THAT(complaint(without(language, "kind = \"language-model\"\n")), StartsWith("x.toml:3: 'task.kind' is missing"));
   EXPECT_THAT(complaint(without(language, "sequence_length = 256\n")), StartsWith("x.toml:3: 'task.sequence_length' is missing"));
@@ -126,7 +126,21 @@ TEST(Kinds, DoNotMix) {
   EXPECT_EQ(complaint(language, {"task.training_sequences=16"}),
             "command line: 'task.training_sequences' belongs to kind 'mad', the task here is 'language-model'");
   EXPECT_EQ(complaint_about("[task2]"), "x.toml:9: unknown section [task2] (did you mean [task]?)");
-  EXPECT_EQ(complaint(mad, {"task.files=['a']"}), "command line: 'task.files' belongs to kind 'language-model', the task here is 'mad'");
+  EXPECT_EQ(complaint(mad, {"task.files=['a']"}),
+            "command line: 'task.files' belongs to kind 'language-model' or 'series', the task here is 'mad'");
+  EXPECT_EQ(complaint(series, {"task.vocabulary=20"}),
+            "command line: 'task.vocabulary' belongs to kind 'language-model' or 'mad', the task here is 'series'");
+  EXPECT_EQ(complaint(series, {"task.max_bytes=20"}),
+            "command line: 'task.max_bytes' belongs to kind 'language-model', the task here is 'series'");
+  EXPECT_EQ(complaint(language, {"task.columns=['x']"}),
+            "command line: 'task.columns' belongs to kind 'series', the task here is 'language-model'");
+}
+
+TEST(Kinds, OfASeriesHaveRulesOfTheirOwn) {
+  EXPECT_THAT(complaint(series, {"task.columns=['x', 'y', 'x']"}), HasSubstr("names \"x\" twice"));
+  EXPECT_THAT(complaint(series, {"task.columns=['']"}), HasSubstr("expected the name of a column"));
+  EXPECT_THAT(complaint(series, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}), HasSubstr("leave nothing to train on"));
+  EXPECT_THAT(complaint(without(series, "files = [\"*.csv\"]\n")), StartsWith("x.toml:3: 'task.files' is missing"));
 }
 
 TEST(Rules, RefuseAWidthThatNoHeadFits) {
@@ -167,6 +181,11 @@ TEST(Rules, RefuseASearchThatCannotWork) {
             "x.toml:10: 'search.crossover_points' is 30, but a genome of 6 LIVs has 29 places between its genes");
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=30", "search.paths=true"}));
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=239", "search.segments=['backbone', 'operator', 'featurizer']"}));
+  EXPECT_EQ(complaint_about("[search]\nsegments = [\"operator\", \"featurizer\"]"),
+            "x.toml:10: 'search.segments' is [\"operator\", \"featurizer\"], expected \"backbone\" in it: operators and featurizers evolve "
+            "besides it");
+  EXPECT_THAT(complaint(language, {"search.segments=['backbone', 'operators']"}), HasSubstr("did you mean 'operator'?"));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
 }
@@ -208,7 +227,7 @@ TEST(Findings, AreAllToldInTheOrderOfTheFile) {
             "x.toml:2: 'name' is the integer 5, expected a string (1 to 64 letters, digits, '.', '_' or '-' that do not "
             "start with '.' or '-')\n"
             "x.toml: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … 1000000000000000). "
-            "Tokens that a candidate is trained on; whole batches, so the last may go beyond.\n"
+            "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.\n"
             "command line: 'workers' is 0, expected an integer (1 … 1024)");
 }
 

@@ -236,6 +236,45 @@ class Search(unittest.TestCase):
         self.assertGreater((genomes[2:, 0:30:5] == 0).sum(), 0)
         self.assertEqual(texts[0], "11111-81111-11111-81111-11111-81111", "baselines are plain")
 
+    def test_segments_evolve_where_they_are_asked_for_and_everything_reads_their_genomes(self):
+        keys = ["search.segments=['backbone', 'operator', 'featurizer']", "search.baselines=[]",
+                "search.objectives=['quality', 'cache', 'parameters']"]
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=24", "training.tokens=512", "--out", "evolved", *keys)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("evolved", "run.h5"), "r") as file:
+            values = file["genomes/values"][:]
+            names = file["genomes/gene"].asstr()[:].tolist()
+            texts = dict(zip(file["candidates"]["candidate_id"], file["genomes/text"].asstr()[:]))
+            self.assertTrue((file["evaluations"]["status"] == 0).all())
+            repaired = file["candidates"]["repaired"]
+        for segment in ("operator_", "group"):
+            columns = [i for i, name in enumerate(names) if name.split(".")[1].startswith(segment)]
+            self.assertGreater((values[:, columns] > 0).sum(), 0, segment)
+        self.assertGreater(repaired.sum(), 0)
+        self.assertGreater(len([text for text in texts.values() if ":" in text]), 12)
+        front = json.loads(self.run_starling("front", "evolved", "--json").stdout)
+        evolved = [row for row in front["front"] if ":" in row["genome"]]
+        self.assertGreater(len(evolved), 0)
+        for row in evolved:
+            number = row["id"]
+            self.assertEqual(row["genome"], texts[number])
+            shown = self.run_starling("show", "evolved", str(number))
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            self.assertIn(row["genome"], shown.stdout)
+            self.assertIn("* has ", shown.stdout)
+            described = self.run_starling("describe", row["genome"], "--experiment", "evolved/experiment.toml", "--width", "32", "--length", "32",
+                                          "--vocabulary", "257", "--json")
+            self.assertEqual(described.returncode, 0, described.stderr)
+            described = json.loads(described.stdout)
+            self.assertEqual(described["canonical"], row["genome"])
+            self.assertEqual(described["parameters"]["total"], row["parameters"])
+            self.assertEqual(described["cache"]["bytes"], row["cache_bytes"])
+            self.assertTrue(any(liv.get("differs_from_class") for liv in described["livs"]))
+            checkpoint = self.path("evolved", "checkpoints", f"{number:08d}.h5")
+            generated = self.run_starling("generate", checkpoint, "--prompt", "the ", "--tokens", "8", "--json")
+            self.assertEqual(generated.returncode, 0, generated.stderr)
+            self.assertEqual(json.loads(generated.stdout)["genome"], row["genome"])
+
     def test_every_mad_task_is_scored_by_accuracy(self):
         for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
             with self.subTest(name):

@@ -58,6 +58,7 @@ class Description {
     }
     fmt::print("strip      {}   {}\n\n{}\n{}\n", strip(catalogue_, genome_), strip_legend(),
                strip_picture(catalogue_, genome_, wants_colour()), liv_table().text());
+    if (const auto lines = segment_lines(catalogue_, genome_); !lines.empty()) fmt::print("{}\n", lines);
     const auto& p = account_.parameters;
     fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()), grouped(p.matrices),
                grouped(p.vectors), grouped(p.embedding));
@@ -88,15 +89,26 @@ class Description {
     object["parameters"] = parameters_json(account_.parameters);
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
+    const auto present = genome::without_empty(genome_);
     auto& livs = object["livs"] = Json::array();
     for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       Json liv;
       liv["liv"] = i + 1;
       liv["class"] = part.liv_class->name;
+      if (part.derived) {
+        auto& differs = liv["differs_from_class"] = Json::array();
+        for (const auto& change : differences(catalogue_, present.livs[i])) {
+          differs.push_back({{"group", change.group.empty() ? Json() : Json(change.group)},
+                             {"gene", change.gene},
+                             {"class", change.of_class},
+                             {"liv", change.of_liv}});
+        }
+        liv["class_genomes"] = class_genomes_json(*part.liv_class, *part.featurizer);
+      }
       liv["weights_of"] = part.weight_owner + 1;
       liv["reads_from"] = part.reads == 0 ? Json() : Json(part.feature_owner + 1);
-      liv["reads"] = group_names(catalogue_.featurizer_of(*part.liv_class), part.reads);
+      liv["reads"] = group_names(*part.featurizer, part.reads);
       liv["parallel_to"] = Json::array();
       for (std::size_t k = 0; k < part.path_size && part.path_size > 1; ++k) {
         if (part.path_first + k != i) liv["parallel_to"].push_back(part.path_first + k + 1);
@@ -140,9 +152,8 @@ class Description {
       const auto& part = plan_.livs[i];
       const auto& liv = account_.livs[i];
       const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
-      const auto reads = part.reads == 0 ? std::string("–")
-                                         : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
-                                                       part.feature_owner + 1);
+      const auto reads =
+          part.reads == 0 ? std::string("–") : fmt::format("{} of {}", group_names(*part.featurizer, part.reads), part.feature_owner + 1);
       std::vector<std::string> cells{fmt::format("{}", i + 1), part.liv_class->name, weights, reads};
       if (paths) {
         cells.push_back(part.path_size > 1 ? fmt::format("{} … {}", part.path_first + 1, part.path_first + part.path_size) : "–");

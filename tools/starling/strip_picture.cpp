@@ -84,7 +84,7 @@ class Picture {
   /// "A1"
   std::string code(std::size_t liv) const {
     const auto& liv_class = *plan_.livs[liv].liv_class;
-    return fmt::format("{}{}", family_letter(liv_class.family), liv_class.id);
+    return fmt::format("{}{}{}", family_letter(liv_class.family), liv_class.id, plan_.livs[liv].derived ? "*" : "");
   }
 
   template <class Owner>
@@ -164,11 +164,11 @@ class Picture {
 
   std::string legend() const {
     std::vector<std::string> items;
-    std::set<int> seen;
+    std::set<std::string> seen;
     const auto any = [&](auto holds) { return std::any_of(plan_.livs.begin(), plan_.livs.end(), holds); };
     for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& liv_class = *plan_.livs[i].liv_class;
-      if (seen.insert(liv_class.id).second) items.push_back(fmt::format("{} {}", code(i), liv_class.name));
+      if (seen.insert(code(i)).second) items.push_back(fmt::format("{} {}", code(i), liv_class.name));
     }
     if (any([](const genome::LivPlan& liv) { return liv.path_size > 1; })) items.emplace_back("┬ in parallel");
     if (any([](const genome::LivPlan& liv) { return liv.routed; })) items.emplace_back("~ routed");
