@@ -111,11 +111,7 @@ class ClassAccount {
         break;
       case Family::recurrence:
         if (is_state_space()) kept.working += maps() * width_;
-        if (is_state_space() || is_selective()) {
-          kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
-        } else {
-          kept.exact += 2 * maps() * width_ * state_size();
-        }
+        kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
         break;
       case Family::gated_convolution:
         kept.working += 2 * maps() * width_;

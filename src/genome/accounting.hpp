@@ -25,7 +25,7 @@
 //   every LIV          its normalised input and what goes into W_o; the feature groups it computes, before and behind a convolution or
 //                      between the factors of a Monarch matrix
 //   attention          q and k once more where scores are made of them (rotated)
-//   recurrence         gated: decays and states; selective and state space: states at some tokens; state space: what comes out of it
+//   recurrence         states at some tokens; of a state space also what comes out of it
 //   gated convolution  B v and what comes out of the convolution; an implicit K and what it is made of, once for all sequences
 //   differential       both maps and their difference
 #pragma once

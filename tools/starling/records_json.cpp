@@ -113,6 +113,7 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
   object["cache_bytes"] = e.cache_bytes;
   object["steps"] = e.steps;
   object["tokens"] = e.tokens;
+  object["micro_batch_tokens"] = e.micro_batch_tokens;
   object["attempt"] = e.attempt;
   object["worker"] = e.worker;
   object["training_seed"] = e.training_seed;

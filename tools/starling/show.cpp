@@ -231,7 +231,8 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));
-  fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);
+  fmt::print("trained     {} steps, {} tokens{}, seed {}\n", grouped(e.steps), grouped(e.tokens),
+             e.micro_batch_tokens > 0 ? fmt::format(", {} at once", grouped(e.micro_batch_tokens)) : "", e.training_seed);
   fmt::print("checkpoint  {}\n", e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
   print_retrainings(summary, e.outcome.id);
   if (e.curve.empty()) return;
