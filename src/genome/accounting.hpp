@@ -18,6 +18,7 @@
 //   route              2 · d for the projection of the gate
 //   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
+// Of these, products of matrices are the projections (route included), W_o, the attention scores and the output projection.
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
 #pragma once
 
@@ -72,13 +73,15 @@ struct LivAccount {
   Parameters parameters;  ///< includes the LIV's RMSNorm, its weight in a path group and its gate
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
+  std::int64_t product_flops = 0;  ///< the part of them that is products of matrices
 };
 
 struct Account {
   std::vector<LivAccount> livs;  ///< as in the plan: without the empty ones, which cost nothing
   Parameters parameters;         ///< with embedding and final norm
   Cache cache;
-  std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
+  std::int64_t training_flops = 0;          ///< per token: 3 × forward, output projection included
+  std::int64_t training_product_flops = 0;  ///< the part of them that is products of matrices
 };
 
 /// `genome` must be valid. Throws UserError where the width has no legal head size or a class does not fit it.
