@@ -20,6 +20,7 @@ std::vector<run::ObjectiveInfo> all_objectives(std::string_view task_kind) {
       {"quality", "obj_quality", quality_unit(task_kind)},
       {"parameters", "obj_parameters", "parameters without embedding"},
       {"cache", "obj_cache", "bytes"},
+      {"flops", "obj_flops", "FLOPs of training"},
   };
 }
 

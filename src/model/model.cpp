@@ -197,9 +197,7 @@ struct Model::Parts {
     return operators::rms_norm_to(ends.defined() ? norm.scalar_type() : working_type(state), x, norm);
   }
 
-  at::ScalarType working_type(const Generation* state) const {
-    return copies.defined() && !state ? at::kBFloat16 : norm.scalar_type();
-  }
+  at::ScalarType working_type(const Generation* state) const { return copies.defined() && !state ? at::kBFloat16 : norm.scalar_type(); }
 
   // Where dropout acts: 0 is the embedding, i + 1 what LIV i adds.
   static operators::Dropout noise(const Pass& pass, std::size_t place) {

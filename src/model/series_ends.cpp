@@ -57,9 +57,9 @@ TensorSpec output_bias_spec(std::int64_t channels) {
 
 TensorSpec output_skip_spec(std::int64_t channels) { return {.name = "output.skip", .shape = {channels}, .fill = Fill::one}; }
 
-at::Tensor mean_squared_error(const at::Tensor& predictions, const at::Tensor& targets, std::int64_t among) {
+at::Tensor mean_squared_error(const at::Tensor& predictions, const at::Tensor& targets, std::int64_t counted) {
   const auto [errors, counts] = differences(predictions, targets);
-  const auto count = std::max<std::int64_t>(1, among < 0 ? counts.sum().item<std::int64_t>() : among);
+  const auto count = std::max<std::int64_t>(1, counted < 0 ? counts.sum().item<std::int64_t>() : counted);
   return errors.square().sum() / static_cast<double>(count);
 }
 

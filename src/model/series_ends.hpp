@@ -37,9 +37,9 @@ operators::TensorSpec output_weight_spec(std::int64_t channels, std::int64_t wid
 operators::TensorSpec output_bias_spec(std::int64_t channels);
 operators::TensorSpec output_skip_spec(std::int64_t channels);
 
-/// Mean of (prediction − target)² over the targets that are not NaN, 0 where there is none; differentiable in the predictions. `among`: how many
+/// Mean of (prediction − target)² over the targets that are not NaN, 0 where there is none; differentiable in the predictions. `counted`: how many
 /// there are in the batch of which these are a part, where they are not all.
-at::Tensor mean_squared_error(const at::Tensor& predictions, const at::Tensor& targets, std::int64_t among = -1);
+at::Tensor mean_squared_error(const at::Tensor& predictions, const at::Tensor& targets, std::int64_t counted = -1);
 
 struct SquaredErrors {
   double sum = 0;

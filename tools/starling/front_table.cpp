@@ -70,9 +70,7 @@ Rows collect(const run::RunSummary& summary) {
   for (const auto id : summary.front) all.rows.push_back(candidate_row(summary, id, fmt::format("{}", id)));
   if (!summary.baselines.empty()) next_group();
   for (const auto id : summary.baselines) {
-    const auto found = summary.candidates.find(id);
-    all.rows.push_back(
-        candidate_row(summary, id, found == summary.candidates.end() ? fmt::format("{}", id) : found->second.candidate.name));
+    all.rows.push_back(candidate_row(summary, id, candidate_label(summary, id)));
   }
   if (!summary.references.empty()) next_group();
   for (const auto& reference : summary.references) all.rows.push_back({.name = reference.name, .reference = &reference});

@@ -16,6 +16,42 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); 
 
 }  // namespace
 
+std::string candidate_label(const run::RunSummary& summary, std::uint64_t id) {
+  const auto found = summary.candidates.find(id);
+  if (found == summary.candidates.end() || found->second.candidate.name.empty()) return fmt::format("{}", id);
+  const auto& [candidate, parameters, time_utc, width, matched_to] = found->second;
+  if (matched_to == 0) return candidate.name;
+  return fmt::format("{} ({} × {}, as {})", candidate.name, candidate.genome.depth(), width, matched_to);
+}
+
+Json retraining_json(const run::RunSummary& summary, const run::RetrainingKey& key) {
+  const auto found = summary.retrainings.find(key);
+  if (found == summary.retrainings.end()) return {};
+  const auto& e = found->second;
+  const auto tested = summary.retraining_tests.find(key);
+  const auto test = tested == summary.retraining_tests.end() ? run::TestRecorded{} : tested->second;
+  const Losses losses(summary);
+  Json object;
+  object["asked_tokens"] = key.second;
+  object["status"] = search::to_string(e.outcome.status);
+  object["reason"] = e.reason.empty() ? Json() : Json(e.reason);
+  object["loss"] = number(e.loss);
+  object["perplexity"] = number(losses.perplexity(e.loss));
+  object["bits_per_byte"] = number(e.bits_per_byte);
+  object["accuracy"] = number(e.accuracy);
+  object["test_loss"] = number(test.loss);
+  object["test_perplexity"] = number(losses.perplexity(test.loss));
+  object["test_bits_per_byte"] = number(test.bits_per_byte);
+  object["test_accuracy"] = number(test.accuracy);
+  object["steps"] = e.steps;
+  object["tokens"] = e.tokens;
+  object["worker"] = e.worker;
+  object["started_utc"] = e.started_utc;
+  object["duration_s"] = number(e.duration_s);
+  object["checkpoint"] = e.checkpoint.path.empty() ? Json() : Json(e.checkpoint.path);
+  return object;
+}
+
 Json objective_json(const run::ObjectiveInfo& objective) {
   return {{"name", objective.name}, {"column", objective.column}, {"unit", objective.unit}, {"direction", objective.direction}};
 }
@@ -46,6 +82,9 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
     object["changed_genes"] = c.changed_genes;
     object["repairs"] = c.repairs.total();
     object["parameters"] = found->second.parameters;
+    object["depth"] = c.genome.depth();
+    object["width"] = found->second.width == 0 ? Json() : Json(found->second.width);
+    object["matched_to"] = found->second.matched_to == 0 ? Json() : Json(found->second.matched_to);
   }
   const auto found = summary.evaluations.find(id);
   if (found == summary.evaluations.end()) {
@@ -81,6 +120,10 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
   object["duration_s"] = number(e.duration_s);
   object["peak_mem_bytes"] = e.peak_mem_bytes;
   object["checkpoint"] = e.checkpoint.path.empty() ? Json() : Json(e.checkpoint.path);
+  auto& retrainings = object["retrainings"] = Json::array();
+  for (const auto& [key, retraining] : summary.retrainings) {
+    if (key.first == id) retrainings.push_back(retraining_json(summary, key));
+  }
   return object;
 }
 

@@ -27,6 +27,9 @@ class Screen {
 
   Screen(const experiment::Experiment& experiment, Style style, std::FILE* out = stderr);
 
+  /// Not a search: so many trainings, of candidates and baselines alike.
+  void expect(std::int64_t trainings);
+
   void record(const run::JournalEntry& entry);
   void progress(const std::string& worker, const actors::Progress& progress);
   /// Redraws the block where something changed; call it a few times a second.
@@ -37,7 +40,7 @@ class Screen {
   void finish();
 
  private:
-  void evaluated(const run::EvaluationRecorded& evaluation);
+  void evaluated(const run::EvaluationRecorded& evaluation, std::int64_t retrained_on = 0);
   std::vector<std::string> block(std::size_t columns) const;
   std::string up_to_the_block();
   void put(std::string_view text);
@@ -53,6 +56,8 @@ class Screen {
   std::map<std::string, actors::Progress> workers_;
   std::optional<run::EvaluationRecorded> best_;
   search::Points points_;
+  std::int64_t expected_ = 0;  ///< trainings, or the candidates of the search
+  bool searches_ = true;
   std::int64_t counted_ = 0;
   std::int64_t diverged_ = 0;
   std::int64_t killed_ = 0;
