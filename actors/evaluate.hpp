@@ -26,8 +26,9 @@ struct Progress {
   double loss = 0;
 };
 
-/// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
-/// returns early where it is set (its result is then ignored). An exception costs one attempt; its what() is recorded.
+/// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills
+/// everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and returns early where it is set (its result is
+/// then ignored). An exception costs one attempt; its what() is recorded.
 using Evaluate =
     std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;
 

@@ -23,10 +23,6 @@ namespace {
 using genome::FeatureGroup;
 using genome::Parametrisation;
 
-constexpr std::array parametrisations = {"input", "direct", "selective", "decay", "implicit", "liquid"};
-
-const char* name_of(Parametrisation made) { return parametrisations[static_cast<std::size_t>(made)]; }
-
 const std::vector<KeyHelp>& row_keys() {
   static const std::vector<KeyHelp> keys = {
       {"class.id", "integer", "", "1 … 32767", "Number of the class in genomes; one that no class of the catalogue has."},
@@ -45,7 +41,7 @@ const std::vector<KeyHelp>& row_keys() {
 const std::vector<KeyHelp>& group_keys() {
   static const std::vector<KeyHelp> keys = {
       {"class.groups.name", "string", "", "q, k, v | gate, value | B, C, v, K | B, C, A, v, z", "The feature group."},
-      {"class.groups.parametrisation", "string", "\"input\"", fmt::format("{}", fmt::join(parametrisations, " | ")),
+      {"class.groups.parametrisation", "string", "\"input\"", fmt::format("{}", fmt::join(genome::parametrisation_names, " | ")),
        "Where its values come from."},
       {"class.groups.token_mixing", "integer", "1", "1 | 3", "3 is a depthwise causal convolution; K has it too."},
       {"class.groups.taps", "integer", "0", "0 … 8", "Of the convolution, or of a direct K."},
@@ -97,10 +93,10 @@ std::optional<genome::Expansion> expansion_of(std::string_view text) {
   return expansion;
 }
 
+/// As TOML: a whole number as such.
 std::string text_of(const genome::Expansion& expansion) {
-  if (expansion.per_token) return toml_string(fmt::format("{} per token", expansion.numerator));
-  if (expansion.denominator == 1) return fmt::format("{}", expansion.numerator);
-  return toml_string(fmt::format("{}/{}", expansion.numerator, expansion.denominator));
+  const bool whole = !expansion.per_token && expansion.denominator == 1;
+  return whole ? genome::to_text(expansion) : toml_string(genome::to_text(expansion));
 }
 
 /// Reads the keys of one table and remembers whether all of them were sound.
@@ -190,9 +186,9 @@ void read_parametrisation(TableReader& reader, Parametrisation& target) {
   const auto* const node = reader.find("parametrisation");
   if (node == nullptr) return;
   const auto name = node->value_exact<std::string>();
-  const auto found = name ? std::ranges::find(parametrisations, *name) : parametrisations.end();
-  if (found == parametrisations.end()) return reader.refuse(*node, "parametrisation");
-  target = static_cast<Parametrisation>(found - parametrisations.begin());
+  const auto found = name ? std::ranges::find(genome::parametrisation_names, *name) : genome::parametrisation_names.end();
+  if (found == genome::parametrisation_names.end()) return reader.refuse(*node, "parametrisation");
+  target = static_cast<Parametrisation>(found - genome::parametrisation_names.begin());
 }
 
 std::optional<FeatureGroup> read_group(const toml::node& node, const std::string& label, Findings& findings) {
@@ -253,7 +249,7 @@ std::string group_to_toml(const FeatureGroup& group) {
   return fmt::format(
       "{{name = {}, parametrisation = \"{}\", token_mixing = {}, taps = {}, sparsity = {}, nonlinearity = {}, channel_mixing = {}, "
       "expansion = {}, repeat = {}}}",
-      toml_string(group.name), name_of(group.parametrisation), static_cast<int>(group.token_mixing), group.kernel,
+      toml_string(group.name), genome::name_of(group.parametrisation), static_cast<int>(group.token_mixing), group.kernel,
       static_cast<int>(group.sparsity), static_cast<int>(group.nonlinearity), static_cast<int>(group.channel_mixing),
       text_of(group.expansion), group.repeat);
 }

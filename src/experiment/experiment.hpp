@@ -80,6 +80,7 @@ struct Training {
   std::int64_t tokens = 0;
   std::int64_t batch_tokens = 1024;
   double learning_rate = 8e-4;
+  std::string schedule = "cosine";   ///< "cosine" | "linear" | "constant"
   double warmup = 0.1;               ///< share of the steps
   double final_learning_rate = 0.1;  ///< share of the peak
   double weight_decay = 0.1;

@@ -229,6 +229,12 @@ class Rules {
                fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}", e_.training.tokens,
                            e_.training.batch_tokens));
     }
+    if (readable({"training.schedule", "training.final_learning_rate"}) && e_.training.schedule == "constant" &&
+        e_.training.final_learning_rate != Training{}.final_learning_rate) {
+      complain({"training.final_learning_rate", "training.schedule"},
+               fmt::format("'training.final_learning_rate' is {}, but a constant training.schedule stays at the peak",
+                           e_.training.final_learning_rate));
+    }
   }
 
   const Experiment& e_;

@@ -357,6 +357,12 @@ std::string list_of_classes(const Catalogue& catalogue) {
   return text;
 }
 
+std::string to_text(const Expansion& expansion) {
+  const auto number = std::to_string(expansion.numerator);
+  if (expansion.per_token) return number + " per token";
+  return expansion.denominator == 1 ? number : number + '/' + std::to_string(expansion.denominator);
+}
+
 int group_index(const Featurizer& featurizer, std::string_view name) {
   const auto found =
       std::find_if(featurizer.groups.begin(), featurizer.groups.end(), [&](const FeatureGroup& group) { return group.name == name; });

@@ -129,8 +129,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not legal
-  /// (legality.hpp).
+  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not
+  /// legal (legality.hpp).
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   /// This catalogue and further rows, under the same name; throws as the constructor does.
@@ -170,6 +170,12 @@ class Catalogue {
 
 /// "1 SA-1, 3 SA-3, …": the rows of a catalogue, for messages.
 std::string list_of_classes(const Catalogue& catalogue);
+
+/// "1/4", "16 per token", "2".
+std::string to_text(const Expansion& expansion);
+/// "input", "direct", …, in the order of the enumerators.
+inline constexpr std::array parametrisation_names{"input", "direct", "selective", "decay", "implicit", "liquid"};
+constexpr const char* name_of(Parametrisation made) { return parametrisation_names[static_cast<std::size_t>(made)]; }
 
 /// Index of the named group in a featurizer, or -1.
 int group_index(const Featurizer& featurizer, std::string_view name);

@@ -32,11 +32,6 @@ std::string named(ChannelMixing value) {
   return std::to_string(number(value)) + " (" + names[number(value) - 1] + ')';
 }
 
-std::string text(const Expansion& e) {
-  if (e.per_token) return std::to_string(e.numerator) + " per token";
-  return e.denominator == 1 ? std::to_string(e.numerator) : std::to_string(e.numerator) + '/' + std::to_string(e.denominator);
-}
-
 bool is_pointwise(Nonlinearity value) { return value == Nonlinearity::relu || value == Nonlinearity::silu || value == Nonlinearity::gelu; }
 
 bool is_whole(const FeatureGroup& group) { return !group.expansion.per_token && group.expansion.numerator == group.expansion.denominator; }
@@ -143,7 +138,7 @@ std::string group_names_rule(const OperatorGenome& op, const std::vector<Feature
 }
 
 std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, const FeatureGroup& group) {
-  const auto found = ", found expansion " + text(group.expansion) + " and repeat " + std::to_string(group.repeat);
+  const auto found = ", found expansion " + to_text(group.expansion) + " and repeat " + std::to_string(group.repeat);
   const auto& name = group.name;
   switch (op.token_mixing) {
     case TokenMixing::diagonal:
@@ -220,7 +215,7 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
   }
   if (group.nonlinearity == Nonlinearity::softmax) return "nonlinearity 1, 3, 4 or 5, found " + named(group.nonlinearity);
   if (group.channel_mixing == ChannelMixing::diagonal && !is_whole(group)) {
-    return "expansion 1 where its channel mixing is 1 (diagonal), found " + text(group.expansion);
+    return "expansion 1 where its channel mixing is 1 (diagonal), found " + to_text(group.expansion);
   }
   return "";
 }
@@ -228,7 +223,7 @@ std::string making_rules(const OperatorGenome& op, const std::vector<FeatureGrou
 std::string group_range(const FeatureGroup& group) {
   const auto& e = group.expansion;
   if (e.numerator < 1 || e.numerator > max_expansion || e.denominator < 1 || e.denominator > max_expansion) {
-    return "expansion " + text(e) + ": numbers are in 1 … " + std::to_string(max_expansion);
+    return "expansion " + to_text(e) + ": numbers are in 1 … " + std::to_string(max_expansion);
   }
   if (group.repeat < 1 || group.repeat > max_expansion)
     return "repeat " + std::to_string(group.repeat) + " is not in 1 … " + std::to_string(max_expansion);

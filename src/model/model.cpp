@@ -257,8 +257,8 @@ const std::vector<operators::Parameter>& Model::parameters() const { return part
 
 at::Tensor Model::logits(const at::Tensor& tokens) const { return operators::project(parts_->output(tokens), {parts_->projection()})[0]; }
 
-at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets) const {
-  return operators::cross_entropy(parts_->output(tokens), parts_->projection(), targets);
+at::Tensor Model::loss(const at::Tensor& tokens, const at::Tensor& targets, const Pass& pass) const {
+  return operators::cross_entropy(parts_->output(tokens), parts_->projection(), targets, pass.counted);
 }
 
 Model::Score Model::score(const at::Tensor& tokens, const at::Tensor& targets) const {

@@ -37,7 +37,13 @@ class Model {
   at::Tensor logits(const at::Tensor& tokens) const;
   /// Mean cross-entropy in nats over the targets that are not −100; 0 where none counts. Differentiable. Throws
   /// std::out_of_range for a target outside the vocabulary.
-  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
+  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const { return loss(tokens, targets, Pass{}); }
+  /// One of the passes that make a step of training.
+  struct Pass {
+    std::int64_t counted = -1;  ///< targets that count in the batch of which these sequences are a part, so that the parts' losses and
+                                ///< gradients add up to the batch's; −1: these are all
+  };
+  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets, const Pass& pass) const;
   struct Score {
     double nats = 0;           ///< Σ of the cross-entropy
     std::int64_t counted = 0;  ///< targets that were not ignored

@@ -9,12 +9,17 @@
 
 namespace starling::training {
 
+/// How the learning rate falls after warm-up; schedule.hpp has the formulas.
+enum class Descent { cosine, linear, constant };
+
 struct Options {
   std::int64_t tokens = 0;  ///< at least so many are trained on: whole steps
   std::int64_t batch_tokens = 1024;
-  double learning_rate = 8e-4;       ///< peak
+  std::int64_t micro_batch_tokens = 0;  ///< of a batch that are trained on at once, whole sequences; 0 = all
+  double learning_rate = 8e-4;          ///< peak
+  Descent schedule = Descent::cosine;
   double warmup = 0.1;               ///< share of the steps
-  double final_learning_rate = 0.1;  ///< share of the peak
+  double final_learning_rate = 0.1;  ///< share of the peak, which a constant schedule never leaves
   double weight_decay = 0.1;
   double gradient_clip = 1.0;  ///< largest global norm; 0 = no clipping
   double beta1 = 0.9;
@@ -40,6 +45,7 @@ struct Result {
   std::vector<Point> curve;  ///< every step, or of longer trainings 512 spread evenly; always the first and the last
   std::int64_t steps = 0;    ///< done
   std::int64_t tokens = 0;
+  std::int64_t micro_batch_tokens = 0;  ///< at the end: fewer than asked for where memory ran out
 };
 
 /// Progress after a step, on the training thread.

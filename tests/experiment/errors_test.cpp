@@ -139,6 +139,13 @@ TEST(Rules, RefuseABatchThatIsNoWholeNumberOfSequences) {
   EXPECT_THAT(complaint(language, {"training.tokens=1000"}), HasSubstr("expected at least one batch"));
 }
 
+TEST(Rules, RefuseAFinalRateOfAScheduleThatNeverFalls) {
+  EXPECT_EQ(complaint(language + "schedule = 'constant'\nfinal_learning_rate = 0.5\n"),
+            "x.toml:10: 'training.final_learning_rate' is 0.5, but a constant training.schedule stays at the peak");
+  const auto constant = parse(language + "schedule = 'constant'\n", "x.toml");
+  EXPECT_EQ(parse(to_toml(constant), "x.toml"), constant);
+}
+
 TEST(Rules, RefuseASplitThatLeavesNothing) {
   EXPECT_THAT(complaint(language, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}), HasSubstr("leave nothing to train on"));
   EXPECT_THAT(complaint(language, {"task.validation_fraction=0"}), HasSubstr("expected a number (above 0 … below 1)"));

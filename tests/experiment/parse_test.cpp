@@ -68,6 +68,7 @@ baselines = []
 tokens = 640
 batch_tokens = 128
 learning_rate = 0.5
+schedule = "linear"
 warmup = 0
 final_learning_rate = 1
 weight_decay = 0.25
@@ -99,7 +100,16 @@ deadline_minutes = 0.5
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
   expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}, {"backbone", "featurizer"}};
-  expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
+  expected.training = {.tokens = 640,
+                       .batch_tokens = 128,
+                       .learning_rate = 0.5,
+                       .schedule = "linear",
+                       .warmup = 0,
+                       .final_learning_rate = 1,
+                       .weight_decay = 0.25,
+                       .gradient_clip = 2,
+                       .initialization = "he",
+                       .precision = "f32"};
   expected.worker_options = {5, 2, false, 0.5};
   EXPECT_EQ(e, expected);
 }

@@ -424,7 +424,7 @@ void diagonal(benchmark::State& state) {
   Floats a = filled(batch * length * width, 0.9f), b = filled(batch * length * width), h(a.size()), da(a.size()), db(a.size());
   const double count = static_cast<double>(batch * length * width);
   measure(state, count * 4 * 8, count * 6, [&] {
-    diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), batch, length, width});
+    diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), nullptr, batch, length, width});
     diagonal_scan_backward(
         DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, batch, length, width});
   });

@@ -385,6 +385,7 @@ void run(const DiagonalScanForward<double>& a) {
         const Index at = (b * a.length + t) * a.channels + c;
         a.h[at] = h = a.a[at] * h + a.b[at];
       }
+      if (a.final) a.final[b * a.channels + c] = h;
     }
 }
 

@@ -197,6 +197,11 @@ class Runs(Case):
             plan = self.json("run", "tiny.toml", override, "--dry-run")
             described = self.json("describe", "transformer++", "--width", "32", "--depth", "4", "--length", "32", "--vocabulary", "300")
             self.assertEqual(plan["baselines"][0]["parameters"], described["parameters"]["total"])
+        with open(self.path("words.toml"), "w") as file:
+            file.write(EXPERIMENT.replace("[task]\n", "[task]\ntokenizer = 'words.model'\n"))
+        of_experiment = self.json("describe", "transformer++", "--experiment", "words.toml", "--width", "32", "--depth", "4",
+                                  "--length", "32", "--vocabulary", "300")
+        self.assertEqual(of_experiment["parameters"], described["parameters"])
         self.assertEqual(self.json("check", "tiny.toml", "task.tokenizer=words.model", "task.vocabulary=304")["experiment"]["task"]["vocabulary"],
                          304)
         self.assert_refused(["check", "tiny.toml", "task.tokenizer=words.model", "task.vocabulary=299"], "'task.vocabulary' is 299",

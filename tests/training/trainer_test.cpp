@@ -9,6 +9,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
+#include <starling/tasks/mad.hpp>
 
 #include "toy_task.hpp"
 
@@ -38,6 +39,13 @@ TEST(Extent, IsWholeStepsOfWholeSequences) {
   EXPECT_EQ(extent({.tokens = 1025, .batch_tokens = 128}, 16).steps, 9);
   EXPECT_EQ(extent({.tokens = 1000, .batch_tokens = 1024}, 127).sequences, 8);
   EXPECT_THROW(extent({.tokens = 1000, .batch_tokens = 100}, 128), UserError);
+}
+
+TEST(MicroBatch, IsWholeSequencesOfABatch) {
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128}, 16), 8);
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 63}, 16), 3);
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 4096}, 16), 8);
+  EXPECT_THROW(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 15}, 16), UserError);
 }
 
 TEST(Train, LearnsWhatCanBeLearned) {
@@ -117,6 +125,68 @@ TEST(Train, EveryClassTrainsInBfloat16) {
     const Result result = train(model, task, quick(), 1, never);
     EXPECT_EQ(result.end, End::completed) << liv_class.name << ": " << result.reason;
     EXPECT_LT(evaluate(model, task, tasks::Split::validation, never).loss, before - 0.5) << liv_class.name;
+  }
+}
+
+TEST(Train, FollowsTheScheduleAskedFor) {
+  for (const auto& [descent, last] : {std::pair{Descent::linear, 3e-3}, {Descent::cosine, 3e-3}, {Descent::constant, 1e-2}}) {
+    model::Model model = make_model();
+    Options options = quick();
+    options.schedule = descent;
+    options.final_learning_rate = 0.3;
+    const auto curve = train(model, ToyTask(), options, 1, never).curve;
+    EXPECT_DOUBLE_EQ(curve[0].learning_rate, 1e-2 / 8);
+    EXPECT_DOUBLE_EQ(curve.back().learning_rate, last);
+    if (descent == Descent::linear) {
+      EXPECT_DOUBLE_EQ(curve[25].learning_rate, 1e-2 - 7e-3 / 4);
+    }
+  }
+}
+
+// The first step, where both start from the same weights, to the rounding of sums; then rounding grows with the steps.
+void expect_micro_batches_change_nothing(const tasks::Task& task, const genome::Dimensions& dimensions, std::string_view genome,
+                                         at::ScalarType type, double tolerance) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  std::vector<Result> results;
+  for (const std::int64_t micro_batch : {8, 4, 3, 1}) {
+    model::Model model(catalogue, genome::genome_or_baseline(catalogue, genome, 2), dimensions, 1, model::Model::Initialization::glorot,
+                       type);
+    const std::int64_t length = task.sequence_length();
+    results.push_back(
+        train(model, task,
+              {.tokens = 20 * 8 * length, .batch_tokens = 8 * length, .micro_batch_tokens = micro_batch * length, .learning_rate = 1e-3}, 1,
+              never));
+    EXPECT_EQ(results.back().micro_batch_tokens, micro_batch * length);
+    const auto& whole = results.front().curve;
+    const auto& parts = results.back().curve;
+    EXPECT_NEAR(parts[0].train_loss, whole[0].train_loss, tolerance * whole[0].train_loss) << genome << " " << micro_batch;
+    EXPECT_NEAR(parts[0].grad_norm, whole[0].grad_norm, 10 * tolerance * whole[0].grad_norm) << genome << " " << micro_batch;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_NEAR(parts[i].train_loss, whole[i].train_loss, 1000 * tolerance) << genome << " " << micro_batch << " step " << i;
+    }
+  }
+}
+
+TEST(Train, GivesEveryTokenTheSameWeightHoweverABatchIsDivided) {
+  const ToyTask full;
+  const ToyTask masked({.masked = true});
+  const genome::Dimensions dimensions{.width = 16, .length = 16, .vocabulary = 11};
+  for (const char* genome : {"transformer++", "striped-mamba"}) {
+    expect_micro_batches_change_nothing(full, dimensions, genome, at::kFloat, 1e-6);
+    expect_micro_batches_change_nothing(masked, dimensions, genome, at::kFloat, 1e-6);
+    expect_micro_batches_change_nothing(masked, dimensions, genome, at::kBFloat16, 1e-5);
+  }
+}
+
+TEST(Train, DividesBatchesOfMadTasks) {
+  for (const MadTask name : {MadTask::selective_copying, MadTask::compression}) {
+    auto settings = mad_defaults(name);
+    settings.sequence_length = 32;
+    settings.copied = 4;
+    const auto task = tasks::make_mad(settings);
+    const genome::Dimensions dimensions{
+        .width = 16, .length = task->sequence_length(), .vocabulary = task->vocabulary(), .reconstructs = task->reconstructs()};
+    expect_micro_batches_change_nothing(*task, dimensions, "transformer++", at::kFloat, 1e-6);
   }
 }
 

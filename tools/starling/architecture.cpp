@@ -9,6 +9,7 @@
 #include <starling/genome/segments.hpp>
 
 #include "commands.hpp"
+#include "load.hpp"
 
 namespace starling::tools {
 
@@ -46,7 +47,7 @@ Classes classes_of(const ClassSource& source) {
     if (source.band) classes.dimensions.band = *source.band;
     return classes;
   }
-  const auto experiment = experiment::load(source.experiment);
+  const auto experiment = load_experiment(source.experiment, {});
   Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment)};
   if (source.band) classes.dimensions.band = *source.band;
   return classes;
@@ -97,29 +98,6 @@ std::vector<int> operator_integers(const genome::OperatorGenome& op) {
           static_cast<int>(op.channel_mixing)};
 }
 
-std::string expansion_text(const genome::Expansion& e) {
-  if (e.per_token) return fmt::format("{} per token", e.numerator);
-  return e.denominator == 1 ? fmt::format("{}", e.numerator) : fmt::format("{}/{}", e.numerator, e.denominator);
-}
-
-const char* parametrisation_name(genome::Parametrisation p) {
-  switch (p) {
-    case genome::Parametrisation::input:
-      return "input";
-    case genome::Parametrisation::direct:
-      return "direct";
-    case genome::Parametrisation::selective:
-      return "selective";
-    case genome::Parametrisation::decay:
-      return "decay";
-    case genome::Parametrisation::implicit:
-      return "implicit";
-    case genome::Parametrisation::liquid:
-      return "liquid";
-  }
-  return "?";
-}
-
 std::vector<Difference> differences(const genome::Catalogue& catalogue, const genome::Liv& liv) {
   using genome::GroupGene;
   using genome::OperatorGene;
@@ -135,7 +113,7 @@ std::vector<Difference> differences(const genome::Catalogue& catalogue, const ge
     if (all[i] != starts[i]) found.push_back({"", of_operator[i], fmt::format("{}", starts[i]), fmt::format("{}", all[i])});
   }
   const auto text = [&](GroupGene gene, int value) {
-    if (gene == GroupGene::expansion) return expansion_text(*genome::expansion_of(catalogue, value));
+    if (gene == GroupGene::expansion) return genome::to_text(*genome::expansion_of(catalogue, value));
     if (gene == GroupGene::token_mixing && value > 9) return fmt::format("{} ({} taps)", value / 10, value % 10);
     return fmt::format("{}", value);
   };
@@ -180,13 +158,13 @@ nlohmann::ordered_json class_genomes_json(const genome::LivClass& liv_class, con
   auto& groups = object["feature_groups"] = nlohmann::ordered_json::array();
   for (const auto& group : featurizer.groups) {
     groups.push_back({{"name", group.name},
-                      {"parametrisation", parametrisation_name(group.parametrisation)},
+                      {"parametrisation", genome::name_of(group.parametrisation)},
                       {"token_mixing", static_cast<int>(group.token_mixing)},
                       {"kernel", group.kernel},
                       {"sparsity", static_cast<int>(group.sparsity)},
                       {"nonlinearity", static_cast<int>(group.nonlinearity)},
                       {"channel_mixing", static_cast<int>(group.channel_mixing)},
-                      {"expansion", expansion_text(group.expansion)},
+                      {"expansion", genome::to_text(group.expansion)},
                       {"repeat", group.repeat}});
   }
   return object;

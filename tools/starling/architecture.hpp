@@ -38,10 +38,6 @@ std::string group_names(const genome::Featurizer& featurizer, genome::GroupMask 
 
 /// The five integers of an operator genome.
 std::vector<int> operator_integers(const genome::OperatorGenome& op);
-/// "1/4", "16 per token".
-std::string expansion_text(const genome::Expansion& expansion);
-/// "input", "direct", …
-const char* parametrisation_name(genome::Parametrisation made);
 /// An integer in which a LIV's operator or featurizer is not as its class says.
 struct Difference {
   std::string group;  ///< "k"; "" of the operator

@@ -64,9 +64,9 @@ void print_text(const genome::Catalogue& catalogue, const genome::Dimensions& si
       fmt::print(
           "    {:<6} {:<9}  token mixing {}{}, sparsity {}, nonlinearity {}, channel mixing {}, expansion {}, repeat "
           "{}\n",
-          group.name, parametrisation_name(group.parametrisation), static_cast<int>(group.token_mixing),
+          group.name, genome::name_of(group.parametrisation), static_cast<int>(group.token_mixing),
           group.kernel > 0 ? fmt::format(" ({} taps)", group.kernel) : "", static_cast<int>(group.sparsity),
-          static_cast<int>(group.nonlinearity), static_cast<int>(group.channel_mixing), expansion_text(group.expansion), group.repeat);
+          static_cast<int>(group.nonlinearity), static_cast<int>(group.channel_mixing), genome::to_text(group.expansion), group.repeat);
     }
     const auto shares = strategies(catalogue, liv_class);
     fmt::print("    feature-group sharing:");

@@ -45,12 +45,18 @@ tasks::Options task_options(const experiment::Experiment& experiment, const std:
                                      .seed = experiment.seed};
 }
 
+training::Descent descent_named(const std::string& name) {
+  if (name == "linear") return training::Descent::linear;
+  return name == "constant" ? training::Descent::constant : training::Descent::cosine;
+}
+
 training::CandidateOptions candidate_options(const experiment::Experiment& experiment) {
   const auto& from = experiment.training;
   training::CandidateOptions options;
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
   options.training.learning_rate = from.learning_rate;
+  options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
   options.training.final_learning_rate = from.final_learning_rate;
   options.training.weight_decay = from.weight_decay;
