@@ -117,6 +117,42 @@ TEST(SeriesModel, LosesNothingWhereEverythingIsMissing) {
   EXPECT_EQ(model.score(numbers(2), targets).counted, 0);
 }
 
+TEST(SeriesModel, InPartsAndComputedAgainHasTheLossAndGradientsOfTheWholeBatch) {
+  const auto model = perturbed(catalogue, genome::baseline(catalogue, "striped-mamba", 4), tiny, at::kDouble);
+  const auto values = numbers(2, 4);
+  auto targets = numbers(3, 4);
+  targets[0].slice(0, 2).fill_(missing);
+  targets[2].fill_(missing);
+  targets[3][4][1].fill_(missing);
+  const auto gradients_of = [&](const std::vector<std::int64_t>& parts, Model::Pass pass) {
+    for (const auto& weight : model.parameters()) weight.value.mutable_grad().reset();
+    pass.counted = 2 * 3 + 9 * 3 + 9 * 3 - 1;
+    double loss = 0;
+    for (const auto count : parts) {
+      const auto share = model.loss(values.narrow(0, pass.first_sequence, count), targets.narrow(0, pass.first_sequence, count), pass);
+      share.backward();
+      loss += share.item<double>();
+      pass.first_sequence += count;
+    }
+    std::vector<at::Tensor> gradients{at::scalar_tensor(loss, at::kDouble)};
+    for (const auto& weight : model.parameters()) gradients.push_back(weight.value.grad().clone());
+    return gradients;
+  };
+  const auto whole = gradients_of({4}, {});
+  EXPECT_NEAR(whole[0].item<double>(), model.loss(values, targets).item<double>(), 1e-12);
+  for (const double dropout : {0.0, 0.3}) {
+    const Model::Pass pass{.dropout = dropout, .dropout_seed = 4};
+    const auto expected = gradients_of({4}, pass);
+    EXPECT_EQ(dropout > 0, largest_difference(expected[0], whole[0]) > 1e-6);
+    for (const bool again : {false, true}) {
+      auto same = pass;
+      same.recompute = again;
+      const auto found = gradients_of({1, 2, 1}, same);
+      for (std::size_t i = 0; i < found.size(); ++i) EXPECT_LT(largest_difference(found[i], expected[i]), 1e-10) << i << ' ' << again;
+    }
+  }
+}
+
 TEST(SeriesModel, HasTheGradientOfCentralDifferences) {
   auto targets = numbers(9);
   targets[1].slice(0, 7).fill_(missing);

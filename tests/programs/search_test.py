@@ -258,6 +258,9 @@ class Search(unittest.TestCase):
         for row in evolved:
             number = row["id"]
             self.assertEqual(row["genome"], texts[number])
+            kinds = row["repairs_by_kind"]
+            self.assertEqual(sum(kinds.values()), row["repairs"])
+            self.assertIn("illegal_featurizer", kinds)
             shown = self.run_starling("show", "evolved", str(number))
             self.assertEqual(shown.returncode, 0, shown.stderr)
             self.assertIn(row["genome"], shown.stdout)

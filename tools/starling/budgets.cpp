@@ -9,6 +9,7 @@
 
 #include <starling/search/rank_correlation.hpp>
 
+#include "losses.hpp"
 #include "records_json.hpp"
 #include "text.hpp"
 
@@ -77,7 +78,7 @@ std::vector<std::int64_t> retrained_budgets(const run::RunSummary& summary) {
 std::string render_budgets(const run::RunSummary& summary, const BudgetComparison& comparison) {
   const bool by_accuracy =
       std::ranges::any_of(comparison.rows, [](const BudgetRow& row) { return row.own != nullptr && std::isfinite(row.own->accuracy); });
-  const auto value = [&](double loss, double accuracy) { return by_accuracy ? fixed(accuracy, 4) : fixed(std::exp(loss), 3); };
+  const Losses losses(summary);
   std::int64_t own_tokens = 0;
   for (const auto& row : comparison.rows) own_tokens = std::max(own_tokens, row.own == nullptr ? 0 : row.own->tokens);
   using enum Table::Align;
@@ -94,13 +95,14 @@ std::string render_budgets(const run::RunSummary& summary, const BudgetCompariso
   for (const auto& row : comparison.rows) {
     const auto* const test = test_of(summary, row.id, comparison.tokens);
     const bool ended_well = row.other->outcome.status == search::Status::ok;
-    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : value(row.own->loss, row.own->accuracy), rank(row.own_rank),
-               value(row.other->loss, row.other->accuracy), rank(row.other_rank), test == nullptr ? "–" : value(test->loss, test->accuracy),
+    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : losses.quality_number(row.own->loss, row.own->accuracy),
+               rank(row.own_rank), losses.quality_number(row.other->loss, row.other->accuracy), rank(row.other_rank),
+               test == nullptr ? "–" : losses.quality_number(test->loss, test->accuracy),
                row.own == nullptr ? "–" : grouped(row.own->parameters), row.own == nullptr ? "–" : grouped(row.own->cache_bytes),
                ended_well ? genome::to_text(summary.candidates.at(row.id).candidate.genome)
                           : fmt::format("({}: {})", search::to_string(row.other->outcome.status), row.other->reason)});
   }
-  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", by_accuracy ? "Accuracy" : "Perplexity",
+  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", losses.quality_name(by_accuracy),
                      grouped(comparison.tokens), table.text(), tau_text(comparison));
 }
 
