@@ -278,6 +278,17 @@ class Search(unittest.TestCase):
             self.assertEqual(generated.returncode, 0, generated.stderr)
             self.assertEqual(json.loads(generated.stdout)["genome"], row["genome"])
 
+    def test_the_flops_of_training_are_an_objective(self):
+        result = self.run_starling("run", "tiny.toml", 'search.objectives=["quality", "flops"]')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("runs", "tiny-1", "run.h5"), "r") as file:
+            flops = pd.DataFrame(file["evaluations"][:]).set_index("candidate_id")["obj_flops"]
+            genomes = dict(zip(file["candidates"]["candidate_id"], file["genomes/text"].asstr()[:]))
+        for candidate, genome in genomes.items():
+            described = self.run_starling("describe", genome, "--width", "32", "--length", "32", "--tokens", "2048", "--json")
+            self.assertEqual(flops[candidate], json.loads(described.stdout)["training_flops"])
+        self.assertGreater(flops.nunique(), 2)
+
     def test_every_mad_task_is_scored_by_accuracy(self):
         for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
             with self.subTest(name):

@@ -53,6 +53,12 @@ Classes classes_of(const ClassSource& source) {
   return classes;
 }
 
+const genome::Catalogue& catalogue_of(const run::RunSummary& summary) {
+  const auto& started = summary.started;
+  if (started.experiment_toml.find("[[class]]") == std::string::npos) return genome::Catalogue::named(started.catalogue);
+  return experiment::catalogue(experiment::parse(started.experiment_toml, "experiment.toml of the run"));
+}
+
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome) {
   const auto plan = genome::make_plan(catalogue, genome);
   std::string text;

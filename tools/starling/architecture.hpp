@@ -9,6 +9,7 @@
 #include <starling/genome/catalogue.hpp>
 #include <starling/genome/genome.hpp>
 #include <starling/genome/plan.hpp>
+#include <starling/run/summary.hpp>
 
 namespace starling::tools {
 
@@ -25,6 +26,8 @@ struct Classes {
   genome::Dimensions dimensions;  ///< the experiment's; without one 768 channels, 4096 tokens
 };
 Classes classes_of(const ClassSource& source);
+/// The classes that a run searches: those of its experiment.
+const genome::Catalogue& catalogue_of(const run::RunSummary& summary);
 
 /// One letter per LIV, by family: "AM(RM~)CM"; in parentheses what runs in parallel, ~ behind what is routed.
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome);

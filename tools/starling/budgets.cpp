@@ -35,6 +35,30 @@ const run::TestRecorded* test_of(const run::RunSummary& summary, std::uint64_t i
   return found == summary.retraining_tests.end() ? nullptr : &found->second;
 }
 
+/// What the task is judged by, as people read it.
+class Measure {
+ public:
+  Measure(const run::RunSummary& summary, const BudgetComparison& comparison)
+      : losses_(summary), by_accuracy_(std::ranges::any_of(comparison.rows, [](const BudgetRow& row) {
+          return row.own != nullptr && std::isfinite(row.own->accuracy);
+        })) {}
+
+  const char* title() const {
+    if (by_accuracy_) return "Accuracy";
+    return std::isnan(losses_.perplexity(0)) ? "Mean squared error" : "Perplexity";
+  }
+  /// Of an evaluation or a test.
+  std::string text(const auto& measured) const {
+    if (by_accuracy_) return fixed(measured.accuracy, 4);
+    const double perplexity = losses_.perplexity(measured.loss);
+    return std::isnan(perplexity) ? fixed(measured.loss, Losses::squared_error_digits) : fixed(perplexity, 3);
+  }
+
+ private:
+  Losses losses_;
+  bool by_accuracy_;
+};
+
 /// Kendall's τ with what it was made from.
 std::string tau_text(const BudgetComparison& comparison) {
   if (!comparison.tau) return fmt::format("Kendall τ –: {} candidates have no order", comparison.compared);
@@ -76,9 +100,7 @@ std::vector<std::int64_t> retrained_budgets(const run::RunSummary& summary) {
 }
 
 std::string render_budgets(const run::RunSummary& summary, const BudgetComparison& comparison) {
-  const bool by_accuracy =
-      std::ranges::any_of(comparison.rows, [](const BudgetRow& row) { return row.own != nullptr && std::isfinite(row.own->accuracy); });
-  const Losses losses(summary);
+  const Measure measure(summary, comparison);
   std::int64_t own_tokens = 0;
   for (const auto& row : comparison.rows) own_tokens = std::max(own_tokens, row.own == nullptr ? 0 : row.own->tokens);
   using enum Table::Align;
@@ -95,15 +117,14 @@ std::string render_budgets(const run::RunSummary& summary, const BudgetCompariso
   for (const auto& row : comparison.rows) {
     const auto* const test = test_of(summary, row.id, comparison.tokens);
     const bool ended_well = row.other->outcome.status == search::Status::ok;
-    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : losses.quality_number(row.own->loss, row.own->accuracy),
-               rank(row.own_rank), losses.quality_number(row.other->loss, row.other->accuracy), rank(row.other_rank),
-               test == nullptr ? "–" : losses.quality_number(test->loss, test->accuracy),
+    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : measure.text(*row.own), rank(row.own_rank),
+               measure.text(*row.other), rank(row.other_rank), test == nullptr ? "–" : measure.text(*test),
                row.own == nullptr ? "–" : grouped(row.own->parameters), row.own == nullptr ? "–" : grouped(row.own->cache_bytes),
                ended_well ? genome::to_text(summary.candidates.at(row.id).candidate.genome)
                           : fmt::format("({}: {})", search::to_string(row.other->outcome.status), row.other->reason)});
   }
-  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", losses.quality_name(by_accuracy),
-                     grouped(comparison.tokens), table.text(), tau_text(comparison));
+  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", measure.title(), grouped(comparison.tokens),
+                     table.text(), tau_text(comparison));
 }
 
 nlohmann::ordered_json budgets_json(const run::RunSummary& summary, const BudgetComparison& comparison) {

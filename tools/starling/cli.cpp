@@ -105,7 +105,13 @@ class CommandLine {
     command->add_option("experiment", run_.experiment, "Experiment file")->required()->type_name("FILE");
     add_overrides(command, run_.overrides);
     command->add_option("--out", run_.out, "Directory for the results, new or empty; default runs/NAME-N")->type_name("DIR");
-    command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
+    auto* const dry_run = command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
+    command
+        ->add_option("--tflops", run_.tflops,
+                     "For --dry-run: what a worker computes in training, in 10^12 FLOP/s; else half of what a matrix product reaches here")
+        ->check(CLI::Range(1e-6, 1e6))
+        ->needs(dry_run)
+        ->type_name("X");
     command->add_flag("--print-config", run_.print_config, "Print the experiment with every default filled in, and do nothing");
     command->add_flag("--quiet", run_.quiet, "No progress");
     add_json(command, run_.json);
@@ -237,6 +243,10 @@ class CommandLine {
         ->check(CLI::Range(std::int64_t{1}, largest_length))
         ->type_name("N")
         ->capture_default_str();
+    command->add_option("--tokens", describe_.tokens, "Of a training, for its FLOPs; 5_000_000 is 5000000")
+        ->check(CLI::Range(std::int64_t{1}, most_tokens))
+        ->transform(without_underscores)
+        ->type_name("N");
     add_source(command, describe_.source);
     add_json(command, describe_.json);
   }

@@ -50,6 +50,7 @@ struct DescribeArguments {
   std::optional<std::int64_t> depth;
   std::int64_t length = 0;
   std::int64_t vocabulary = byte_vocabulary;
+  std::optional<std::int64_t> tokens;  ///< of a training, to say what it costs
   bool json = false;
 };
 int describe(const DescribeArguments& arguments);

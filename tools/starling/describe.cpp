@@ -70,7 +70,11 @@ class Description {
     fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(arguments_.length)),
                grouped(arguments_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
-    fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
+    fmt::print("FLOPs        {} per token in training = {} forward + {} backward\n", grouped(account_.training_flops), grouped(forward()),
+               grouped(account_.training_flops - forward()));
+    if (arguments_.tokens) {
+      fmt::print("             {}FLOP for a training on {} tokens\n", si(training_on(*arguments_.tokens)), grouped(*arguments_.tokens));
+    }
   }
 
   Json json() const {
@@ -89,6 +93,8 @@ class Description {
     object["parameters"] = parameters_json(account_.parameters);
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
+    object["forward_flops_per_token"] = forward();
+    if (arguments_.tokens) object["training_flops"] = training_on(*arguments_.tokens);
     const auto present = genome::without_empty(genome_);
     auto& livs = object["livs"] = Json::array();
     for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
@@ -123,6 +129,10 @@ class Description {
   }
 
  private:
+  /// Of the three parts of training the backward pass takes two.
+  std::int64_t forward() const { return account_.training_flops / 3; }
+  double training_on(std::int64_t tokens) const { return static_cast<double>(account_.training_flops) * static_cast<double>(tokens); }
+
   static Json parameters_json(const genome::Parameters& p) {
     return {{"matrices", p.matrices},
             {"vectors", p.vectors},

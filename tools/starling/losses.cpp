@@ -27,16 +27,6 @@ std::string Losses::reference(const run::ReferenceLoss& reference) const {
   return fmt::format("loss {} nats per token, {} bits per byte", fixed(reference.loss, 4), fixed(reference.bits_per_byte, 4));
 }
 
-std::string Losses::quality_number(double loss, double accuracy) const {
-  if (std::isfinite(accuracy)) return fixed(accuracy, 4);
-  return squared_errors_ ? fixed(loss, squared_error_digits) : fixed(perplexity(loss), 3);
-}
-
-std::string Losses::quality_name(bool by_accuracy) const {
-  if (by_accuracy) return "Accuracy";
-  return squared_errors_ ? "MSE" : "Perplexity";
-}
-
 std::string Losses::quality(const run::EvaluationRecorded& evaluation) const {
   if (std::isfinite(evaluation.accuracy)) return fmt::format("accuracy {:.3f}", evaluation.accuracy);
   return squared_errors_ ? squared_error(evaluation.loss) : fmt::format("perplexity {:.3f}", perplexity(evaluation.loss));

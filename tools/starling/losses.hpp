@@ -22,9 +22,6 @@ class Losses {
   std::string reference(const run::ReferenceLoss& reference) const;
   /// The first thing to know of a candidate: "accuracy 0.987", "perplexity 7.389" or "MSE 0.01234".
   std::string quality(const run::EvaluationRecorded& evaluation) const;
-  /// The number of it, and the word before it: "0.9870" where there is an accuracy, "7.389" or "0.01234".
-  std::string quality_number(double loss, double accuracy) const;
-  std::string quality_name(bool by_accuracy) const;
 
   static constexpr int squared_error_digits = 5;
 

@@ -207,13 +207,13 @@ void print_retrainings(const RunSummary& summary, std::uint64_t id) {
   const Losses losses(summary);
   for (const auto& [key, e] : summary.retrainings) {
     if (key.first != id) continue;
-    const auto tested = summary.retraining_tests.find(key);
-    fmt::print("retrained   {} tokens, {}{}: {}{}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
+    fmt::print("retrained   {} tokens, {}{}: {}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
                e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy),
-               tested == summary.retraining_tests.end()
-                   ? ""
-                   : "; on test " + losses.measures(tested->second.loss, tested->second.bits_per_byte, tested->second.accuracy),
                e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
+    if (const auto test = summary.retraining_tests.find(key); test != summary.retraining_tests.end()) {
+      const auto& t = test->second;
+      fmt::print("  on test   {}\n", losses.measures(t.loss, t.bits_per_byte, t.accuracy));
+    }
   }
 }
 
@@ -242,13 +242,6 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
                fixed(p.grad_norm, 3), fixed(p.elapsed_s, 1)});
   }
   fmt::print("\ncurve, {} of {} points\n{}", thinned(e.curve).size(), e.curve.size(), table.text());
-}
-
-/// The classes that the run searches: those of its experiment.
-const genome::Catalogue& catalogue_of(const RunSummary& summary) {
-  const auto& started = summary.started;
-  if (started.experiment_toml.find("[[class]]") == std::string::npos) return genome::Catalogue::named(started.catalogue);
-  return experiment::catalogue(experiment::parse(started.experiment_toml, "experiment.toml of the run"));
 }
 
 void print_candidate(const RunSummary& summary, std::uint64_t id) {
