@@ -9,6 +9,7 @@
 
 #include <starling/search/rank_correlation.hpp>
 
+#include "losses.hpp"
 #include "records_json.hpp"
 #include "text.hpp"
 
@@ -77,7 +78,9 @@ std::vector<std::int64_t> retrained_budgets(const run::RunSummary& summary) {
 std::string render_budgets(const run::RunSummary& summary, const BudgetComparison& comparison) {
   const bool by_accuracy =
       std::ranges::any_of(comparison.rows, [](const BudgetRow& row) { return row.own != nullptr && std::isfinite(row.own->accuracy); });
-  const auto value = [&](double loss, double accuracy) { return by_accuracy ? fixed(accuracy, 4) : fixed(std::exp(loss), 3); };
+  const Losses losses(summary);
+  const auto value = [&](double loss, double accuracy) { return by_accuracy ? fixed(accuracy, 4) : losses.value(loss); };
+  const std::string what = by_accuracy ? "Accuracy" : losses.name() == "perplexity" ? "Perplexity" : losses.name();
   std::int64_t own_tokens = 0;
   for (const auto& row : comparison.rows) own_tokens = std::max(own_tokens, row.own == nullptr ? 0 : row.own->tokens);
   using enum Table::Align;
@@ -100,8 +103,8 @@ std::string render_budgets(const run::RunSummary& summary, const BudgetCompariso
                ended_well ? genome::to_text(summary.candidates.at(row.id).candidate.genome)
                           : fmt::format("({}: {})", search::to_string(row.other->outcome.status), row.other->reason)});
   }
-  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", by_accuracy ? "Accuracy" : "Perplexity",
-                     grouped(comparison.tokens), table.text(), tau_text(comparison));
+  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", what, grouped(comparison.tokens),
+                     table.text(), tau_text(comparison));
 }
 
 nlohmann::ordered_json budgets_json(const run::RunSummary& summary, const BudgetComparison& comparison) {

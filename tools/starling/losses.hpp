@@ -16,6 +16,9 @@ class Losses {
   double perplexity(double loss) const;
   /// NaN of nats.
   double mean_squared_error(double loss) const { return squared_errors_ ? loss : run::none; }
+  /// What people compare: "perplexity" or "MSE", and its value for a loss, "7.389" or "0.01234".
+  std::string name() const { return squared_errors_ ? "MSE" : "perplexity"; }
+  std::string value(double loss) const;
   /// "loss 2.0000, perplexity 7.389, bits per byte 2.8854, accuracy –" or "MSE 0.01234".
   std::string measures(double loss, double bits_per_byte, double accuracy) const;
   /// "loss 2.0000 nats per token, 2.8854 bits per byte" or "MSE 0.01234".
@@ -26,8 +29,6 @@ class Losses {
   static constexpr int squared_error_digits = 5;
 
  private:
-  std::string squared_error(double loss) const;
-
   bool squared_errors_ = false;
 };
 

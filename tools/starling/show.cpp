@@ -204,14 +204,14 @@ std::vector<run::CurvePoint> thinned(const std::vector<run::CurvePoint>& curve) 
 }
 
 void print_retrainings(const RunSummary& summary, std::uint64_t id) {
+  const Losses losses(summary);
   for (const auto& [key, e] : summary.retrainings) {
     if (key.first != id) continue;
     const auto tested = summary.retraining_tests.find(key);
     const double test_loss = tested == summary.retraining_tests.end() ? run::none : tested->second.loss;
-    fmt::print("retrained   {} tokens, {}{}: loss {}, perplexity {}, bits per byte {}, accuracy {}, perplexity on test {}; checkpoint {}\n",
-               grouped(e.tokens), search::to_string(e.outcome.status), e.reason.empty() ? "" : ": " + e.reason, fixed(e.loss, 4),
-               fixed(std::exp(e.loss), 3), fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4), fixed(std::exp(test_loss), 3),
-               e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
+    fmt::print("retrained   {} tokens, {}{}: {}, {} on test {}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
+               e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy), losses.name(),
+               losses.value(test_loss), e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
   }
 }
 
