@@ -83,6 +83,7 @@ struct Search {
 struct Training {
   std::int64_t tokens = 0;
   std::int64_t batch_tokens = 1024;
+  std::int64_t micro_batch_tokens = 0;  ///< 0 = as memory allows
   double learning_rate = 8e-4;
   std::string schedule = "cosine";   ///< "cosine" | "linear" | "constant"
   double warmup = 0.1;               ///< share of the steps

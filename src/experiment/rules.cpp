@@ -230,6 +230,15 @@ class Rules {
                fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}", e_.training.tokens,
                            e_.training.batch_tokens));
     }
+    if (readable({"training.micro_batch_tokens", "training.batch_tokens", "task.sequence_length"}) && e_.training.micro_batch_tokens != 0) {
+      const auto micro = e_.training.micro_batch_tokens;
+      if (micro % e_.task.sequence_length != 0 || micro > e_.training.batch_tokens) {
+        complain({"training.micro_batch_tokens", "training.batch_tokens", "task.sequence_length"},
+                 fmt::format("'training.micro_batch_tokens' is {}, expected 0 or a multiple of task.sequence_length = {} of at most "
+                             "training.batch_tokens = {}",
+                             micro, e_.task.sequence_length, e_.training.batch_tokens));
+      }
+    }
     if (readable({"training.schedule", "training.final_learning_rate"}) && e_.training.schedule == "constant" &&
         e_.training.final_learning_rate != Training{}.final_learning_rate) {
       complain({"training.final_learning_rate", "training.schedule"},

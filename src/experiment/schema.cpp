@@ -155,6 +155,9 @@ std::vector<Key> make_schema() {
        "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.", required},
       {"training.batch_tokens", field<&E::training, &Training::batch_tokens>(), IntegerRange{2, 1'000'000'000},
        "Tokens per step, a multiple of task.sequence_length."},
+      {"training.micro_batch_tokens", field<&E::training, &Training::micro_batch_tokens>(), IntegerRange{0, 1'000'000'000},
+       "Tokens of a step that are trained on at once, a multiple of task.sequence_length; fewer need less memory and give the same step "
+       "but for rounding. 0 takes as many as fit into this worker's share of free memory."},
       {"training.learning_rate", field<&E::training, &Training::learning_rate>(), NumberRange{0, 10, true, false},
        "Peak learning rate of AdamW."},
       {"training.schedule", field<&E::training, &Training::schedule>(), Choice{{"cosine", "linear", "constant"}},

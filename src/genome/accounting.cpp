@@ -73,12 +73,16 @@ class ClassAccount {
   }
 
   std::int64_t forward_flops(GroupMask computes, std::int64_t length) const {
-    std::int64_t flops = 2 * output_matrix() + mixing_flops(length);
+    std::int64_t flops = projection_flops(computes) + mixing_flops(length);
     for (const auto* group : selected(computes)) {
-      flops += 2 * matrices(*group);
       if (is_convolved(*group)) flops += 2 * group->kernel * channels(*group);
     }
     return flops;
+  }
+
+  /// Those of them that are products of matrices.
+  std::int64_t product_flops(GroupMask computes, std::int64_t length) const {
+    return projection_flops(computes) + (keeps_tokens() ? mixing_flops(length) : 0);
   }
 
   Activations activations(GroupMask computes) const {
@@ -111,11 +115,7 @@ class ClassAccount {
         break;
       case Family::recurrence:
         if (is_state_space()) kept.working += maps() * width_;
-        if (is_state_space() || is_selective()) {
-          kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
-        } else {
-          kept.exact += 2 * maps() * width_ * state_size();
-        }
+        kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
         break;
       case Family::gated_convolution:
         kept.working += 2 * maps() * width_;
@@ -238,6 +238,12 @@ class ClassAccount {
     return 0;
   }
 
+  std::int64_t projection_flops(GroupMask computes) const {
+    std::int64_t flops = 2 * output_matrix();
+    for (const auto* group : selected(computes)) flops += 2 * matrices(*group);
+    return flops;
+  }
+
   /// Elements of the matrices of a projection.
   static std::int64_t projection(const FeatureGroup& group, std::int64_t inputs, std::int64_t outputs) {
     switch (group.channel_mixing) {
@@ -293,6 +299,7 @@ void add_composition(const LivPlan& part, std::size_t i, std::int64_t width, Liv
   liv.parameters.vectors += 3 + (parallel ? 0 : 2);  // bias, τ, Δ; alone β and ω
   liv.cache.fixed += 1;                              // g
   liv.forward_flops += 2 * width;
+  liv.product_flops += 2 * width;
 }
 
 }  // namespace
@@ -310,6 +317,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.parameters.matrices = 2 * dimensions.width * dimensions.width;
     forward += 2 * account.parameters.matrices;
   }
+  std::int64_t products = forward;
   const auto plan = make_plan(catalogue, genome);
   for (const auto& part : plan.livs) {
     require_fit(*part.liv_class, *part.featurizer, dimensions.width);
@@ -322,6 +330,7 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     liv.cache = numbers.cache(part.computes);
     liv.forward_flops = numbers.forward_flops(part.computes, dimensions.length);
     liv.activations = numbers.activations(part.computes);
+    liv.product_flops = numbers.product_flops(part.computes, dimensions.length);
     add_composition(part, account.livs.size(), dimensions.width, liv);
 
     account.parameters.matrices += liv.parameters.matrices;
@@ -333,9 +342,11 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.cache.band = std::max(account.cache.band, liv.cache.band);
     account.cache.fixed += liv.cache.fixed;
     forward += liv.forward_flops;
+    products += liv.product_flops;
     account.livs.push_back(liv);
   }
   account.training_flops = 3 * forward;
+  account.training_product_flops = 3 * products;
   return account;
 }
 

@@ -18,6 +18,7 @@
 //   route              2 · d for the projection of the gate
 //   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
+// Of these, products of matrices are the projections (route included), W_o, the attention scores and the output projection.
 // Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included; of a series the projections at
 // both ends, 4 · d · channels.
 //
@@ -25,7 +26,7 @@
 //   every LIV          its normalised input and what goes into W_o; the feature groups it computes, before and behind a convolution or
 //                      between the factors of a Monarch matrix
 //   attention          q and k once more where scores are made of them (rotated)
-//   recurrence         gated: decays and states; selective and state space: states at some tokens; state space: what comes out of it
+//   recurrence         states at some tokens; of a state space also what comes out of it
 //   gated convolution  B v and what comes out of the convolution; an implicit K and what it is made of, once for all sequences
 //   differential       both maps and their difference
 #pragma once
@@ -92,6 +93,7 @@ struct LivAccount {
   Parameters parameters;  ///< includes the LIV's RMSNorm, its weight in a path group and its gate
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
+  std::int64_t product_flops = 0;  ///< the part of them that is products of matrices
   Activations activations;
 };
 
@@ -105,7 +107,8 @@ struct Account {
   std::vector<LivAccount> livs;  ///< as in the plan: without the empty ones, which cost nothing
   Parameters parameters;         ///< with embedding and final norm
   Cache cache;
-  std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
+  std::int64_t training_flops = 0;          ///< per token: 3 × forward, output projection included
+  std::int64_t training_product_flops = 0;  ///< the part of them that is products of matrices
 
   /// The float residual stream between the LIVs, the activations of all of them (of one, the largest, where they are `recomputed` in the
   /// backward pass), and for the gradients inside a LIV twice as much as its activations. An upper bound: tensors take at least half

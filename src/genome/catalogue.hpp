@@ -129,8 +129,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not legal
-  /// (legality.hpp).
+  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not
+  /// legal (legality.hpp).
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   /// This catalogue and further rows, under the same name; throws as the constructor does.

@@ -1,5 +1,5 @@
-// The genome: five backbone integers per LIV, in depth order, two more where it leaves the residual chain, behind them what its operator and its
-// featurizer have other than its class; and its text form.
+// The genome: five backbone integers per LIV, in depth order, two more where it leaves the residual chain, behind them what its operator
+// and its featurizer have other than its class; and its text form.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace starling::genome {
 
 /// The operator segment of a LIV: featurizer class, token mixing, structured sparsity, nonlinearity, channel mixing.
 inline constexpr std::size_t operator_genes = 5;
-/// Its featurizer segment: six integers of each feature group, in the order of the featurizer: token mixing, structured sparsity, nonlinearity,
-/// channel mixing, expansion, repeat (codes in segments.hpp).
+/// Its featurizer segment: six integers of each feature group, in the order of the featurizer: token mixing, structured sparsity,
+/// nonlinearity, channel mixing, expansion, repeat (codes in segments.hpp).
 inline constexpr std::size_t group_genes = 6;
 inline constexpr std::size_t max_groups = 5;
 inline constexpr std::size_t segment_genes = operator_genes + max_groups * group_genes;
@@ -69,8 +69,8 @@ struct Genome {
   auto operator<=>(const Genome&) const = default;
 };
 
-/// Genes per LIV that say all of the genome: 5 where no LIV has a path, a route or segments; 7 without segments; 12 where feature groups are as
-/// their featurizer classes say; else all 42.
+/// Genes per LIV that say all of the genome: 5 where no LIV has a path, a route or segments; 7 without segments; 12 where feature groups
+/// are as their featurizer classes say; else all 42.
 std::size_t genes_needed(const Genome& genome);
 
 /// The first `per_liv` genes of every LIV (per_liv · depth integers), and back; the others are 0. Throws UserError where the
@@ -79,9 +79,9 @@ std::vector<std::int16_t> to_genes(const Genome& genome, std::size_t per_liv = g
 Genome from_genes(const std::vector<std::int16_t>& genes, std::size_t per_liv = genes_per_liv);
 
 /// "21211-3111210": five digits per LIV, seven where it has a path or a route; with an integer above 9 they are written with
-/// dots: "12.1.2.1.1". Segments follow behind colons, first the five integers of the operator, then six per feature group, each in the same way and
-/// nothing where all are 0, the last of them left out: "11111:00200" is class 1 with structured sparsity 2, "11111:::004000" one whose second
-/// feature group has nonlinearity 4. The genes must not be negative.
+/// dots: "12.1.2.1.1". Segments follow behind colons, first the five integers of the operator, then six per feature group, each in the same
+/// way and nothing where all are 0, the last of them left out: "11111:00200" is class 1 with structured sparsity 2, "11111:::004000" one
+/// whose second feature group has nonlinearity 4. The genes must not be negative.
 std::string to_text(const Genome& genome);
 
 /// Reads the text form; throws UserError that says at which LIV and character it is not one. Validity against a

@@ -35,10 +35,10 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-/// Classes are in normal form (segments.hpp). Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the first in depth order owns,
-/// later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each other: depth order
-/// says who owns. Where features are weights (B and C of a state space), to read them from a LIV is to read them from all with
-/// its weights: who shares its weights anyway reads nothing, and the first of them that reads nothing stands for the owner.
+/// Classes are in normal form (segments.hpp). Groups are per (class, kind of sharing, id); members are the LIVs with strategy ≥ 2; the
+/// first in depth order owns, later ones read or share. The owner's own strategy reads nothing. Members of one path group may read each
+/// other: depth order says who owns. Where features are weights (B and C of a state space), to read them from a LIV is to read them from
+/// all with its weights: who shares its weights anyway reads nothing, and the first of them that reads nothing stands for the owner.
 /// `genome` must be valid for the catalogue.
 Plan make_plan(const Catalogue& catalogue, const Genome& genome);
 

@@ -1,7 +1,7 @@
-// Drawing, mutating and repairing the segments of one LIV. Positions are taken in an order in which each has a legal value whatever the legal ones
-// before it are: token mixing, featurizer, structured sparsity, nonlinearity, channel mixing of the operator; then of each feature group expansion,
-// repeat, token mixing, structured sparsity, nonlinearity, channel mixing. The values of a position are those that can be completed to an operator
-// that legality.hpp has no objection to at the width of the search. Private to variation.cpp.
+// Drawing, mutating and repairing the segments of one LIV. Positions are taken in an order in which each has a legal value whatever the
+// legal ones before it are: token mixing, featurizer, structured sparsity, nonlinearity, channel mixing of the operator; then of each
+// feature group expansion, repeat, token mixing, structured sparsity, nonlinearity, channel mixing. The values of a position are those that
+// can be completed to an operator that legality.hpp has no objection to at the width of the search. Private to variation.cpp.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,12 @@ class SegmentVariation {
   /// Whether segments vary at all.
   bool is_on() const { return space_.operators || space_.featurizers; }
 
-  /// Each gene that varies is drawn anew with `probability` among its other values. The groups of a featurizer that was drawn begin as it has them.
+  /// Each gene that varies is drawn anew with `probability` among its other values. The groups of a featurizer that was drawn begin as it
+  /// has them.
   void mutate(Liv& liv, double probability, Stream& stream) const;
 
-  /// Genes of segments that do not vary become those of the class, others that are not legal are drawn anew, each after those it depends on. The
-  /// LIV's class is legal; an empty LIV has no segments.
+  /// Genes of segments that do not vary become those of the class, others that are not legal are drawn anew, each after those it depends
+  /// on. The LIV's class is legal; an empty LIV has no segments.
   void repair(Liv& liv, Stream& stream, Repairs& repairs) const;
 
  private:

@@ -1,6 +1,6 @@
-// What a LIV's operator and featurizer segments mean. All integers of a LIV are its class's, but for those that its segments name; a class that no
-// catalogue has follows from them. Which featurizer a LIV has (what its feature groups are and where their values come from) is the first integer
-// of its operator; whether it is differential is a matter of its class.
+// What a LIV's operator and featurizer segments mean. All integers of a LIV are its class's, but for those that its segments name; a class
+// that no catalogue has follows from them. Which featurizer a LIV has (what its feature groups are and where their values come from) is the
+// first integer of its operator; whether it is differential is a matter of its class.
 //
 // Integers of a feature group:
 //   token mixing     1 none; 3t a depthwise causal convolution, or a K, of t taps (31 … 38); 3 a K as long as the sequence
@@ -56,12 +56,12 @@ bool is_alike(const Featurizer& a, const Featurizer& b);
 std::string objection(const Catalogue& catalogue, bool differential, const Segments& all);
 std::string objection_at(const Catalogue& catalogue, const Segments& all, std::int64_t width);
 
-/// The class a LIV has. Without segments it is the catalogue's; else one with the id of the LIV's class and a star behind its name. The LIV must
-/// be valid.
+/// The class a LIV has. Without segments it is the catalogue's; else one with the id of the LIV's class and a star behind its name. The LIV
+/// must be valid.
 ClassDefinition definition(const Catalogue& catalogue, const Liv& liv);
 
-/// Of all ways of writing the same class the one that canonical genomes have: the featurizer that differs in the fewest integers of its groups, then
-/// the row with the fewest other operator integers, then one with that featurizer, then the first. Other genes stay.
+/// Of all ways of writing the same class the one that canonical genomes have: the featurizer that differs in the fewest integers of its
+/// groups, then the row with the fewest other operator integers, then one with that featurizer, then the first. Other genes stay.
 Liv with_normal_class(const Catalogue& catalogue, Liv liv);
 
 /// For each LIV the first of the same class: of equal integers, however they are written. An empty LIV is its own.

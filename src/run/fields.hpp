@@ -116,6 +116,7 @@ void each_field(R& r, F&& f) {
   f("training_seed", r.training_seed);
   f("steps", r.steps);
   f("tokens", r.tokens);
+  f("micro_batch_tokens", r.micro_batch_tokens, AddedLater{});
   f("started_utc", r.started_utc);
   f("duration_s", r.duration_s);
   f("peak_mem_bytes", r.peak_mem_bytes);

@@ -71,6 +71,7 @@ struct EvaluationRecorded {
   std::uint64_t training_seed = 0;
   std::int64_t steps = 0;
   std::int64_t tokens = 0;
+  std::int64_t micro_batch_tokens = 0;  ///< trained on at once at the end; 0 where nobody said
   std::string started_utc;
   double duration_s = 0;
   std::uint64_t peak_mem_bytes = 0;

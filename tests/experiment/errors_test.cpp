@@ -154,6 +154,14 @@ TEST(Rules, RefuseABatchThatIsNoWholeNumberOfSequences) {
   EXPECT_THAT(complaint(language, {"training.tokens=1000"}), HasSubstr("expected at least one batch"));
 }
 
+TEST(Rules, RefuseAMicroBatchThatIsNoPartOfABatch) {
+  EXPECT_EQ(complaint_about("micro_batch_tokens = 500"),
+            "x.toml:9: 'training.micro_batch_tokens' is 500, expected 0 or a multiple of task.sequence_length = 256 of at most "
+            "training.batch_tokens = 1024");
+  EXPECT_THAT(complaint_about("micro_batch_tokens = 2048"), StartsWith("x.toml:9: 'training.micro_batch_tokens' is 2048, expected 0 or"));
+  EXPECT_EQ(parse(language + "micro_batch_tokens = 512\n", "x.toml").training.micro_batch_tokens, 512);
+}
+
 TEST(Rules, RefuseAFinalRateOfAScheduleThatNeverFalls) {
   EXPECT_EQ(complaint(language + "schedule = 'constant'\nfinal_learning_rate = 0.5\n"),
             "x.toml:10: 'training.final_learning_rate' is 0.5, but a constant training.schedule stays at the peak");

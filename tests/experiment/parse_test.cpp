@@ -67,6 +67,7 @@ baselines = []
 [training]
 tokens = 640
 batch_tokens = 128
+micro_batch_tokens = 64
 learning_rate = 0.5
 schedule = "linear"
 warmup = 0
@@ -104,6 +105,7 @@ deadline_minutes = 0.5
   expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}, {"backbone", "featurizer"}};
   expected.training = {.tokens = 640,
                        .batch_tokens = 128,
+                       .micro_batch_tokens = 64,
                        .learning_rate = 0.5,
                        .schedule = "linear",
                        .warmup = 0,

@@ -364,6 +364,31 @@ class Describe(Case):
 
     def test_canonical_form_is_told(self):
         self.assertEqual(self.describe("11211-81111", width=96, length=256)["canonical"], "11111-81111")
+
+    def test_describe_says_in_what_livs_differ_from_their_classes(self):
+        genome = "11111:00200:::34.0.4.0.0.0-81111-11111:30000"
+        d = self.describe(genome, width=96, length=512, band=64)
+        self.assertEqual(d["genome"], genome)
+        self.assertEqual(d["canonical"], "11111:00200:::34.0.4.0.0.0-81111-31111")
+        first, second, third = d["livs"]
+        self.assertEqual(first["class"], "SA-1*")
+        self.assertEqual(first["differs_from_class"], [
+            {"group": None, "gene": "structured sparsity", "class": "1", "liv": "2"},
+            {"group": "v", "gene": "token mixing", "class": "1", "liv": "3 (4 taps)"},
+            {"group": "v", "gene": "nonlinearity", "class": "1", "liv": "4"}])
+        self.assertEqual(first["class_genomes"]["operator_genome"], [1, 2, 2, 2, 3])
+        self.assertEqual(first["class_genomes"]["feature_groups"][2]["kernel"], 4)
+        self.assertEqual(first["cache"]["elements"], 2 * 64 * 96 + 3 * 96)
+        self.assertNotIn("differs_from_class", second)
+        self.assertEqual(third["class"], "SA-3", "the integers are those of SA-3")
+        text = self.output("describe", genome, "--width", "96", "--length", "512")
+        self.assertIn("LIV 1  SA-1* has structured sparsity 2, not 1; v: token mixing 3 (4 taps), not 1, nonlinearity 4, not 1\n", text)
+        self.assertNotIn("LIV 2  ", text)
+        self.assert_refused(["describe", "81111:00200-11111", "--width", "96", "--length", "512"],
+                            "LIV 1: its segments make no operator of GMemless: structured sparsity 2 (banded)")
+        self.assert_refused(["describe", "11111::0000.8-81111", "--width", "96", "--length", "512"], "character 8")
+        self.assert_refused(["describe", "11111:::000048:000048-81111", "--width", "96", "--length", "512"],
+                            "class 1 'SA-1*': the feature group 'k' is repeated 8 times, but there are 4 heads at width 96")
         self.assertIn("canonical  11111-81111", self.output("describe", "11211-81111", "--width", "96", "--length", "256"))
 
     def refuse(self, architecture, *parts, **options):

@@ -258,6 +258,9 @@ class Search(unittest.TestCase):
         for row in evolved:
             number = row["id"]
             self.assertEqual(row["genome"], texts[number])
+            kinds = row["repairs_by_kind"]
+            self.assertEqual(sum(kinds.values()), row["repairs"])
+            self.assertIn("illegal_featurizer", kinds)
             shown = self.run_starling("show", "evolved", str(number))
             self.assertEqual(shown.returncode, 0, shown.stderr)
             self.assertIn(row["genome"], shown.stdout)
@@ -446,6 +449,29 @@ class Search(unittest.TestCase):
             table = pd.DataFrame(file["evaluations"][:])
             status = h5py.check_enum_dtype(file["evaluations"].dtype["status"])
         self.assertTrue((table["status"] == status["diverged"]).all())
+
+    def test_how_candidates_are_trained_is_what_the_file_says(self):
+        def train(out, *keys):
+            result = self.run_starling("run", "tiny.toml", "budget.evaluations=3", "search.algorithm=random", "search.baselines=[]", "evaluation.test=false",
+                                       "workers=1", "--out", out, *keys)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with h5py.File(self.path(out, "run.h5"), "r") as file:
+                curves = pd.DataFrame(file["curves"][:])
+            shown = [json.loads(self.run_starling("show", out, str(i), "--json").stdout) for i in (1, 2, 3)]
+            return curves, shown
+
+        linear = ["training.schedule=linear", "training.final_learning_rate=0.5", "training.dropout=0.2"]
+        curves, shown = train("plain", *linear)
+        first = curves[curves["evaluation_id"] == 1]
+        np.testing.assert_allclose(first["lr"], 3e-3 * np.array([1] + [1 - 0.5 * i / 7 for i in range(1, 8)]), rtol=1e-12)
+        self.assertEqual([one["micro_batch_tokens"] for one in shown], [256] * 3)
+        again, shown = train("again", *linear, "training.recompute=true")
+        np.testing.assert_array_equal(again["train_loss"], curves["train_loss"])
+        parts, shown = train("parts", *linear, "training.micro_batch_tokens=64")
+        self.assertEqual([one["micro_batch_tokens"] for one in shown], [64] * 3)
+        np.testing.assert_allclose(parts["train_loss"], curves["train_loss"], atol=1e-3)
+        undropped, _ = train("undropped", *linear[:2])
+        self.assertGreater(np.abs(undropped["train_loss"] - curves["train_loss"]).max(), 1e-3)
 
     def test_a_full_disk_ends_the_run_with_what_was_recorded_before(self):
         """A limit on the size of files stands in for the disk: the journal cannot grow past it."""

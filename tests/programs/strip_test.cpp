@@ -72,6 +72,13 @@ TEST(StripPicture, GoesOnFurtherDownWithTheGroupsThatDo) {
   EXPECT_NE(drawn.find("         ─M8──A1─\nreads    ─────○\n"), std::string::npos) << drawn;
 }
 
+TEST(StripPicture, MarksClassesThatSegmentsMake) {
+  EXPECT_EQ(picture("11111:00200-11111-81111:00050"),
+            "LIV       1    2    3\n"
+            "         ─A1*──A1───M9──\n"
+            "A1* SA-1* · A1 SA-1 · M9 GMemless-2\n");
+}
+
 TEST(StripPicture, IsColouredOnlyWhereAsked) {
   EXPECT_EQ(picture("11111-81111").find('\x1b'), std::string::npos);
   auto coloured = picture("11111-81111", true);

@@ -58,6 +58,7 @@ TEST(Records, RoundTripWithEveryBitOfEveryField) {
     record.training_seed = stream.next64();
     record.steps = static_cast<std::int64_t>(stream.next64());
     record.tokens = static_cast<std::int64_t>(stream.next64());
+    record.micro_batch_tokens = static_cast<std::int64_t>(stream.next64());
     record.started_utc = any_text(stream);
     record.duration_s = any_double(stream);
     record.peak_mem_bytes = stream.next64();
@@ -85,6 +86,7 @@ TEST(Records, RoundTripWithEveryBitOfEveryField) {
     EXPECT_EQ(back.training_seed, record.training_seed);
     EXPECT_EQ(back.steps, record.steps);
     EXPECT_EQ(back.tokens, record.tokens);
+    EXPECT_EQ(back.micro_batch_tokens, record.micro_batch_tokens);
     EXPECT_EQ(back.started_utc, record.started_utc);
     EXPECT_EQ(bits(back.duration_s), bits(record.duration_s));
     EXPECT_EQ(back.peak_mem_bytes, record.peak_mem_bytes);
@@ -179,6 +181,17 @@ TEST(Records, ReadThoseWrittenBeforePathsRoutesAndSegments) {
   EXPECT_EQ(back.candidate.repairs, (genome::Repairs{1, 2, 3, 4, 5, 0}));
   object["candidate"]["repairs"].erase("composition");
   EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("'composition'")));
+}
+
+TEST(Records, ReadThoseWrittenBeforeMicroBatches) {
+  EvaluationRecorded record;
+  record.tokens = 5;
+  record.micro_batch_tokens = 3;
+  auto object = nlohmann::json::from_cbor(encode(record));
+  object.erase("micro_batch_tokens");
+  const auto back = std::get<EvaluationRecorded>(decode(nlohmann::json::to_cbor(object)));
+  EXPECT_EQ(back.tokens, 5);
+  EXPECT_EQ(back.micro_batch_tokens, 0);
 }
 
 TEST(Records, ReadThoseWrittenBeforeRunsWereExtended) {

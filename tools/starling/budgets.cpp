@@ -79,8 +79,6 @@ std::string render_budgets(const run::RunSummary& summary, const BudgetCompariso
   const bool by_accuracy =
       std::ranges::any_of(comparison.rows, [](const BudgetRow& row) { return row.own != nullptr && std::isfinite(row.own->accuracy); });
   const Losses losses(summary);
-  const auto value = [&](double loss, double accuracy) { return by_accuracy ? fixed(accuracy, 4) : losses.value(loss); };
-  const std::string what = by_accuracy ? "Accuracy" : losses.name() == "perplexity" ? "Perplexity" : losses.name();
   std::int64_t own_tokens = 0;
   for (const auto& row : comparison.rows) own_tokens = std::max(own_tokens, row.own == nullptr ? 0 : row.own->tokens);
   using enum Table::Align;
@@ -97,14 +95,15 @@ std::string render_budgets(const run::RunSummary& summary, const BudgetCompariso
   for (const auto& row : comparison.rows) {
     const auto* const test = test_of(summary, row.id, comparison.tokens);
     const bool ended_well = row.other->outcome.status == search::Status::ok;
-    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : value(row.own->loss, row.own->accuracy), rank(row.own_rank),
-               value(row.other->loss, row.other->accuracy), rank(row.other_rank), test == nullptr ? "–" : value(test->loss, test->accuracy),
+    table.add({candidate_label(summary, row.id), row.own == nullptr ? "–" : losses.quality_number(row.own->loss, row.own->accuracy),
+               rank(row.own_rank), losses.quality_number(row.other->loss, row.other->accuracy), rank(row.other_rank),
+               test == nullptr ? "–" : losses.quality_number(test->loss, test->accuracy),
                row.own == nullptr ? "–" : grouped(row.own->parameters), row.own == nullptr ? "–" : grouped(row.own->cache_bytes),
                ended_well ? genome::to_text(summary.candidates.at(row.id).candidate.genome)
                           : fmt::format("({}: {})", search::to_string(row.other->outcome.status), row.other->reason)});
   }
-  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", what, grouped(comparison.tokens),
-                     table.text(), tau_text(comparison));
+  return fmt::format("{} after the search's training and after one on {} tokens\n\n{}\n{}\n", losses.quality_name(by_accuracy),
+                     grouped(comparison.tokens), table.text(), tau_text(comparison));
 }
 
 nlohmann::ordered_json budgets_json(const run::RunSummary& summary, const BudgetComparison& comparison) {

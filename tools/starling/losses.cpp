@@ -14,22 +14,32 @@ Losses::Losses(const run::RunSummary& summary) : Losses(experiment::task_kind(su
 
 double Losses::perplexity(double loss) const { return squared_errors_ ? run::none : std::exp(loss); }
 
-std::string Losses::value(double loss) const { return squared_errors_ ? fixed(loss, squared_error_digits) : fixed(perplexity(loss), 3); }
+std::string Losses::squared_error(double loss) const { return fmt::format("MSE {}", fixed(loss, squared_error_digits)); }
 
 std::string Losses::measures(double loss, double bits_per_byte, double accuracy) const {
-  const auto compared = fmt::format("{} {}", name(), value(loss));
-  if (squared_errors_) return compared;
-  return fmt::format("loss {}, {}, bits per byte {}, accuracy {}", fixed(loss, 4), compared, fixed(bits_per_byte, 4), fixed(accuracy, 4));
+  if (squared_errors_) return squared_error(loss);
+  return fmt::format("loss {}, perplexity {}, bits per byte {}, accuracy {}", fixed(loss, 4), fixed(perplexity(loss), 3),
+                     fixed(bits_per_byte, 4), fixed(accuracy, 4));
 }
 
 std::string Losses::reference(const run::ReferenceLoss& reference) const {
-  if (squared_errors_) return fmt::format("{} {}", name(), value(reference.loss));
+  if (squared_errors_) return squared_error(reference.loss);
   return fmt::format("loss {} nats per token, {} bits per byte", fixed(reference.loss, 4), fixed(reference.bits_per_byte, 4));
+}
+
+std::string Losses::quality_number(double loss, double accuracy) const {
+  if (std::isfinite(accuracy)) return fixed(accuracy, 4);
+  return squared_errors_ ? fixed(loss, squared_error_digits) : fixed(perplexity(loss), 3);
+}
+
+std::string Losses::quality_name(bool by_accuracy) const {
+  if (by_accuracy) return "Accuracy";
+  return squared_errors_ ? "MSE" : "Perplexity";
 }
 
 std::string Losses::quality(const run::EvaluationRecorded& evaluation) const {
   if (std::isfinite(evaluation.accuracy)) return fmt::format("accuracy {:.3f}", evaluation.accuracy);
-  return fmt::format("{} {}", name(), value(evaluation.loss));
+  return squared_errors_ ? squared_error(evaluation.loss) : fmt::format("perplexity {:.3f}", perplexity(evaluation.loss));
 }
 
 }  // namespace starling::tools

@@ -16,19 +16,21 @@ class Losses {
   double perplexity(double loss) const;
   /// NaN of nats.
   double mean_squared_error(double loss) const { return squared_errors_ ? loss : run::none; }
-  /// What people compare: "perplexity" or "MSE", and its value for a loss, "7.389" or "0.01234".
-  std::string name() const { return squared_errors_ ? "MSE" : "perplexity"; }
-  std::string value(double loss) const;
   /// "loss 2.0000, perplexity 7.389, bits per byte 2.8854, accuracy –" or "MSE 0.01234".
   std::string measures(double loss, double bits_per_byte, double accuracy) const;
   /// "loss 2.0000 nats per token, 2.8854 bits per byte" or "MSE 0.01234".
   std::string reference(const run::ReferenceLoss& reference) const;
   /// The first thing to know of a candidate: "accuracy 0.987", "perplexity 7.389" or "MSE 0.01234".
   std::string quality(const run::EvaluationRecorded& evaluation) const;
+  /// The number of it, and the word before it: "0.9870" where there is an accuracy, "7.389" or "0.01234".
+  std::string quality_number(double loss, double accuracy) const;
+  std::string quality_name(bool by_accuracy) const;
 
   static constexpr int squared_error_digits = 5;
 
  private:
+  std::string squared_error(double loss) const;
+
   bool squared_errors_ = false;
 };
 

@@ -14,6 +14,17 @@ using Json = nlohmann::ordered_json;
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
+Json repairs_json(const genome::Repairs& repairs) {
+  return {{"class_out_of_range", repairs.class_out_of_range},
+          {"illegal_operator", repairs.illegal_operator},
+          {"illegal_featurizer", repairs.illegal_featurizer},
+          {"illegal_integer", repairs.illegal_integer},
+          {"illegal_strategy", repairs.illegal_strategy},
+          {"lonely_group", repairs.lonely_group},
+          {"composition", repairs.composition},
+          {"lonely_path", repairs.lonely_path}};
+}
+
 }  // namespace
 
 std::string candidate_label(const run::RunSummary& summary, std::uint64_t id) {
@@ -81,6 +92,7 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
     object["generation"] = number(c.generation);
     object["changed_genes"] = c.changed_genes;
     object["repairs"] = c.repairs.total();
+    object["repairs_by_kind"] = repairs_json(c.repairs);
     object["parameters"] = found->second.parameters;
     object["depth"] = c.genome.depth();
     object["width"] = found->second.width == 0 ? Json() : Json(found->second.width);
@@ -113,6 +125,7 @@ Json candidate_json(const run::RunSummary& summary, std::uint64_t id) {
   object["cache_bytes"] = e.cache_bytes;
   object["steps"] = e.steps;
   object["tokens"] = e.tokens;
+  object["micro_batch_tokens"] = e.micro_batch_tokens;
   object["attempt"] = e.attempt;
   object["worker"] = e.worker;
   object["training_seed"] = e.training_seed;

@@ -208,10 +208,13 @@ void print_retrainings(const RunSummary& summary, std::uint64_t id) {
   for (const auto& [key, e] : summary.retrainings) {
     if (key.first != id) continue;
     const auto tested = summary.retraining_tests.find(key);
-    const double test_loss = tested == summary.retraining_tests.end() ? run::none : tested->second.loss;
-    fmt::print("retrained   {} tokens, {}{}: {}, {} on test {}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
-               e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy), losses.name(),
-               losses.value(test_loss), e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
+    fmt::print(
+        "retrained   {} tokens, {}{}: {}{}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
+        e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy),
+        tested == summary.retraining_tests.end()
+            ? ""
+            : fmt::format("; on test {}", losses.measures(tested->second.loss, tested->second.bits_per_byte, tested->second.accuracy)),
+        e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
   }
 }
 
@@ -229,7 +232,8 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));
-  fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);
+  fmt::print("trained     {} steps, {} tokens{}, seed {}\n", grouped(e.steps), grouped(e.tokens),
+             e.micro_batch_tokens > 0 ? fmt::format(", {} at once", grouped(e.micro_batch_tokens)) : "", e.training_seed);
   fmt::print("checkpoint  {}\n", e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
   print_retrainings(summary, e.outcome.id);
   if (e.curve.empty()) return;

@@ -63,6 +63,8 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   training::CandidateOptions options;
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
+  options.training.micro_batch_tokens = from.micro_batch_tokens;
+  options.processes = experiment.workers;
   options.training.learning_rate = from.learning_rate;
   options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
@@ -158,6 +160,7 @@ class Bench {
   void fill(run::EvaluationRecorded& record, const training::CandidateResult& result) const {
     record.steps = result.training.steps;
     record.tokens = result.training.tokens;
+    record.micro_batch_tokens = result.training.micro_batch_tokens;
     record.reason = result.training.reason;
     record.peak_mem_bytes = result.peak_memory_bytes;
     record.loss = result.validation.loss;
