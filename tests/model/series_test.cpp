@@ -11,7 +11,6 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
-#include <utility>
 
 #include <starling/genome/baselines.hpp>
 #include <starling/model/generation.hpp>
@@ -186,20 +185,6 @@ TEST(SeriesModel, RefusesInputsOfAnotherShape) {
   EXPECT_THROW(model.extend(token_tensor(2, 3, 5, 1), *state), std::invalid_argument);
   EXPECT_THROW(model.extend(numbers(1).narrow(2, 0, 2), *state), std::invalid_argument);
   EXPECT_THROW(model.loss(numbers(1), numbers(1).narrow(2, 0, 1)), std::invalid_argument);
-}
-
-TEST(SeriesModel, LossesOfPartsAddUpToTheBatchs) {
-  const auto model = make(genome::baseline(catalogue, "striped-mamba", 4));
-  const auto values = numbers(1, 3);
-  auto targets = numbers(2, 3);
-  targets[0].narrow(0, 1, 6).fill_(missing);
-  targets[2].select(1, 1).fill_(missing);
-  const std::int64_t counted = 3 * tiny.length * tiny.channels - 6 * tiny.channels - tiny.length;
-  double sum = 0;
-  for (const auto& [first, count] : {std::pair{0, 1}, std::pair{1, 2}}) {
-    sum += model.loss(values.narrow(0, first, count), targets.narrow(0, first, count), {.counted = counted}).item<double>();
-  }
-  EXPECT_NEAR(sum, model.loss(values, targets).item<double>(), 1e-12);
 }
 
 TEST(SeriesModel, IsCausal) {

@@ -140,6 +140,12 @@ class Series(unittest.TestCase):
         self.assertEqual((found["input.weight"], found["output.weight"]), ((32, 2), (2, 32)))
         self.assert_refused_generation(best["checkpoint"])
 
+        longer = self.output("retrain", "runs/waves-1", "--ids", str(best["id"]), "--tokens", "4096")
+        self.assertRegex(longer, r"^MSE after the search's training")
+        shown = self.output("show", "runs/waves-1", str(best["id"]))
+        self.assertRegex(shown, r"retrained +4,096 tokens, ok: MSE 0\.\d{5}; on test MSE 0\.\d{5}; checkpoint ")
+        self.assertNotIn("erplexity", longer + shown)
+
     def assert_refused_generation(self, checkpoint):
         result = self.starling("generate", "runs/waves-1/" + checkpoint, "--prompt", "1 2 3")
         self.assertEqual((result.returncode, result.stdout), (2, ""))
