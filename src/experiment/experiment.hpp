@@ -16,16 +16,19 @@
 namespace starling::experiment {
 
 struct Task {
-  std::string kind;  ///< "language-model" | "mad"
+  std::string kind;  ///< "language-model" | "mad" | "series"
+  // language-model and series
+  std::vector<std::string> files;  ///< globs; ** crosses directories; relative ones start at the current directory
+  double validation_fraction = 0.1;
+  double test_fraction = 0.1;
+  std::int64_t validation_tokens = 0;  ///< cap of the validation part, of a series in rows; 0 = all
   // language-model
-  std::vector<std::string> files;   ///< globs; ** crosses directories; relative ones start at the current directory
   std::string text_key = "text";    ///< of the objects in JSONL files
   std::string tokenizer = "bytes";  ///< "bytes" | PATH.model | "none": shards whose tokens mean nothing known
   std::int64_t separator = -1;      ///< token between documents; -1 = as the tokenizer or the shards have it, or unknown
   std::int64_t max_bytes = 0;       ///< of text used, taken file by file in a keyed order; 0 = all
-  double validation_fraction = 0.1;
-  double test_fraction = 0.1;
-  std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
+  // series
+  std::vector<std::string> columns;  ///< empty: those that the files suggest, which whoever starts a run fills in
   // mad
   std::string mad_task;  ///< a name of mad_task_names()
   std::int64_t training_sequences = 12'800;
@@ -33,8 +36,9 @@ struct Task {
   std::int64_t noise_vocabulary = 16;
   double noise = 0.2;
   std::int64_t copied = 16;
-  // both
+  // language-model and mad
   std::int64_t vocabulary = 0;  ///< rows of the embedding; 0 = as the tokenizer or the shards have it
+  // all
   std::int64_t sequence_length = 0;
 
   bool operator==(const Task&) const = default;
@@ -85,6 +89,8 @@ struct Training {
   double final_learning_rate = 0.1;  ///< share of the peak
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
+  double dropout = 0;
+  bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
   std::string precision = "f32";          ///< "f32" | "bf16"
 
@@ -131,6 +137,9 @@ const genome::Catalogue& catalogue(const Experiment& experiment);
 /// Complete TOML with every default filled in; parse(to_toml(e)) equals e but for `source`.
 std::string to_toml(const Experiment& experiment);
 
+/// The task.kind in the TOML of a run, "" where it says none: enough to know what its losses are, whatever else the text holds.
+std::string task_kind(std::string_view toml);
+
 /// One key of the file: the single table that parsing, validation, defaults, help and documentation read.
 struct KeyHelp {
   std::string key;            ///< "search.population"
@@ -155,6 +164,10 @@ bool reads_shards(const Experiment& experiment);
 /// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the
 /// tokenizer or the shards (the experiment that a run saves has it). Throws UserError where neither has happened.
 std::int64_t vocabulary(const Experiment& experiment);
+/// The columns of a series, which whoever starts a run fills in where the file names none, and matrices one by one. Throws UserError where
+/// there are none.
+const std::vector<std::string>& columns(const Experiment& experiment);
+/// The sizes of a model for the experiment's task. Throws UserError: see vocabulary() and columns().
 genome::Dimensions dimensions(const Experiment& experiment);
 
 }  // namespace starling::experiment

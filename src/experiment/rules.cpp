@@ -25,7 +25,7 @@ class Rules {
   void check() {
     kinds();
     missing();
-    text_split();
+    split();
     mad();
     tokens();
     width();
@@ -59,7 +59,8 @@ class Rules {
                  fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
         continue;
       }
-      complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));
+      complain({key.path},
+               fmt::format("'{}' belongs to kind {}, the task here is '{}'", key.path, kinds_text(key.scope, "'", " or "), e_.task.kind));
     }
   }
 
@@ -73,7 +74,7 @@ class Rules {
     }
   }
 
-  void text_split() {
+  void split() {
     if (!readable({"task.validation_fraction", "task.test_fraction"})) return;
     if (e_.task.validation_fraction + e_.task.test_fraction < 1) return;
     complain({"task.validation_fraction", "task.test_fraction"},

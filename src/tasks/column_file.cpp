@@ -31,6 +31,7 @@ std::vector<std::string> series_columns(const std::vector<std::filesystem::path>
     throw UserError("task.columns: '" + path.string() + "' has the columns " + listed(here) + ", but '" + files.front().string() +
                     "' has " + listed(columns));
   }
+  if (columns.empty()) throw UserError("task.columns: '" + files.front().string() + "' has no channel in " + listed(names));
   if (columns.size() > most_columns) {
     throw UserError("task.columns: there are " + std::to_string(columns.size()) + ", expected at most " + std::to_string(most_columns));
   }

@@ -15,7 +15,7 @@ namespace starling::training {
 class Divergence {
  public:
   static constexpr std::int64_t window = 20;
-  static constexpr double margin = 0.5;      ///< nats
+  static constexpr double margin = 0.5;      ///< nats; of a series half of the training part's variance
   static constexpr double explosion = 1000;  ///< times the first gradient norm
 
   explicit Divergence(std::int64_t warmup_steps) : warmup_steps_(warmup_steps) {}

@@ -22,6 +22,8 @@ struct Options {
   double final_learning_rate = 0.1;  ///< share of the peak, which a constant schedule never leaves
   double weight_decay = 0.1;
   double gradient_clip = 1.0;  ///< largest global norm; 0 = no clipping
+  double dropout = 0;          ///< probability, below 1: of the embedding, and of what each LIV adds to the residual stream
+  bool recompute = false;      ///< activations inside LIVs are computed again in the backward pass: less memory, about a third more time
   double beta1 = 0.9;
   double beta2 = 0.95;
 };
@@ -52,7 +54,8 @@ struct Result {
 using OnStep = std::function<void(const Point&, std::int64_t steps)>;
 
 struct Quality {
-  double loss = std::numeric_limits<double>::quiet_NaN();           ///< nats per token, every counted token once
+  double loss =
+      std::numeric_limits<double>::quiet_NaN();  ///< nats per token, of a series the mean squared error; every counted target once
   double bits_per_byte = std::numeric_limits<double>::quiet_NaN();  ///< NaN where the task has no bytes
   double accuracy = std::numeric_limits<double>::quiet_NaN();       ///< macro-averaged over classes; NaN unless the task is scored by it
   std::int64_t tokens = 0;

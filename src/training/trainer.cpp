@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <starling/base/error.hpp>
+#include <starling/base/random.hpp>
 #include <starling/training/curve.hpp>
 #include <starling/training/divergence.hpp>
 #include <starling/training/micro_batches.hpp>
@@ -96,7 +97,10 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     }
     const double learning_rate = schedule.rate(result.steps);
     const tasks::Batch batch = task.training_batch(seed, result.steps, sequences);
-    const std::int64_t counted = tasks::counted_targets(batch.targets);
+    model::Model::Pass pass{.counted = tasks::counted_targets(batch.targets),
+                            .dropout = options.dropout,
+                            .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(result.steps)),
+                            .recompute = options.recompute};
     double loss = 0;
     const auto begin = [&] {
       optimiser.clear_gradients();
@@ -104,7 +108,8 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     };
     micro_batches.run(sequences, begin, [&](std::int64_t first, std::int64_t count) {
       const tasks::Batch part = slice(batch, first, count);
-      const at::Tensor share = model.loss(part.inputs, part.targets, {.counted = counted});
+      pass.first_sequence = first;
+      const at::Tensor share = model.loss(part.inputs, part.targets, pass);
       share.backward();
       loss += share.item<double>();
     });
@@ -141,7 +146,7 @@ Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Spli
   const std::int64_t batches = task.held_out_batches(split, sequences);
   MicroBatches micro_batches(sequences);
   MacroAccuracy accuracy(task.vocabulary());
-  double nats = 0;
+  double sum = 0;
   Quality quality;
   for (std::int64_t i = 0; i < batches; ++i) {
     if (stop.load(std::memory_order_relaxed)) return {};
@@ -154,15 +159,15 @@ Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Spli
           scores.emplace_back(model.score(part.inputs, part.targets), part.targets);
         });
     for (const auto& [score, targets] : scores) {
-      nats += score.nats;
+      sum += score.sum;
       quality.tokens += score.counted;
       if (task.scored_by_accuracy()) accuracy.add(score.predictions, targets);
     }
   }
   if (quality.tokens == 0) return quality;
-  quality.loss = nats / static_cast<double>(quality.tokens);
+  quality.loss = sum / static_cast<double>(quality.tokens);
   const std::int64_t bytes = task.held_out_bytes(split);
-  if (bytes > 0) quality.bits_per_byte = nats / (std::numbers::ln2 * static_cast<double>(bytes));
+  if (bytes > 0) quality.bits_per_byte = sum / (std::numbers::ln2 * static_cast<double>(bytes));
   if (task.scored_by_accuracy()) quality.accuracy = accuracy.value();
   return quality;
 }

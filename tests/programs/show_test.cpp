@@ -155,6 +155,32 @@ TEST_F(Show, SummarisesARun) {
   EXPECT_THAT(text, HasSubstr("lost        1 attempts\n"));
 }
 
+TEST_F(Show, OfASeriesTellsSquaredErrorsAndNoPerplexity) {
+  auto start = started();
+  start.experiment_toml = "[task]\nkind = \"series\"\n";
+  start.objectives[0].unit = "mean squared error of normalised columns";
+  auto ok = result(1, 0.0125, 3000);
+  ok.bits_per_byte = run::none;
+  run::TestRecorded test;
+  test.candidate_id = 1;
+  test.loss = 0.02;
+  write({start, run::ReferenceLoss{"last value", 0.25, run::none}, candidate(1, "31111-81111"), ok, test});
+  EXPECT_EQ(front_text(),
+            "candidate       MSE  on test  parameters  cache bytes  genome\n"
+            "──────────────────────────────────────────────────────────────────\n"
+            "1           0.01250  0.02000     123,456        3,000  31111-81111\n"
+            "──────────────────────────────────────────────────────────────────\n"
+            "last value  0.25000        –           –            –\n");
+  EXPECT_THAT(show_text(), HasSubstr("reference   last value: MSE 0.25000\n"));
+  EXPECT_THAT(show_text(), HasSubstr("quality     best 0.0125 mean squared error of normalised columns by candidate 1\n"));
+  EXPECT_THAT(show_text(1), HasSubstr("measures    MSE 0.01250\non test     MSE 0.02000\n"));
+  const auto shown = show_json(1);
+  EXPECT_EQ(shown["loss"], 0.0125);
+  EXPECT_EQ(shown["test_loss"], 0.02);
+  for (const auto* const none : {"perplexity", "test_perplexity", "bits_per_byte", "accuracy"}) EXPECT_TRUE(shown[none].is_null()) << none;
+  EXPECT_TRUE(front_json()["references"][0]["perplexity"].is_null());
+}
+
 TEST_F(Show, SummarisesARunAsJson) {
   write_run();
   const auto data = show_json();

@@ -181,6 +181,19 @@ TEST(Records, ReadThoseWrittenBeforePathsRoutesAndSegments) {
   EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("'composition'")));
 }
 
+TEST(Records, ReadThoseWrittenBeforeRunsWereExtended) {
+  auto accepted = nlohmann::json::from_cbor(encode(CandidateAccepted{{}, 5, "t", 96, 3}));
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).width, 96);
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).matched_to, 3u);
+  for (const auto* name : {"width", "matched_to"}) accepted.erase(name);
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).width, 0);
+  TestRecorded tested;
+  tested.asked_tokens = 9;
+  auto test = nlohmann::json::from_cbor(encode(tested));
+  test.erase("asked_tokens");
+  EXPECT_EQ(std::get<TestRecorded>(decode(nlohmann::json::to_cbor(test))).asked_tokens, 0);
+}
+
 TEST(Records, IgnoreFieldsTheyDoNotKnow) {
   auto object = nlohmann::json::from_cbor(encode(RunEnded{"budget", "t", 1, 2, 3, true}));
   object["later_invention"] = {1, 2, 3};

@@ -201,6 +201,13 @@ TEST_F(Columns, OfHdf5ThatAreNotThereAreToldWithWhatIs) {
   EXPECT_THAT(error_of([&] { file->read({"high"}); }), AllOf(HasSubstr("'high' holds an infinity in row 1"), HasSubstr("finite")));
 }
 
+TEST_F(Columns, OfASeriesAreNeitherNoneNorTooMany) {
+  Hdf5File(folder_ / "none.h5").add("x", {}, {5, 0});
+  EXPECT_THAT(error_of([&] { series_columns({folder_ / "none.h5"}, {"x"}); }), HasSubstr("no channel in x"));
+  Hdf5File(folder_ / "many.h5").add("x", std::vector<double>(5000), {1, 5000});
+  EXPECT_THAT(error_of([&] { series_columns({folder_ / "many.h5"}, {"x"}); }), HasSubstr("there are 5000, expected at most 4096"));
+}
+
 TEST_F(Columns, OfWhatIsNoHdf5AreRefused) {
   const auto path = folder_.write("a.h5", "x,y\n1,2\n");
   EXPECT_THAT(error_of([&] { open_columns(path); }), AllOf(HasSubstr("task.files"), HasSubstr("a.h5"), HasSubstr("signature")));

@@ -175,5 +175,117 @@ TEST(OutOfMemory, InAnEvaluationCountsEveryTokenOnceAllTheSame) {
   EXPECT_NEAR(parts.accuracy, whole.accuracy, 1e-9);
 }
 
+/// Most bytes of one pass forward and backward over eight sequences, besides the gradients of the weights.
+double peak_of_a_pass(const model::Model& model, bool recompute) {
+  const tasks::Batch batch = ToyTask({.length = length}).training_batch(1, 0, 8);
+  double gradients = 0;
+  for (const auto& parameter : model.parameters()) {
+    parameter.value.mutable_grad().reset();
+    gradients += static_cast<double>(parameter.value.nbytes());
+  }
+  const std::size_t before = memory.live();
+  memory.start();
+  model.loss(batch.inputs, batch.targets, {.dropout = 0.1, .recompute = recompute}).backward();
+  return static_cast<double>(memory.peak() - before) - gradients;
+}
+
+TEST(Recomputation, KeepsTheResidualStreamAndTheActivationsOfOneLiv) {
+  for (const auto* const name : {"transformer++", "striped-mamba", "striped-hyena"}) {
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      const auto& catalogue = genome::Catalogue::liquid();
+      const auto model_of = [&](std::size_t depth) {
+        return model::Model(catalogue, genome::genome_or_baseline(catalogue, name, depth),
+                            {.width = 32, .length = length, .vocabulary = 11}, 1, model::Model::Initialization::glorot, type);
+      };
+      const auto shallow = model_of(8);
+      const auto deep = model_of(16);
+      peak_of_a_pass(deep, true);  // tables that are made once
+      const double kept = peak_of_a_pass(deep, false);
+      const double again = peak_of_a_pass(deep, true);
+      EXPECT_LT(again, 0.35 * kept) << name << c10::toString(type);
+      // Eight LIVs more are eight times the residual stream more, and, where there are rounded weights, their views.
+      const double stream = 8.0 * length * 32 * sizeof(float);
+      EXPECT_LT(again - peak_of_a_pass(shallow, true), 8 * 1.1 * stream) << name << c10::toString(type);
+    }
+  }
+}
+
+TEST(Recomputation, FitsWhereAWholeBatchDoesNotAndIsHalvedToo) {
+  Options recomputing = options();
+  recomputing.recompute = true;
+  const auto run = [&](std::int64_t micro_batch) {
+    model::Model model = make_model("transformer++");
+    recomputing.micro_batch_tokens = micro_batch * length;
+    return train(model, ToyTask({.length = length}), recomputing, 1, never);
+  };
+  const auto peak = [&](std::int64_t micro_batch) {
+    const std::size_t before = memory.live();
+    memory.start();
+    run(micro_batch);
+    return memory.peak() - before;
+  };
+  peak(8);  // tables that are made once
+  const Result small = run(4);
+  const std::size_t room = (peak(4) + peak(8)) / 2;
+  const MemoryLimit limit(memory.live() + room);
+  const Result result = run(0);
+  EXPECT_EQ(memory.refusals(), 1);
+  EXPECT_EQ(result.micro_batch_tokens, 4 * length);
+  EXPECT_EQ(bits(result), bits(small));
+}
+
+/// Most bytes of a pass over `sequences`, besides the gradients of the weights.
+double peak_of(const genome::Genome& genome, const genome::Dimensions& dimensions, at::ScalarType type, bool recompute,
+               std::int64_t sequences) {
+  const model::Model model(genome::Catalogue::liquid(), genome, dimensions, 1, model::Model::Initialization::glorot, type);
+  double gradients = 0;
+  for (const auto& parameter : model.parameters()) gradients += static_cast<double>(parameter.value.nbytes());
+  const tasks::Batch batch = ToyTask({.length = dimensions.length}).training_batch(1, 0, sequences);
+  for (int pass = 0; pass < 2; ++pass) {  // the first makes the tables that are made once
+    for (const auto& parameter : model.parameters()) parameter.value.mutable_grad().reset();
+    memory.start();
+    const double before = static_cast<double>(memory.live());
+    model.loss(batch.inputs, batch.targets, {.recompute = recompute}).backward();
+    if (pass == 1) return static_cast<double>(memory.peak()) - before - gradients;
+  }
+  return 0;
+}
+
+TEST(Account, BoundsWhatTheActivationsOfEveryClassTake) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  constexpr genome::Dimensions dimensions{.width = 32, .length = 160, .vocabulary = 11};
+  for (const auto& liv_class : catalogue.classes()) {
+    genome::Genome genome;
+    genome.livs.assign(4, {.liv_class = static_cast<std::int16_t>(liv_class.id)});
+    const auto account = genome::account(catalogue, genome, dimensions);
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      for (const bool recompute : {false, true}) {
+        const auto bytes = account.activation_bytes(dimensions.width, type == at::kFloat ? 4 : 2, recompute);
+        // What two sequences take, and what two others take more.
+        constexpr std::int64_t tokens = 2 * dimensions.length;
+        const double two = peak_of(genome, dimensions, type, recompute, 2);
+        const double more = (peak_of(genome, dimensions, type, recompute, 4) - two) / static_cast<double>(tokens);
+        const auto where = liv_class.name + " " + c10::toString(type) + (recompute ? " again" : "");
+        EXPECT_LE(more, static_cast<double>(bytes.per_token)) << where;
+        EXPECT_GE(more, (recompute ? 0.25 : 0.5) * static_cast<double>(bytes.per_token)) << where;
+        EXPECT_LE(two, static_cast<double>(tokens * bytes.per_token + bytes.fixed)) << where;
+      }
+    }
+  }
+}
+
+TEST(Account, BoundsWhatActivationsTakeThatAreShared) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  for (const auto* const text : {"11112-11113-11112-11114-61112-61113-61112", "4111110-6111110-8111110-11211-81112-81112-81112",
+                                 "2111210-2111310-2111410-71112-7111220-8111120"}) {
+    const auto genome = genome::parse_genome(text);
+    const genome::Dimensions dimensions{.width = 32, .length = 128, .vocabulary = 11};
+    const auto bytes = genome::account(catalogue, genome, dimensions).activation_bytes(32, 4, false);
+    const double more = (peak_of(genome, dimensions, at::kFloat, false, 8) - peak_of(genome, dimensions, at::kFloat, false, 4)) / (4 * 128);
+    EXPECT_LE(more, static_cast<double>(bytes.per_token)) << text;
+    EXPECT_GE(more, 0.5 * static_cast<double>(bytes.per_token)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace starling::training

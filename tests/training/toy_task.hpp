@@ -11,7 +11,7 @@
 
 namespace starling {
 
-class ToyTask final : public tasks::Task {
+class ToyTask : public tasks::Task {
  public:
   struct Settings {
     bool accuracy = false;

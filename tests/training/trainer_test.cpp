@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
@@ -139,6 +140,74 @@ TEST(Train, FollowsTheScheduleAskedFor) {
     EXPECT_DOUBLE_EQ(curve.back().learning_rate, last);
     if (descent == Descent::linear) {
       EXPECT_DOUBLE_EQ(curve[25].learning_rate, 1e-2 - 7e-3 / 4);
+    }
+  }
+}
+
+TEST(Train, DropsTheSameWhateverTheMicroBatchesAndEvaluatesWithoutDropping) {
+  const ToyTask task({.masked = true});
+  for (const char* genome : {"transformer++", "striped-mamba"}) {
+    std::vector<Result> results;
+    std::vector<double> quality;
+    for (const std::int64_t micro_batch : {8, 8, 3, 1}) {
+      model::Model model = make_model(genome);
+      Options options = quick();
+      options.tokens = 20 * 128;
+      options.learning_rate = 1e-3;
+      options.dropout = 0.2;
+      options.micro_batch_tokens = micro_batch * 16;
+      results.push_back(train(model, task, options, 1, never));
+      quality.push_back(evaluate(model, task, tasks::Split::validation, never).loss);
+      EXPECT_EQ(quality.back(), evaluate(model, task, tasks::Split::validation, never).loss);
+      for (std::size_t i = 0; i < 20; ++i) {
+        EXPECT_NEAR(results.back().curve[i].train_loss, results[0].curve[i].train_loss, micro_batch == 8 ? 0 : 1e-3) << genome << " " << i;
+      }
+      EXPECT_NEAR(results.back().curve[0].grad_norm / results[0].curve[0].grad_norm, 1, 1e-5) << genome;
+    }
+    EXPECT_EQ(quality[0], quality[1]);
+    model::Model model = make_model(genome);
+    Options options = quick();
+    options.tokens = 20 * 128;
+    options.learning_rate = 1e-3;
+    const auto without = train(model, task, options, 1, never);
+    EXPECT_GT(std::abs(without.curve[0].train_loss - results[0].curve[0].train_loss), 1e-3);
+  }
+}
+
+TEST(Train, DropsAnewInEveryStepAndWithEverySeed) {
+  // Learning rate next to 0 and one batch for all steps: what differs is what is dropped.
+  class OneBatch final : public ToyTask {
+    tasks::Batch training_batch(std::uint64_t, std::int64_t, std::int64_t sequences) const override {
+      return ToyTask::training_batch(1, 0, sequences);
+    }
+  };
+  std::set<double> losses;
+  for (const std::uint64_t seed : {1, 2}) {
+    model::Model model = make_model();
+    Options options = quick();
+    options.tokens = 5 * 128;
+    options.learning_rate = 1e-30;
+    options.dropout = 0.2;
+    for (const Point& point : train(model, OneBatch(), options, seed, never).curve) losses.insert(point.train_loss);
+  }
+  EXPECT_EQ(losses.size(), 10u);
+}
+
+TEST(Train, RecomputesToTheSameBits) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    std::vector<Result> results;
+    for (const bool recompute : {false, true}) {
+      model::Model model = make_model("striped-mamba", 1, type);
+      Options options = quick();
+      options.tokens = 20 * 128;
+      options.dropout = 0.1;
+      options.micro_batch_tokens = 64;
+      options.recompute = recompute;
+      results.push_back(train(model, ToyTask(), options, 1, never));
+    }
+    for (std::size_t i = 0; i < results[0].curve.size(); ++i) {
+      EXPECT_EQ(results[0].curve[i].train_loss, results[1].curve[i].train_loss) << i;
+      EXPECT_EQ(results[0].curve[i].grad_norm, results[1].curve[i].grad_norm) << i;
     }
   }
 }
