@@ -53,10 +53,10 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
   EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32 | bf16)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = 'quality'"),
             "x.toml:10: 'search.objectives' is the string \"quality\", expected a list of strings (quality | "
-            "parameters | cache); write "
+            "parameters | cache | flops); write "
             "[\"quality\"]");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['quality', 3]"),
-            "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache)");
+            "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache | flops)");
   EXPECT_EQ(complaint_about("[search]\nrequire_mixer_and_map = 1"),
             "x.toml:10: 'search.require_mixer_and_map' is the integer 1, expected a boolean");
   EXPECT_EQ(complaint("model = 3\n" + language), "x.toml:1: 'model' is the integer 3, expected a section: [model]");
@@ -93,7 +93,7 @@ TEST(Choices, AreOnlyWhatWorks) {
             "x.toml:10: 'search.algorithm' is \"nsga3\", expected nsga2 | random (did you mean 'nsga2'?)");
   EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"), "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['qualty']"),
-            "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache (did you mean 'quality'?)");
+            "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache | flops (did you mean 'quality'?)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['cache', 'cache']"), "x.toml:10: 'search.objectives' names \"cache\" twice");
   EXPECT_THAT(complaint_about("[search]\nobjectives = []"), StartsWith("x.toml:10: 'search.objectives' is an empty list"));
   EXPECT_THAT(complaint_about("[search]\nbaselines = ['transformer']"),

@@ -487,7 +487,7 @@ TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
 }
 
 TEST(Objectives, AreNamedOnceAndHaveTheirColumns) {
-  EXPECT_THAT(objective_names(), ::testing::ElementsAre("quality", "parameters", "cache"));
+  EXPECT_THAT(objective_names(), ::testing::ElementsAre("quality", "parameters", "cache", "flops"));
   for (const auto& info : all_objectives("mad")) {
     EXPECT_EQ(info.column, "obj_" + info.name);
     EXPECT_EQ(info.direction, "minimise");

@@ -16,7 +16,8 @@ namespace {
 std::string pictures(const run::RunSummary& summary) {
   std::vector<LabelledGenome> members;
   for (const auto id : summary.front) members.push_back({fmt::format("{}", id), summary.candidates.at(id).candidate.genome});
-  return members.empty() ? std::string() : "\n" + strip_pictures(catalogue_of(summary), members, wants_colour());
+  if (members.empty()) return "";
+  return fmt::format("\n{}", strip_pictures(catalogue_of(summary), members, wants_colour()));
 }
 
 }  // namespace
