@@ -45,7 +45,7 @@ class Measure {
 
   const char* title() const {
     if (by_accuracy_) return "Accuracy";
-    return std::isnan(losses_.perplexity(0)) ? "Mean squared error" : "Perplexity";
+    return std::isnan(losses_.perplexity(0)) ? "MSE" : "Perplexity";
   }
   /// Of an evaluation or a test.
   std::string text(const auto& measured) const {
