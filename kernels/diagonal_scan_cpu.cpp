@@ -31,6 +31,11 @@ void execute(const DiagonalScanForward<T>& s) {
           store(s.h + row + at, h[k], n);
         }
       }
+      if (s.final)
+        for (std::int64_t k = 0; k < packs; ++k) {
+          const std::int64_t at = c + k * lanes<T>;
+          if (at < s.channels) store(s.final + batch * s.channels + at, h[k], s.channels - at);
+        }
     }
   }
 }
@@ -43,13 +48,14 @@ void execute(const DiagonalScanBackward<T>& s) {
       Pack<T> carried[packs] = {};  // a_{t+1} g_{t+1}
       for (std::int64_t t = s.length - 1; t >= 0; --t) {
         const std::int64_t row = (batch * s.length + t) * s.channels;
-        const T* before = t > 0 ? s.h + row - s.channels : s.initial ? s.initial + batch * s.channels : nullptr;
+        const T* before = t > 0 ? s.h + row - s.channels : nullptr;
+        const Compute<T>* initial = t == 0 && s.initial ? s.initial + batch * s.channels : nullptr;
         for (std::int64_t k = 0; k < packs; ++k) {
           const std::int64_t at = c + k * lanes<T>;
           if (at >= s.channels) break;
           const std::int64_t n = s.channels - at;
           const Pack<T> g = load(s.dh + row + at, n) + carried[k];
-          store(s.da + row + at, before ? g * load(before + at, n) : Pack<T>{}, n);
+          store(s.da + row + at, before ? g * load(before + at, n) : initial ? g * load(initial + at, n) : Pack<T>{}, n);
           store(s.db + row + at, g, n);
           carried[k] = load(s.a + row + at, n) * g;
         }
@@ -65,7 +71,9 @@ void execute(const DiagonalScanBackward<T>& s) {
 
 template void execute<here>(const DiagonalScanForward<float>&);
 template void execute<here>(const DiagonalScanForward<double>&);
+template void execute<here>(const DiagonalScanForward<bfloat16>&);
 template void execute<here>(const DiagonalScanBackward<float>&);
 template void execute<here>(const DiagonalScanBackward<double>&);
+template void execute<here>(const DiagonalScanBackward<bfloat16>&);
 
 }  // namespace starling::kernels

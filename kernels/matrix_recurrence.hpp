@@ -6,9 +6,11 @@
 //   dlog_decay_t = Σ_{s ≥ t} (q_s ⊙ dq_s − k_s ⊙ dk_s), summed over key channels where the decay is per head.
 // Decays are multiplied one after the other, never divided by: any log_decay ≤ 0 is safe, −∞ included, which forgets all.
 // No token moves an output before it, NaN included. Splitting a sequence and carrying the state gives the same numbers as
-// the whole. Scratch O(key_width · value_width + chunk · widths). One thread per call. float and double.
+// the whole. Scratch O(key_width · value_width + chunk · widths), with a decay's gradient + length · key_width. One thread per call.
+// float, double and bfloat16 (with decays, their gradient and states in float; the sum above takes gradients before they are rounded).
 #pragma once
 
+#include <starling/kernels/bfloat16.hpp>
 #include <starling/kernels/dispatch.hpp>
 #include <starling/kernels/head_strides.hpp>
 
@@ -27,10 +29,10 @@ struct MatrixRecurrenceForward {
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
-  const T* log_decay = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* log_decay = nullptr;
+  const Compute<T>* initial = nullptr;
   T* y = nullptr;
-  T* final = nullptr;
+  Compute<T>* final = nullptr;
   HeadStrides q_strides;
   HeadStrides k_strides;
   HeadStrides v_strides;
@@ -51,13 +53,13 @@ struct MatrixRecurrenceBackward {
   const T* q = nullptr;
   const T* k = nullptr;
   const T* v = nullptr;
-  const T* log_decay = nullptr;
-  const T* initial = nullptr;
+  const Compute<T>* log_decay = nullptr;
+  const Compute<T>* initial = nullptr;
   const T* dy = nullptr;
   T* dq = nullptr;
   T* dk = nullptr;
   T* dv = nullptr;
-  T* dlog_decay = nullptr;
+  Compute<T>* dlog_decay = nullptr;
   HeadStrides q_strides;
   HeadStrides k_strides;
   HeadStrides v_strides;

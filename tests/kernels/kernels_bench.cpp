@@ -7,6 +7,7 @@
 #include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/long_convolution.hpp>
@@ -424,9 +425,32 @@ void diagonal(benchmark::State& state) {
   Floats a = filled(batch * length * width, 0.9f), b = filled(batch * length * width), h(a.size()), da(a.size()), db(a.size());
   const double count = static_cast<double>(batch * length * width);
   measure(state, count * 4 * 8, count * 6, [&] {
-    diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), batch, length, width});
+    diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), nullptr, batch, length, width});
     diagonal_scan_backward(
         DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, batch, length, width});
+  });
+}
+
+template <class T>
+void gated(benchmark::State& state) {
+  const std::int64_t length = state.range(0), width = state.range(1), states = 2, tokens = batch * length;
+  const auto filled_with = [](std::int64_t count) {
+    const Floats values = filled(count);
+    return std::vector<T>(values.begin(), values.end());
+  };
+  const auto v = filled_with(tokens * width), gate = filled_with(tokens * states * width), b = filled_with(tokens * states);
+  std::vector<T> y(v.size()), dv(v.size()), dgate(gate.size()), db(b.size()), dc(b.size());
+  Floats bias(states * width), dbias(bias.size()), checkpoints(gated_scan_checkpoint_elements(batch, length, width, states));
+  const double count = static_cast<double>(tokens * width);
+  // Forward: gate, v, y. Backward: gate, v, dy, dgate, dv, and the decays once more.
+  measure(state, count * sizeof(T) * (4 + 7), count * states * (2 * (flops_of_exp + 6) + 18), [&] {
+    gated_scan_forward(GatedScanForward<T>{v.data(), gate.data(), bias.data(), b.data(), b.data(), nullptr, y.data(), nullptr,
+                                           checkpoints.data(), batch, length, width, states, width, states * width, states, states, width});
+    gated_scan_backward(GatedScanBackward<T>{v.data(), gate.data(), bias.data(),  b.data(),     b.data(),       checkpoints.data(),
+                                             y.data(), dv.data(),   dgate.data(), dbias.data(), db.data(),      dc.data(),
+                                             batch,    length,      width,        states,       width,          states * width,
+                                             states,   states,      width,        width,        states * width, states,
+                                             states});
   });
 }
 
@@ -462,6 +486,8 @@ BENCHMARK_CAPTURE(complex_scan, both_liquid, true, true)->Apply(sizes);
 BENCHMARK(adamw_step)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(squares)->ArgName("n")->Arg(1 << 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(diagonal)->Apply(sizes);
+BENCHMARK(gated<float>)->Apply(sizes);
+BENCHMARK(gated<bfloat16>)->Apply(sizes);
 
 }  // namespace
 

@@ -26,10 +26,11 @@ HeadStrides gapped(const Shape& s, std::int64_t width) { return contiguous_heads
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine) {
-  const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), initial = as<T>(in.at("initial")),
-             log_decay = as<T>(in.at("log_decay")), dy = as<T>(in.at("dy"));
-  std::vector<T> y(dy.size(), T(0)), final(initial.size()), dq(q.size(), T(0)), dk(k.size(), T(0)), dv(v.size(), T(0)),
-      dlog_decay(log_decay.size(), T(0));
+  using C = Compute<T>;
+  const auto q = as<T>(in.at("q")), k = as<T>(in.at("k")), v = as<T>(in.at("v")), dy = as<T>(in.at("dy"));
+  const auto initial = as<C>(in.at("initial")), log_decay = as<C>(in.at("log_decay"));
+  std::vector<T> y = zeros_like(dy), dq = zeros_like(q), dk = zeros_like(k), dv = zeros_like(v);
+  std::vector<C> final(initial.size()), dlog_decay = zeros_like(log_decay);
   const HeadStrides of_key = gapped(s, s.key_width), of_value = gapped(s, s.value_width), of_decay = gapped(s, s.decay_width());
   const bool decays = s.decay != MatrixDecay::none;
   engine(MatrixRecurrenceForward<T>{.q = q.data(),
@@ -204,6 +205,22 @@ TEST_P(MatrixRecurrence, ANaNInAQueryShowsInItsTokenAlone) {
     EXPECT_EQ(std::isnan(out.at("y")[t * (16 + gap)]), t == 20) << t;
     EXPECT_EQ(std::isnan(out.at("dk")[t * (16 + gap) + 3]), t <= 20) << t;
   }
+}
+
+TEST_P(MatrixRecurrence, InBfloat16IsTheSameRounded) {
+  for (const auto decay : every_decay)
+    for (Shape s : {Shape{2, 5, 2, 4, 4}, Shape{1, 33, 2, 24, 20}, Shape{1, 70, 1, 17, 33}, Shape{1, 300, 1, 16, 16}}) {
+      s.decay = decay;
+      Arrays in = inputs(s);
+      for (const char* name : {"q", "k", "v", "dy"}) in[name] = rounded({{name, in.at(name)}}).at(name);
+      const Arrays found = run_case<bfloat16>(s, in, kernel), expected = run_case<float>(s, in, kernel);
+      expect_rounded(found, expected);
+      // What nothing rounds on the way: a sum of products of rounded gradients would be off by far more.
+      expect_close(found.at("dlog_decay"), expected.at("dlog_decay"), 1e-5, "dlog_decay");
+      expect_close(found.at("final"), expected.at("final"), 1e-6, "final");
+      in.at("v")[static_cast<std::size_t>(3 * s.heads * (s.value_width + gap))] = not_a_number;
+      expect_rounded(run_case<bfloat16>(s, in, kernel), run_case<float>(s, in, kernel));
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, MatrixRecurrence, ::testing::ValuesIn(supported_levels()), level_label);

@@ -385,6 +385,7 @@ void run(const DiagonalScanForward<double>& a) {
         const Index at = (b * a.length + t) * a.channels + c;
         a.h[at] = h = a.a[at] * h + a.b[at];
       }
+      if (a.final) a.final[b * a.channels + c] = h;
     }
 }
 
@@ -402,6 +403,61 @@ void run(const DiagonalScanBackward<double>& a) {
       }
       if (a.dinitial) a.dinitial[b * a.channels + c] = carried;
     }
+}
+
+void run(const GatedScanForward<double>& a) {
+  for (Index batch = 0; batch < a.batch; ++batch)
+    for (Index c = 0; c < a.width; ++c) {
+      std::vector<double> h(static_cast<std::size_t>(a.states), 0.0);
+      for (Index n = 0; n < a.states; ++n)
+        if (a.initial) h[n] = a.initial[(batch * a.states + n) * a.width + c];
+      for (Index t = 0; t < a.length; ++t) {
+        const Index token = batch * a.length + t;
+        double y = 0;
+        for (Index n = 0; n < a.states; ++n) {
+          const Index chunks = (a.length + gated_scan_chunk - 1) / gated_scan_chunk;
+          if (a.checkpoints && t % gated_scan_chunk == 0)
+            a.checkpoints[((batch * chunks + t / gated_scan_chunk) * a.states + n) * a.width + c] = h[n];
+          const double decay = 1 / (1 + std::exp(-a.gate[token * a.gate_stride + n * a.width + c] - a.bias[n * a.width + c]));
+          h[n] = decay * h[n] + (1 - decay) * a.b[token * a.b_stride + n] * a.v[token * a.v_stride + c];
+          y += a.c[token * a.c_stride + n] * h[n];
+        }
+        a.y[token * a.y_stride + c] = y;
+      }
+      for (Index n = 0; n < a.states; ++n)
+        if (a.final) a.final[(batch * a.states + n) * a.width + c] = h[n];
+    }
+}
+
+void run(const GatedScanBackward<double>& a) {
+  const Index chunks = (a.length + gated_scan_chunk - 1) / gated_scan_chunk;
+  for (Index token = 0; token < a.batch * a.length; ++token) {
+    for (Index n = 0; n < a.states; ++n) a.db[token * a.db_stride + n] = a.dc[token * a.dc_stride + n] = 0;
+    for (Index c = 0; c < a.width; ++c) a.dv[token * a.dv_stride + c] = 0;
+  }
+  for (Index batch = 0; batch < a.batch; ++batch)
+    for (Index n = 0; n < a.states; ++n)
+      for (Index c = 0; c < a.width; ++c) {
+        std::vector<double> h{a.checkpoints[(batch * chunks * a.states + n) * a.width + c]}, decay;
+        for (Index t = 0; t < a.length; ++t) {
+          const Index token = batch * a.length + t;
+          decay.push_back(1 / (1 + std::exp(-a.gate[token * a.gate_stride + n * a.width + c] - a.bias[n * a.width + c])));
+          h.push_back(decay[t] * h[t] + (1 - decay[t]) * a.b[token * a.b_stride + n] * a.v[token * a.v_stride + c]);
+        }
+        double carried = 0;
+        for (Index t = a.length - 1; t >= 0; --t) {
+          const Index token = batch * a.length + t;
+          const double b = a.b[token * a.b_stride + n], v = a.v[token * a.v_stride + c], dy = a.dy[token * a.dy_stride + c];
+          const double g = a.c[token * a.c_stride + n] * dy + carried;
+          carried = decay[t] * g;
+          const double dgate = decay[t] * (1 - decay[t]) * g * (h[t] - b * v);
+          a.dgate[token * a.dgate_stride + n * a.width + c] = dgate;
+          a.dbias[n * a.width + c] += dgate;
+          a.dv[token * a.dv_stride + c] += (1 - decay[t]) * g * b;
+          a.db[token * a.db_stride + n] += (1 - decay[t]) * g * v;
+          a.dc[token * a.dc_stride + n] += dy * h[t + 1];
+        }
+      }
 }
 
 }  // namespace starling::kernels::reference

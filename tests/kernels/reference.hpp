@@ -8,6 +8,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/discretise.hpp>
+#include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/long_convolution.hpp>
@@ -34,6 +35,8 @@ void run(const AttentionBackward<double>& a);
 void run(const AdamW<double>& a);
 void run(const DiagonalScanForward<double>& a);
 void run(const DiagonalScanBackward<double>& a);
+void run(const GatedScanForward<double>& a);
+void run(const GatedScanBackward<double>& a);
 void run(const MatrixRecurrenceForward<double>& a);
 void run(const MatrixRecurrenceBackward<double>& a);
 void run(const LinearAttentionForward<double>& a);

@@ -28,9 +28,15 @@ REDUCED = {
         "build/release/starling run experiments/quickstart.toml budget.evaluations=17 training.tokens=2048 task.validation_tokens=4096"
         " --out runs/quickstart-1",
         "installs, builds, and searches for minutes; tests/scripts drives the script itself"),
+    "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_000_000": (
+        "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_096",
+        "forty times the tokens of the search take an hour"),
     "tools/test": (
         "tools/test --help | grep '^Usage: tools/test'",
         "would run this test, among others"),
+    "build/release/starling run experiments/series.toml": (
+        "build/release/starling run experiments/series.toml budget.evaluations=9 training.tokens=2048",
+        "searches for two minutes"),
     "tools/bench operators": (
         "tools/bench operators --rounds 1", "best times need rounds on a machine that has nothing else to do"),
     "tools/bench cpu": (
