@@ -21,7 +21,8 @@ function(starling_floor name)
 endfunction()
 
 add_library(starling_warnings INTERFACE)
-target_compile_options(starling_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+# nvcc hands warnings on to the host's compiler, whose -Wpedantic refuses what nvcc itself writes.
+target_compile_options(starling_warnings INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wconversion;-Wno-sign-conversion>)
 
 add_library(starling_sanitizers INTERFACE)
 if(STARLING_SANITIZE)

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <vector>
 
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/head_strides.hpp>
 #include <starling/operators/functions/rotation.hpp>
 #include <starling/operators/functions/tensors.hpp>
@@ -55,7 +56,7 @@ at::Tensor run_forward(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   with_type(q, [&]<class T>(T) {
     kernels::AttentionForward<T> arguments;
     describe<T>(arguments, q, k, v, out, normaliser, heads, scores);
-    kernels::attention_forward(arguments);
+    run_kernel(q, arguments);
   });
   return out;
 }
@@ -124,7 +125,7 @@ struct Attention : Function<Attention> {
         arguments.dq_strides = head_strides(slices[0], heads.query);
         arguments.dk_strides = head_strides(slices[1], heads.key);
         arguments.dv_strides = head_strides(slices[2], heads.value);
-        kernels::attention_backward(arguments);
+        run_kernel(q, arguments);
       });
     } else {
       for (auto& slice : slices) slice.zero_();

@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/gated_scan.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -43,7 +44,7 @@ at::Tensor run_forward(const GatedScanInputs& inputs, const at::Tensor& checkpoi
     arguments.checkpoints = data<kernels::Compute<T>>(checkpoints);
     arguments.initial = data<kernels::Compute<T>>(state);
     arguments.final = data<kernels::Compute<T>>(state);
-    kernels::gated_scan_forward(arguments);
+    run_kernel(y, arguments);
   });
   return y;
 }
@@ -85,7 +86,7 @@ struct GatedScan : Function<GatedScan> {
       arguments.dgate_stride = row_stride(slices[1]);
       arguments.db_stride = row_stride(slices[2]);
       arguments.dc_stride = row_stride(slices[3]);
-      kernels::gated_scan_backward(arguments);
+      run_kernel(v, arguments);
     });
     return {slices[0], slices[1], dbias, slices[2], slices[3]};
   }

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -23,15 +24,15 @@ struct GatedUnit : Function<GatedUnit> {
     context->saved_data["activation"] = activation;
     const auto y = at::empty(gate.sizes(), gate.options());
     with_type(y, [&]<class T>(T) {
-      kernels::gated_unit_forward<T>({.gate = data<T>(gate),
-                                      .value = data<T>(value),
-                                      .y = data<T>(y),
-                                      .rows = row_count(y),
-                                      .width = y.size(-1),
-                                      .gate_stride = row_stride(gate),
-                                      .value_stride = row_stride(value),
-                                      .y_stride = row_stride(y),
-                                      .activation = static_cast<kernels::Gate>(activation)});
+      run_kernel(gate, kernels::GatedUnitForward<T>{.gate = data<T>(gate),
+                                                    .value = data<T>(value),
+                                                    .y = data<T>(y),
+                                                    .rows = row_count(y),
+                                                    .width = y.size(-1),
+                                                    .gate_stride = row_stride(gate),
+                                                    .value_stride = row_stride(value),
+                                                    .y_stride = row_stride(y),
+                                                    .activation = static_cast<kernels::Gate>(activation)});
     });
     return y;
   }
@@ -45,19 +46,19 @@ struct GatedUnit : Function<GatedUnit> {
     const auto channels = gate.size(2);
     auto slices = side_by_side(gate, gate.size(0), gate.size(1), {channels, channels});
     with_type(gate, [&]<class T>(T) {
-      kernels::gated_unit_backward<T>({.gate = data<T>(gate),
-                                       .value = data<T>(value),
-                                       .dy = data<T>(dy),
-                                       .dgate = data<T>(slices[0]),
-                                       .dvalue = data<T>(slices[1]),
-                                       .rows = row_count(gate),
-                                       .width = channels,
-                                       .gate_stride = row_stride(gate),
-                                       .value_stride = row_stride(value),
-                                       .dy_stride = row_stride(dy),
-                                       .dgate_stride = row_stride(slices[0]),
-                                       .dvalue_stride = row_stride(slices[1]),
-                                       .activation = static_cast<kernels::Gate>(context->saved_data["activation"].toInt())});
+      run_kernel(gate, kernels::GatedUnitBackward<T>{.gate = data<T>(gate),
+                                                     .value = data<T>(value),
+                                                     .dy = data<T>(dy),
+                                                     .dgate = data<T>(slices[0]),
+                                                     .dvalue = data<T>(slices[1]),
+                                                     .rows = row_count(gate),
+                                                     .width = channels,
+                                                     .gate_stride = row_stride(gate),
+                                                     .value_stride = row_stride(value),
+                                                     .dy_stride = row_stride(dy),
+                                                     .dgate_stride = row_stride(slices[0]),
+                                                     .dvalue_stride = row_stride(slices[1]),
+                                                     .activation = static_cast<kernels::Gate>(context->saved_data["activation"].toInt())});
     });
     return {slices[0], slices[1], {}};
   }

@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/convert.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -100,7 +101,7 @@ struct AddProjection : Function<AddProjection> {
     const auto x = residual.contiguous();
     const auto part = product(flat(rows), weight.t());
     const auto sum = at::empty_like(x);
-    kernels::add_to({data<float>(x), data<kernels::bfloat16>(part), data<float>(sum), x.numel()});
+    run_kernel(x, kernels::AddTo{data<float>(x), data<kernels::bfloat16>(part), data<float>(sum), x.numel()});
     return sum;
   }
 

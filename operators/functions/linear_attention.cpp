@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include <starling/kernels/linear_attention.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/head_strides.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -49,7 +50,7 @@ struct LinearAttention : Function<LinearAttention> {
       kernels::LinearAttentionForward<T> arguments;
       describe<T>(arguments, q, k, v, y, heads);
       arguments.inverse_norm = data<kernels::Compute<T>>(inverse_norm);
-      kernels::linear_attention_forward(arguments);
+      run_kernel(q, arguments);
     });
     context->save_for_backward({q, k, v, y, inverse_norm});
     context->saved_data["heads"] = heads;
@@ -75,7 +76,7 @@ struct LinearAttention : Function<LinearAttention> {
       arguments.dq_strides = head_strides(slices[0], heads);
       arguments.dk_strides = head_strides(slices[1], heads);
       arguments.dv_strides = head_strides(slices[2], heads);
-      kernels::linear_attention_backward(arguments);
+      run_kernel(q, arguments);
     });
     return {slices[0], slices[1], slices[2], {}};
   }
@@ -97,7 +98,7 @@ at::Tensor continue_linear_attention(const at::Tensor& q, const at::Tensor& k, c
     arguments.initial_key_sum = data<kernels::Compute<T>>(sums.key_sum);
     arguments.final_state = sums.carry_state ? data<kernels::Compute<T>>(sums.state) : nullptr;
     arguments.final_key_sum = sums.carry_key_sum ? data<kernels::Compute<T>>(sums.key_sum) : nullptr;
-    kernels::linear_attention_forward(arguments);
+    run_kernel(q, arguments);
   });
   return y;
 }

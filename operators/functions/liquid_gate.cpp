@@ -12,6 +12,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -33,13 +34,13 @@ Scanned run_forward(const LiquidGateInputs& inputs, const at::Tensor& state) {
   auto decay = at::add(flow, at::exp(at::neg(inputs.log_tau))).mul_(delta).add_(1).reciprocal_();
   auto g = at::mul(flow, delta).mul_(decay);
   with_exact_type(g, [&]<class T>(T) {
-    kernels::diagonal_scan_forward<T>({.a = decay.data_ptr<T>(),
-                                       .b = g.data_ptr<T>(),
-                                       .initial = data<T>(state),
-                                       .h = g.data_ptr<T>(),
-                                       .batch = g.size(0),
-                                       .length = g.size(1),
-                                       .channels = 1});
+    run_kernel(g, kernels::DiagonalScanForward<T>{.a = decay.data_ptr<T>(),
+                                                  .b = g.data_ptr<T>(),
+                                                  .initial = data<T>(state),
+                                                  .h = g.data_ptr<T>(),
+                                                  .batch = g.size(0),
+                                                  .length = g.size(1),
+                                                  .channels = 1});
   });
   return {std::move(flow), std::move(decay), std::move(g)};
 }
@@ -65,14 +66,14 @@ struct LiquidGate : Function<LiquidGate> {
     const auto da = at::empty_like(dg);
     const auto db = at::empty_like(dg);
     with_exact_type(dg, [&]<class T>(T) {
-      kernels::diagonal_scan_backward<T>({.a = decay.data_ptr<T>(),
-                                          .h = g.data_ptr<T>(),
-                                          .dh = dg.data_ptr<T>(),
-                                          .da = da.data_ptr<T>(),
-                                          .db = db.data_ptr<T>(),
-                                          .batch = g.size(0),
-                                          .length = g.size(1),
-                                          .channels = 1});
+      run_kernel(dg, kernels::DiagonalScanBackward<T>{.a = decay.data_ptr<T>(),
+                                                      .h = g.data_ptr<T>(),
+                                                      .dh = dg.data_ptr<T>(),
+                                                      .da = da.data_ptr<T>(),
+                                                      .db = db.data_ptr<T>(),
+                                                      .batch = g.size(0),
+                                                      .length = g.size(1),
+                                                      .channels = 1});
     });
     // b = Δ f a, so that all of a's gradient is da + Δ f db; a = 1 / r with r = 1 + Δ (1/τ + f).
     const auto drate = at::mul(flow, db).mul_(delta).add_(da).mul_(decay).mul_(decay).neg_();

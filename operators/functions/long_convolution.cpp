@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include <starling/kernels/long_convolution.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -44,22 +45,22 @@ struct GatedLongConv : Function<GatedLongConv> {
     const auto dgated = at::empty(gated.sizes(), gated.options());
     const auto dkernel = at::empty_like(kernel);
     with_type(gated, [&]<class T>(T) {
-      kernels::long_convolution_backward<T>({.x = data<T>(gated),
-                                             .kernel = data<kernels::Compute<T>>(kernel),
-                                             .dy = data<T>(dmixed),
-                                             .dx = data<T>(dgated),
-                                             .dkernel = data<kernels::Compute<T>>(dkernel),
-                                             .batch = gated.size(0),
-                                             .length = gated.size(1),
-                                             .channels = channels,
-                                             .x_stride = gated.stride(1),
-                                             .x_batch = gated.stride(0),
-                                             .dy_stride = dmixed.stride(1),
-                                             .dy_batch = dmixed.stride(0),
-                                             .dx_stride = dgated.stride(1),
-                                             .dx_batch = dgated.stride(0),
-                                             .kernel_stride = channels,
-                                             .dkernel_stride = channels});
+      run_kernel(gated, kernels::LongConvolutionBackward<T>{.x = data<T>(gated),
+                                                            .kernel = data<kernels::Compute<T>>(kernel),
+                                                            .dy = data<T>(dmixed),
+                                                            .dx = data<T>(dgated),
+                                                            .dkernel = data<kernels::Compute<T>>(dkernel),
+                                                            .batch = gated.size(0),
+                                                            .length = gated.size(1),
+                                                            .channels = channels,
+                                                            .x_stride = gated.stride(1),
+                                                            .x_batch = gated.stride(0),
+                                                            .dy_stride = dmixed.stride(1),
+                                                            .dy_batch = dmixed.stride(0),
+                                                            .dx_stride = dgated.stride(1),
+                                                            .dx_batch = dgated.stride(0),
+                                                            .kernel_stride = channels,
+                                                            .dkernel_stride = channels});
     });
     at::mul_out(slices[0], dgated, v);
     at::mul_out(slices[2], dgated, b);
@@ -76,18 +77,18 @@ at::Tensor gated_long_conv(const at::Tensor& b, const at::Tensor& c, const at::T
 at::Tensor last_of_long_conv(const at::Tensor& x, const at::Tensor& kernel, std::int64_t outputs) {
   const auto y = at::empty({x.size(0), outputs, x.size(2)}, x.options());
   with_type(x, [&]<class T>(T) {
-    kernels::long_convolution_forward<T>({.x = data<T>(x),
-                                          .kernel = data<kernels::Compute<T>>(kernel),
-                                          .y = data<T>(y),
-                                          .batch = x.size(0),
-                                          .length = x.size(1),
-                                          .outputs = outputs,
-                                          .channels = x.size(2),
-                                          .x_stride = x.stride(1),
-                                          .x_batch = x.stride(0),
-                                          .y_stride = y.stride(1),
-                                          .y_batch = y.stride(0),
-                                          .kernel_stride = kernel.stride(0)});
+    run_kernel(x, kernels::LongConvolutionForward<T>{.x = data<T>(x),
+                                                     .kernel = data<kernels::Compute<T>>(kernel),
+                                                     .y = data<T>(y),
+                                                     .batch = x.size(0),
+                                                     .length = x.size(1),
+                                                     .outputs = outputs,
+                                                     .channels = x.size(2),
+                                                     .x_stride = x.stride(1),
+                                                     .x_batch = x.stride(0),
+                                                     .y_stride = y.stride(1),
+                                                     .y_batch = y.stride(0),
+                                                     .kernel_stride = kernel.stride(0)});
   });
   return y;
 }

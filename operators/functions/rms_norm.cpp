@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/rms_norm.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -30,13 +31,13 @@ struct RmsNorm : Function<RmsNorm> {
     const auto y = at::empty(x.sizes(), x.options().dtype(type));
     const auto inverse_rms = at::empty({row_count(x)}, exact_options(x));
     with_types(y, x, [&]<class T, class X>(T, X) {
-      kernels::rms_norm_forward(kernels::RmsNormForward<T, X>{.x = data<X>(x),
-                                                              .weight = data<kernels::Compute<T>>(weight),
-                                                              .y = data<T>(y),
-                                                              .inverse_rms = data<kernels::Compute<T>>(inverse_rms),
-                                                              .rows = row_count(x),
-                                                              .width = x.size(-1),
-                                                              .epsilon = static_cast<kernels::Compute<T>>(norm_epsilon)});
+      run_kernel(x, kernels::RmsNormForward<T, X>{.x = data<X>(x),
+                                                  .weight = data<kernels::Compute<T>>(weight),
+                                                  .y = data<T>(y),
+                                                  .inverse_rms = data<kernels::Compute<T>>(inverse_rms),
+                                                  .rows = row_count(x),
+                                                  .width = x.size(-1),
+                                                  .epsilon = static_cast<kernels::Compute<T>>(norm_epsilon)});
     });
     context->save_for_backward({x, weight, inverse_rms});
     return y;
@@ -50,14 +51,14 @@ struct RmsNorm : Function<RmsNorm> {
     const auto dx = at::empty_like(x);
     const auto dweight = at::zeros_like(saved[1]);
     with_types(dy, x, [&]<class T, class X>(T, X) {
-      kernels::rms_norm_backward(kernels::RmsNormBackward<T, X>{.x = data<X>(x),
-                                                                .weight = data<kernels::Compute<T>>(saved[1]),
-                                                                .inverse_rms = data<kernels::Compute<T>>(saved[2]),
-                                                                .dy = data<T>(dy),
-                                                                .dx = data<X>(dx),
-                                                                .dweight = data<kernels::Compute<T>>(dweight),
-                                                                .rows = row_count(x),
-                                                                .width = x.size(-1)});
+      run_kernel(x, kernels::RmsNormBackward<T, X>{.x = data<X>(x),
+                                                   .weight = data<kernels::Compute<T>>(saved[1]),
+                                                   .inverse_rms = data<kernels::Compute<T>>(saved[2]),
+                                                   .dy = data<T>(dy),
+                                                   .dx = data<X>(dx),
+                                                   .dweight = data<kernels::Compute<T>>(dweight),
+                                                   .rows = row_count(x),
+                                                   .width = x.size(-1)});
     });
     return {dx, dweight, {}};
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <starling/kernels/rope.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -41,21 +42,21 @@ void rotate(const at::Tensor& x, const at::Tensor& y, std::int64_t heads, std::i
   const auto head_width = x.size(2) / heads;
   const auto angles = table(x, position + x.size(1), head_width);
   with_type(x, [&]<class T>(T) {
-    kernels::rope<T>({.x = data<T>(x),
-                      .y = data<T>(y),
-                      .cosine = data<kernels::Compute<T>>(angles.cosine) + position * (head_width / 2),
-                      .sine = data<kernels::Compute<T>>(angles.sine) + position * (head_width / 2),
-                      .batch = x.size(0),
-                      .length = x.size(1),
-                      .heads = heads,
-                      .head_width = head_width,
-                      .x_batch_stride = x.size(1) * row_stride(x),
-                      .x_token_stride = row_stride(x),
-                      .x_head_stride = head_width,
-                      .y_batch_stride = y.size(1) * row_stride(y),
-                      .y_token_stride = row_stride(y),
-                      .y_head_stride = head_width,
-                      .inverse = inverse});
+    run_kernel(x, kernels::Rope<T>{.x = data<T>(x),
+                                   .y = data<T>(y),
+                                   .cosine = data<kernels::Compute<T>>(angles.cosine) + position * (head_width / 2),
+                                   .sine = data<kernels::Compute<T>>(angles.sine) + position * (head_width / 2),
+                                   .batch = x.size(0),
+                                   .length = x.size(1),
+                                   .heads = heads,
+                                   .head_width = head_width,
+                                   .x_batch_stride = x.size(1) * row_stride(x),
+                                   .x_token_stride = row_stride(x),
+                                   .x_head_stride = head_width,
+                                   .y_batch_stride = y.size(1) * row_stride(y),
+                                   .y_token_stride = row_stride(y),
+                                   .y_head_stride = head_width,
+                                   .inverse = inverse});
   });
 }
 

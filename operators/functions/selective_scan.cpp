@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <starling/kernels/selective_scan.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -47,7 +48,7 @@ at::Tensor run_forward(const SelectiveScanInputs& inputs, const at::Tensor& chec
     arguments.checkpoints = data<kernels::Compute<T>>(checkpoints);
     arguments.initial = data<kernels::Compute<T>>(state);
     arguments.final = data<kernels::Compute<T>>(state);
-    kernels::selective_scan_forward(arguments);
+    run_kernel(y, arguments);
   });
   return y;
 }
@@ -100,7 +101,7 @@ struct SelectiveScan : Function<SelectiveScan> {
       arguments.db_stride = row_stride(modulators[0]);
       arguments.dc_stride = row_stride(modulators[1]);
       arguments.dz_stride = row_stride(dz);
-      kernels::selective_scan_backward(arguments);
+      run_kernel(v, arguments);
     });
     return {dv, ddelta, dbias, da_log, modulators[0], modulators[1], dskip, dz};
   }

@@ -6,6 +6,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -20,18 +21,18 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& taps, ShortConvActiva
   const auto y = at::empty(x.sizes(), x.options());
   with_type(x, [&]<class T>(T) {
     auto* const state = tail ? data<kernels::Compute<T>>(*tail) : nullptr;
-    kernels::short_conv_forward<T>({.x = data<T>(x),
-                                    .weight = data<kernels::Compute<T>>(taps),
-                                    .initial = state,
-                                    .y = data<T>(y),
-                                    .final = state,
-                                    .batch = x.size(0),
-                                    .length = x.size(1),
-                                    .channels = x.size(2),
-                                    .taps = taps.size(1),
-                                    .x_stride = row_stride(x),
-                                    .y_stride = row_stride(y),
-                                    .activation = activation});
+    run_kernel(x, kernels::ShortConvForward<T>{.x = data<T>(x),
+                                               .weight = data<kernels::Compute<T>>(taps),
+                                               .initial = state,
+                                               .y = data<T>(y),
+                                               .final = state,
+                                               .batch = x.size(0),
+                                               .length = x.size(1),
+                                               .channels = x.size(2),
+                                               .taps = taps.size(1),
+                                               .x_stride = row_stride(x),
+                                               .y_stride = row_stride(y),
+                                               .activation = activation});
   });
   return y;
 }
@@ -41,19 +42,19 @@ at::Tensor convolve_backward(const at::Tensor& x, const at::Tensor& taps, ShortC
                              const at::Tensor& dx) {
   const auto dtaps = at::zeros_like(taps);
   with_type(x, [&]<class T>(T) {
-    kernels::short_conv_backward<T>({.x = data<T>(x),
-                                     .weight = data<kernels::Compute<T>>(taps),
-                                     .dy = data<T>(dy),
-                                     .dx = data<T>(dx),
-                                     .dweight = data<kernels::Compute<T>>(dtaps),
-                                     .batch = x.size(0),
-                                     .length = x.size(1),
-                                     .channels = x.size(2),
-                                     .taps = taps.size(1),
-                                     .x_stride = row_stride(x),
-                                     .dy_stride = row_stride(dy),
-                                     .dx_stride = row_stride(dx),
-                                     .activation = activation});
+    run_kernel(x, kernels::ShortConvBackward<T>{.x = data<T>(x),
+                                                .weight = data<kernels::Compute<T>>(taps),
+                                                .dy = data<T>(dy),
+                                                .dx = data<T>(dx),
+                                                .dweight = data<kernels::Compute<T>>(dtaps),
+                                                .batch = x.size(0),
+                                                .length = x.size(1),
+                                                .channels = x.size(2),
+                                                .taps = taps.size(1),
+                                                .x_stride = row_stride(x),
+                                                .dy_stride = row_stride(dy),
+                                                .dx_stride = row_stride(dx),
+                                                .activation = activation});
   });
   return dtaps;
 }

@@ -7,6 +7,7 @@
 
 #include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/discretise.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -30,17 +31,17 @@ struct Scanned {
 Scanned discretise(const StateSpaceWeights& weights) {
   Scanned result{like_defined(weights.b), like_defined(weights.b), like_defined(weights.liquid)};
   with_exact_type(weights.b, [&]<class T>(T) {
-    kernels::discretise<T>({.a_log = data<T>(weights.a_log),
-                            .a_imaginary = data<T>(weights.a_imaginary),
-                            .log_step = data<T>(weights.log_step),
-                            .b = data<T>(weights.b),
-                            .c = data<T>(weights.c),
-                            .liquid = data<T>(weights.liquid),
-                            .decay = data<T>(result.decay),
-                            .weight = data<T>(result.weight),
-                            .leak = data<T>(result.leak),
-                            .pairs = weights.a_log.size(0),
-                            .width = weights.a_log.size(1)});
+    run_kernel(weights.a_log, kernels::Discretise<T>{.a_log = data<T>(weights.a_log),
+                                                     .a_imaginary = data<T>(weights.a_imaginary),
+                                                     .log_step = data<T>(weights.log_step),
+                                                     .b = data<T>(weights.b),
+                                                     .c = data<T>(weights.c),
+                                                     .liquid = data<T>(weights.liquid),
+                                                     .decay = data<T>(result.decay),
+                                                     .weight = data<T>(result.weight),
+                                                     .leak = data<T>(result.leak),
+                                                     .pairs = weights.a_log.size(0),
+                                                     .width = weights.a_log.size(1)});
   });
   return result;
 }
@@ -71,7 +72,7 @@ at::Tensor run_forward(const at::Tensor& u, const Scanned& scanned, const at::Te
     arguments.y = data<T>(y);
     arguments.y_stride = row_stride(y);
     arguments.checkpoints = data<kernels::Compute<T>>(checkpoints);
-    kernels::complex_scan_forward(arguments);
+    run_kernel(u, arguments);
   });
   return y;
 }
@@ -114,26 +115,26 @@ struct StateSpace : Function<StateSpace> {
       scan.dskip = data<kernels::Compute<T>>(result[6]);
       scan.dy_stride = row_stride(dy);
       scan.du_stride = row_stride(du);
-      kernels::complex_scan_backward(scan);
+      run_kernel(u, scan);
     });
     with_exact_type(weights.b, [&]<class T>(T) {
-      kernels::discretise_backward<T>({.a_log = data<T>(weights.a_log),
-                                       .a_imaginary = data<T>(weights.a_imaginary),
-                                       .log_step = data<T>(weights.log_step),
-                                       .b = data<T>(weights.b),
-                                       .c = data<T>(weights.c),
-                                       .liquid = data<T>(weights.liquid),
-                                       .ddecay = data<T>(flow.decay),
-                                       .dweight = data<T>(flow.weight),
-                                       .dleak = data<T>(flow.leak),
-                                       .da_log = data<T>(result[1]),
-                                       .da_imaginary = data<T>(result[2]),
-                                       .dlog_step = data<T>(result[3]),
-                                       .db = data<T>(result[4]),
-                                       .dc = data<T>(result[5]),
-                                       .dliquid = data<T>(result[7]),
-                                       .pairs = weights.a_log.size(0),
-                                       .width = weights.a_log.size(1)});
+      run_kernel(weights.a_log, kernels::DiscretiseBackward<T>{.a_log = data<T>(weights.a_log),
+                                                               .a_imaginary = data<T>(weights.a_imaginary),
+                                                               .log_step = data<T>(weights.log_step),
+                                                               .b = data<T>(weights.b),
+                                                               .c = data<T>(weights.c),
+                                                               .liquid = data<T>(weights.liquid),
+                                                               .ddecay = data<T>(flow.decay),
+                                                               .dweight = data<T>(flow.weight),
+                                                               .dleak = data<T>(flow.leak),
+                                                               .da_log = data<T>(result[1]),
+                                                               .da_imaginary = data<T>(result[2]),
+                                                               .dlog_step = data<T>(result[3]),
+                                                               .db = data<T>(result[4]),
+                                                               .dc = data<T>(result[5]),
+                                                               .dliquid = data<T>(result[7]),
+                                                               .pairs = weights.a_log.size(0),
+                                                               .width = weights.a_log.size(1)});
     });
     return result;
   }

@@ -1,4 +1,4 @@
-#include <starling/kernels/convert.hpp>
+#include <starling/kernels/convert_device.hpp>
 
 #include "support.hpp"
 
@@ -7,7 +7,7 @@
 namespace starling::kernels {
 namespace {
 
-class ConvertTest : public AtEachLevel {};
+class ConvertTest : public AtEachEngine {};
 
 /// Of the two neighbours of x in bfloat16 the nearer one, of equals the even one; from the definition, by doubles.
 std::uint16_t nearest(float x) {
@@ -40,7 +40,7 @@ TEST_P(ConvertTest, RoundsToTheNearestOfEqualsToTheEven) {
   const auto x = awkward_numbers();
   for (const std::int64_t count : {static_cast<std::int64_t>(x.size()), std::int64_t{7}}) {
     std::vector<bfloat16> y(x.size());
-    convert(Convert<float, bfloat16>{x.data(), y.data(), 1, count, 0, 0});
+    kernel(Convert<float, bfloat16>{x.data(), y.data(), 1, count, 0, 0});
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       EXPECT_EQ(y[i].bits, nearest(x[i])) << x[i];
       EXPECT_EQ(bfloat16(x[i]).bits, nearest(x[i])) << x[i];
@@ -52,9 +52,9 @@ TEST_P(ConvertTest, WidensEveryNumberExactlyAndKeepsNaNAndInfinity) {
   std::vector<bfloat16> halves(1 << 16);
   for (std::size_t i = 0; i < halves.size(); ++i) halves[i].bits = static_cast<std::uint16_t>(i);
   std::vector<float> wide(halves.size());
-  convert(Convert<bfloat16, float>{halves.data(), wide.data(), 1, 1 << 16, 0, 0});
+  kernel(Convert<bfloat16, float>{halves.data(), wide.data(), 1, 1 << 16, 0, 0});
   std::vector<bfloat16> again(halves.size());
-  convert(Convert<float, bfloat16>{wide.data(), again.data(), 1, 1 << 16, 0, 0});
+  kernel(Convert<float, bfloat16>{wide.data(), again.data(), 1, 1 << 16, 0, 0});
   for (std::size_t i = 0; i < halves.size(); ++i) {
     ASSERT_EQ(std::bit_cast<std::uint32_t>(wide[i]), i << 16);
     if (std::isnan(wide[i])) {
@@ -72,7 +72,7 @@ TEST_P(ConvertTest, WritesItsRowsAndNothingElse) {
   for (const std::int64_t width : {1, 16, 21}) {
     const auto x = as<float>(normal_numbers(stream, 3 * (width + 2)));
     std::vector<bfloat16> y(static_cast<std::size_t>(3 * (width + 4)), bfloat16(9.0f));
-    convert(Convert<float, bfloat16>{x.data(), y.data(), 3, width, width + 2, width + 4});
+    kernel(Convert<float, bfloat16>{x.data(), y.data(), 3, width, width + 2, width + 4});
     for (std::int64_t r = 0; r < 3; ++r)
       for (std::int64_t i = 0; i < width + 4; ++i)
         EXPECT_EQ(y[static_cast<std::size_t>(r * (width + 4) + i)].bits,
@@ -86,15 +86,15 @@ TEST_P(ConvertTest, AddsAPartToAStream) {
     const auto x = as<float>(normal_numbers(stream, count));
     const auto part = as<bfloat16>(normal_numbers(stream, count));
     std::vector<float> y = x;
-    add_to({x.data(), part.data(), y.data(), count});
+    kernel(AddTo{x.data(), part.data(), y.data(), count});
     for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(y[i], x[i] + static_cast<float>(part[i]));
     auto in_place = x;
-    add_to({in_place.data(), part.data(), in_place.data(), count});
+    kernel(AddTo{in_place.data(), part.data(), in_place.data(), count});
     EXPECT_EQ(in_place, y);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, ConvertTest, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, ConvertTest, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/diagonal_scan_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class DiagonalScan : public AtEachLevel {};
+class DiagonalScan : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
@@ -36,12 +38,18 @@ Arrays inputs(const Shape& s) {
 }
 
 TEST_P(DiagonalScan, AgreesWithTheReferenceOnAnyShape) {
-  for (const Shape& s : {Shape{1, 1, 1}, Shape{2, 9, 16}, Shape{3, 50, 37}, Shape{1, 20, 131}}) {
+  for (const Shape& s : {Shape{1, 1, 1}, Shape{2, 9, 16}, Shape{3, 50, 37}, Shape{1, 20, 131}, Shape{2, 200, 6}}) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
     expect_close(run_case<float>(s, in, kernel), expected, 1e-5);
     expect_close(run_case<double>(s, in, kernel), expected, 1e-13);
   }
+}
+
+TEST(DiagonalScanOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 200, 6};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
 
 TEST_P(DiagonalScan, GradientsAreCentralDifferences) {
@@ -52,9 +60,9 @@ TEST_P(DiagonalScan, GradientsAreCentralDifferences) {
 TEST_P(DiagonalScan, WithoutAnInitialStateStartsAtZero) {
   const std::vector<float> a{2, 2, 2}, b{1, 1, 1};
   std::vector<float> h(3), da(3), db(3);
-  diagonal_scan_forward(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), nullptr, 1, 3, 1});
+  kernel(DiagonalScanForward<float>{a.data(), b.data(), nullptr, h.data(), nullptr, 1, 3, 1});
   EXPECT_EQ(h, (std::vector<float>{1, 3, 7}));
-  diagonal_scan_backward(DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, 1, 3, 1});
+  kernel(DiagonalScanBackward<float>{a.data(), h.data(), nullptr, b.data(), da.data(), db.data(), nullptr, 1, 3, 1});
   EXPECT_EQ(db, (std::vector<float>{7, 3, 1}));
   EXPECT_EQ(da, (std::vector<float>{0, 3, 3}));
 }
@@ -71,8 +79,7 @@ TEST_P(DiagonalScan, StepsThatCarryTheStateGiveTheWholeSequence) {
     for (std::int64_t t = 0; t < s.length; ++t) {
       const std::int64_t row = (of_batch * s.length + t) * s.channels;
       float* carried = state.data() + of_batch * s.channels;
-      diagonal_scan_forward(
-          DiagonalScanForward<bfloat16>{a.data() + row, b.data() + row, carried, h.data() + row, carried, 1, 1, s.channels});
+      kernel(DiagonalScanForward<bfloat16>{a.data() + row, b.data() + row, carried, h.data() + row, carried, 1, 1, s.channels});
     }
   EXPECT_EQ(numbers_of(h), whole.at("h"));
   EXPECT_EQ(numbers_of(state), whole.at("final"));
@@ -96,11 +103,11 @@ TEST_P(DiagonalScan, AHundredThousandSmallStepsInBfloat16AddUp) {
   const std::vector<bfloat16> b(length, bfloat16(1.0f));
   std::vector<bfloat16> h(length);
   float final = 0;
-  diagonal_scan_forward(DiagonalScanForward<bfloat16>{a.data(), b.data(), nullptr, h.data(), &final, 1, length, 1});
+  kernel(DiagonalScanForward<bfloat16>{a.data(), b.data(), nullptr, h.data(), &final, 1, length, 1});
   EXPECT_EQ(final, 100000.0f);
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, DiagonalScan, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, DiagonalScan, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

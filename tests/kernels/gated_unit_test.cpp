@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/gated_unit_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class GatedUnit : public AtEachLevel {};
+class GatedUnit : public AtEachEngine {};
 
 struct Shape {
   std::int64_t rows;
@@ -83,7 +85,7 @@ TEST_P(GatedUnit, InBfloat16IsTheSameRounded) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, GatedUnit, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, GatedUnit, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/rms_norm_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class RmsNorm : public AtEachLevel {};
+class RmsNorm : public AtEachEngine {};
 
 template <class T, class X = T, class Engine>
 Arrays run_case(std::int64_t rows, std::int64_t width, const Arrays& in, Engine engine) {
@@ -36,6 +38,20 @@ TEST_P(RmsNorm, AgreesWithTheReferenceOnAnyShape) {
     }
 }
 
+TEST_P(RmsNorm, AgreesWithTheReferenceOnManyRowsAndOnWideOnes) {
+  for (const auto& [rows, width] : {std::pair<std::int64_t, std::int64_t>{300, 12}, {70, 7}, {3, 6200}, {5, 6201}}) {
+    const Arrays in = inputs(rows, width);
+    expect_close(run_case<float>(rows, width, in, kernel), run_case<double>(rows, width, in, naive), 2e-5);
+  }
+}
+
+TEST(RmsNormOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  for (const auto& [rows, width] : {std::pair<std::int64_t, std::int64_t>{300, 12}, {3, 6201}}) {
+    const Arrays in = inputs(rows, width);
+    expect_same_in_any_order([&, r = rows, w = width] { return run_case<float>(r, w, in, kernel); });
+  }
+}
+
 TEST_P(RmsNorm, GradientsAreCentralDifferences) {
   expect_gradients([](const Arrays& in) { return run_case<double>(3, 5, in, kernel); }, inputs(3, 5), "y", "dy");
 }
@@ -47,9 +63,9 @@ TEST_P(RmsNorm, AddsToTheWeightGradientAndWorksInPlace) {
   const auto saved = x, weight = as<float>(in.at("weight"));
   auto dy = as<float>(in.at("dy"));
   std::vector<float> inverse(4), dweight(20, 2.0f);
-  rms_norm_forward(RmsNormForward<float>{x.data(), weight.data(), x.data(), inverse.data(), 4, 20, 1e-5f});
+  kernel(RmsNormForward<float>{x.data(), weight.data(), x.data(), inverse.data(), 4, 20, 1e-5f});
   EXPECT_EQ(numbers_of(x), apart.at("y"));
-  rms_norm_backward(RmsNormBackward<float>{saved.data(), weight.data(), inverse.data(), dy.data(), dy.data(), dweight.data(), 4, 20});
+  kernel(RmsNormBackward<float>{saved.data(), weight.data(), inverse.data(), dy.data(), dy.data(), dweight.data(), 4, 20});
   EXPECT_EQ(numbers_of(dy), apart.at("dx"));
   for (std::size_t i = 0; i < 20; ++i) EXPECT_NEAR(dweight[i], 2 + apart.at("dweight")[i], 1e-5);
 }
@@ -72,7 +88,7 @@ TEST_P(RmsNorm, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, RmsNorm, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, RmsNorm, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/short_conv_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class ShortConv : public AtEachLevel {};
+class ShortConv : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
@@ -12,7 +14,7 @@ struct Shape {
   std::int64_t taps;
   ShortConvActivation activation = ShortConvActivation::none;
   bool initial = false;
-  std::int64_t stride() const { return channels + 3; }
+  std::int64_t stride() const { return channels + (channels % 2 ? 3 : 4); }
 };
 
 template <class T, class Engine>
@@ -53,6 +55,21 @@ TEST_P(ShortConv, AgreesWithTheReferenceForEveryNumberOfTaps) {
         }
 }
 
+TEST_P(ShortConv, AgreesWithTheReferenceOnLongSequences) {
+  for (std::int64_t taps : {2, 3, 4})
+    for (std::int64_t channels : {5, 12}) {
+      const Shape s{2, 133, channels, taps, ShortConvActivation::silu, true};
+      const Arrays in = inputs(s);
+      expect_close(run_case<float>(s, in, kernel), run_case<double>(s, in, naive), 5e-6);
+    }
+}
+
+TEST(ShortConvOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 133, 12, 4, ShortConvActivation::silu, true};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
+}
+
 TEST_P(ShortConv, GradientsAreCentralDifferences) {
   for (ShortConvActivation activation : activations) {
     const Shape s{2, 5, 3, 4, activation, true};
@@ -66,8 +83,8 @@ TEST_P(ShortConv, StepsWithACarriedStateGiveTheWholeSequence) {
   const auto x = as<float>(in.at("x")), weight = as<float>(in.at("weight"));
   std::vector<float> state(3 * 19, 0.0f), y(11 * 19);
   for (std::int64_t t = 0; t < 11; ++t)
-    short_conv_forward(ShortConvForward<float>{x.data() + t * s.stride(), weight.data(), state.data(), y.data() + t * 19, state.data(), 1,
-                                               1, 19, 4, s.stride(), 19, s.activation});
+    kernel(ShortConvForward<float>{x.data() + t * s.stride(), weight.data(), state.data(), y.data() + t * 19, state.data(), 1, 1, 19, 4,
+                                   s.stride(), 19, s.activation});
   const Arrays whole = run_case<float>(s, in, kernel);
   EXPECT_EQ(numbers_of(y), whole.at("y"));
   EXPECT_EQ(numbers_of(state), whole.at("final"));
@@ -93,7 +110,7 @@ TEST_P(ShortConv, InBfloat16IsTheSameRounded) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, ShortConv, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, ShortConv, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

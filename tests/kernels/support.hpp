@@ -2,9 +2,11 @@
 // double and through the reference, and compares the outputs by name.
 #pragma once
 
+#include "lockstep_launcher.hpp"
 #include "reference.hpp"
 
 #include <starling/kernels/bfloat16.hpp>
+#include <starling/kernels/cuda.hpp>
 
 #include <starling/base/random.hpp>
 
@@ -62,8 +64,36 @@ Numbers numbers_of(const std::vector<T>& values) {
   return Numbers(values.begin(), values.end());
 }
 
-/// Runs a kernel at the active level, or the reference.
-inline constexpr auto kernel = [](const auto& arguments) { dispatch(arguments); };
+/// What runs a kernel: the CPU at one level, its device form in lockstep on the CPU, or that on the device at hand.
+struct Engine {
+  enum class Kind { cpu, lockstep, cuda };
+  Kind kind = Kind::cpu;
+  Level level = Level::baseline;
+  Turns turns = Turns::ascending;
+};
+inline Engine& engine_in_use() {
+  static Engine engine;
+  return engine;
+}
+#if defined(STARLING_TESTS_ON_DEVICE)
+/// Calls work(queue) and waits until the device has done what it enqueued.
+void on_device_at_hand(const std::function<void(const Queue&)>& work);
+#endif
+
+/// Runs a kernel on the engine in use (its CPU form at the active level where it has no other), or the reference.
+inline constexpr auto kernel = []<class Arguments>(const Arguments& arguments) {
+  if constexpr (on_device<Arguments>) {
+    const Engine& engine = engine_in_use();
+    if (engine.kind == Engine::Kind::lockstep) {
+      LockstepLauncher launcher(engine.turns);
+      return launch_all(arguments, launcher);
+    }
+#if defined(STARLING_TESTS_ON_DEVICE)
+    if (engine.kind == Engine::Kind::cuda) return on_device_at_hand([&](const Queue& queue) { enqueue(arguments, queue); });
+#endif
+  }
+  dispatch(arguments);
+};
 inline constexpr auto naive = [](const auto& arguments) { reference::run(arguments); };
 
 /// |found − expected| ≤ tolerance · (|expected| + root mean square of the array + 0.1), element by element; NaN equals
@@ -148,6 +178,52 @@ inline std::string level_label(const ::testing::TestParamInfo<Level>& info) {
       return "v4";
   }
   return "unknown";
+}
+
+/// Runs each test at every level of the machine and in lockstep, or, in the program of tests on a device, on that.
+class AtEachEngine : public ::testing::TestWithParam<Engine> {
+ protected:
+  void SetUp() override {
+    engine_in_use() = GetParam();
+    if (GetParam().kind == Engine::Kind::cpu) force_level(GetParam().level);
+  }
+  void TearDown() override {
+    engine_in_use() = Engine{};
+    force_level(supported_levels().back());
+  }
+};
+inline std::vector<Engine> engines() {
+#if defined(STARLING_TESTS_ON_DEVICE)
+  return {{.kind = Engine::Kind::cuda}};
+#else
+  std::vector<Engine> all{{.kind = Engine::Kind::lockstep, .turns = Turns::ascending},
+                          {.kind = Engine::Kind::lockstep, .turns = Turns::descending}};
+  for (const Level level : supported_levels()) all.push_back({.kind = Engine::Kind::cpu, .level = level});
+  return all;
+#endif
+}
+inline std::string engine_label(const ::testing::TestParamInfo<Engine>& info) {
+  switch (info.param.kind) {
+    case Engine::Kind::cpu:
+      return level_label({info.param.level, info.index});
+    case Engine::Kind::lockstep:
+      return info.param.turns == Turns::ascending ? "lockstep" : "lockstep_descending";
+    case Engine::Kind::cuda:
+      return "cuda";
+  }
+  return "unknown";
+}
+
+/// The same bits from a device form whatever the order in which its threads and blocks run.
+template <class Run>
+void expect_same_in_any_order(Run run) {
+  const Engine kept = engine_in_use();
+  engine_in_use() = {.kind = Engine::Kind::lockstep, .turns = Turns::ascending};
+  const Arrays forwards = run();
+  engine_in_use().turns = Turns::descending;
+  const Arrays backwards = run();
+  engine_in_use() = kept;
+  EXPECT_EQ(forwards, backwards);
 }
 
 inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
