@@ -92,7 +92,9 @@ std::ofstream create(const std::filesystem::path& path) {
 json livs_of(const Start& start) {
   json livs = json::array();
   for (const genome::LivPlan& plan : genome::make_plan(start.catalogue, start.genome).livs) {
-    if (plan.path_size > 1 || plan.routed) throw UserError("genome: paths and routes have no counterpart in PyTorch here");
+    if (plan.path_size > 1 || plan.routed || plan.derived) {
+      throw UserError("genome '" + genome::to_text(start.genome) + "': paths, routes and segments have no counterpart in PyTorch here");
+    }
     const auto& groups = start.catalogue.featurizer_of(*plan.liv_class).groups;
     json reads = json::array();
     for (std::size_t i = 0; i < groups.size(); ++i) {
