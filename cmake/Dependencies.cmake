@@ -28,6 +28,8 @@ if(STARLING_CUDA AND NOT TORCH_CUDA_LIBRARIES)
 endif()
 if(STARLING_CUDA)
   enable_language(CUDA)
+  # Where nvcc's host compiler is an older one than the C++ compiler, its standard library must not be found first.
+  list(FILTER CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES EXCLUDE REGEX "/gcc/")
   find_package(CUDAToolkit REQUIRED)
 endif()
 if(STARLING_TESTS)

@@ -7,8 +7,10 @@
 
 #include <starling/kernels/convert.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/rms_norm.hpp>
+#include <starling/kernels/selective_scan.hpp>
 #include <starling/kernels/short_conv.hpp>
 
 namespace starling::kernels {
@@ -54,5 +56,13 @@ template <class From, class To>
 inline constexpr bool on_device<Convert<From, To>> = true;
 template <>
 inline constexpr bool on_device<AddTo> = true;
+template <class T>
+inline constexpr bool on_device<SelectiveScanForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<SelectiveScanBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<GatedScanForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<GatedScanBackward<T>> = true;
 
 }  // namespace starling::kernels

@@ -23,9 +23,8 @@ inline constexpr int warp = 32;
 class Lockstep {
  public:
   virtual void wait_for_block() = 0;
-  virtual void wait_for_warp() = 0;
-  /// One per thread of the block.
-  virtual double& slot(int thread) = 0;
+  /// `value` of thread `other`, which asks for this thread's.
+  virtual double exchange(double value, int other) = 0;
 
  protected:
   ~Lockstep() = default;
@@ -58,11 +57,7 @@ struct Block {
 #if defined(__CUDA_ARCH__)
     return __shfl_xor_sync(0xffffffffu, value, mask);
 #else
-    lockstep->slot(thread) = static_cast<double>(value);
-    lockstep->wait_for_warp();
-    const T other = static_cast<T>(lockstep->slot(thread ^ mask));
-    lockstep->wait_for_warp();
-    return other;
+    return static_cast<T>(lockstep->exchange(static_cast<double>(value), thread ^ mask));
 #endif
   }
 
@@ -74,13 +69,15 @@ struct Block {
   }
 };
 
-constexpr Index quotient_up(Index count, Index size) { return (count + size - 1) / size; }
+STARLING_DEVICE constexpr Index quotient_up(Index count, Index size) { return (count + size - 1) / size; }
 
 /// The smaller of two.
 STARLING_DEVICE constexpr Index least(Index a, Index b) { return a < b ? a : b; }
 
 STARLING_DEVICE inline float exponential(float x) { return expf(x); }
 STARLING_DEVICE inline double exponential(double x) { return exp(x); }
+STARLING_DEVICE inline float exponential2(float x) { return exp2f(x); }
+STARLING_DEVICE inline double exponential2(double x) { return exp2(x); }
 STARLING_DEVICE inline float square_root(float x) { return sqrtf(x); }
 STARLING_DEVICE inline double square_root(double x) { return sqrt(x); }
 STARLING_DEVICE inline float complementary_error(float x) { return erfcf(x); }
@@ -88,6 +85,14 @@ STARLING_DEVICE inline double complementary_error(double x) { return erfc(x); }
 template <class T>
 STARLING_DEVICE T sigmoid(T x) {
   return T(1) / (T(1) + exponential(-x));
+}
+
+STARLING_DEVICE inline float log_of_one_and(float x) { return log1pf(x); }
+STARLING_DEVICE inline double log_of_one_and(double x) { return log1p(x); }
+/// log(1 + e^x).
+template <class T>
+STARLING_DEVICE T softplus(T x) {
+  return (x < T(0) ? T(0) : x) + log_of_one_and(exponential(x < T(0) ? x : -x));
 }
 
 /// `n` neighbours, loaded and stored at once where their type and n make 4, 8 or 16 bytes.

@@ -22,6 +22,64 @@ constexpr Segments segments_of(Index rows, Index length, Index shortest) {
   return {each > 0 ? quotient_up(length, each) : 1, each};
 }
 
+/// The same with pieces of whole chunks.
+constexpr Segments segments_of_chunks(Index rows, Index length, Index chunk) {
+  const Index each = quotient_up(segments_of(rows, length, chunk).length, chunk) * chunk;
+  return {each > 0 ? quotient_up(length, each) : 1, each};
+}
+
+/// Tokens of a segment.
+struct Span {
+  Index begin;
+  Index end;
+};
+/// `segment` counts in the order of a scan, which may run backwards.
+STARLING_DEVICE constexpr Span span_of(const Segments& segments, Index segment, Index length, bool backwards) {
+  const Index at = backwards ? segments.count - 1 - segment : segment;
+  return {at * segments.length, least((at + 1) * segments.length, length)};
+}
+
+/// What segments of a scan pass on: the state before each segment in the order of the scan, and of what a segment makes of a state
+/// s, product · s + end, the two numbers. All (batch, segments, channels).
+template <class C>
+struct SegmentStates {
+  C* before;
+  C* product;
+  C* end;
+};
+
+template <class C, class Launcher>
+SegmentStates<C> segment_states(Index batch, const Segments& segments, Index channels, Launcher& launcher) {
+  const Index elements = batch * segments.count * channels;
+  C* const memory = launcher.template scratch<C>(3 * elements);
+  return {memory, memory + elements, memory + 2 * elements};
+}
+
+/// The states between segments, one thread for a channel. first: (batch, channels) or null.
+template <class C>
+struct CarrySegments {
+  SegmentStates<C> states;
+  const C* first;
+  Index batch;
+  Index segments;
+  Index channels;
+
+  static constexpr int threads = 128;
+  Index blocks() const { return quotient_up(batch * channels, threads); }
+  static constexpr std::size_t shared_bytes() { return 0; }
+
+  STARLING_DEVICE void operator()(Block& block) const {
+    const Index sequence = block.item() / channels, channel = block.item() % channels;
+    if (sequence >= batch) return;
+    C state = first ? first[sequence * channels + channel] : C(0);
+    for (Index segment = 0; segment < segments; ++segment) {
+      const Index at = (sequence * segments + segment) * channels + channel;
+      states.before[at] = state;
+      if (segment + 1 < segments) state = states.product[at] * state + states.end[at];
+    }
+  }
+};
+
 /// Where a thread works: channels from `channel` on of one segment of one sequence; neighbours have neighbouring channels.
 struct SegmentPlace {
   Index batch;

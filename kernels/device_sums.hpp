@@ -33,4 +33,34 @@ struct SumPartials {
   }
 };
 
+/// The gradients of B and C (per token and state, for all channels) from what `groups` of channels have left: (groups, tokens, 2,
+/// states).
+template <class T, class C>
+struct SumModulators {
+  const C* partials;
+  T* db;
+  T* dc;
+  Index groups;
+  Index tokens;
+  Index states;
+  Index db_stride;
+  Index dc_stride;
+
+  static constexpr int threads = 256;
+  Index blocks() const { return quotient_up(tokens * 2 * states, threads); }
+  static constexpr std::size_t shared_bytes() { return 0; }
+
+  STARLING_DEVICE void operator()(Block& block) const {
+    const Index all = tokens * 2 * states, item = block.item();
+    if (item >= all) return;
+    C sum = C(0);
+    for (Index g = 0; g < groups; ++g) sum += partials[g * all + item];
+    const Index token = item / (2 * states), n = item % (2 * states);
+    if (n < states)
+      db[token * db_stride + n] = T(sum);
+    else
+      dc[token * dc_stride + n - states] = T(sum);
+  }
+};
+
 }  // namespace starling::kernels::device

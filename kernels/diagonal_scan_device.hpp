@@ -14,15 +14,6 @@ namespace starling::kernels::device {
 
 inline constexpr int tokens_under_way = 8;
 
-/// What segments pass on: states before each segment in the order of the scan, and of what a segment makes of a state s,
-/// product · s + end, the two numbers. All (batch, segments, channels).
-template <class C>
-struct SegmentStates {
-  C* before;
-  C* product;
-  C* end;
-};
-
 /// Tokens [begin, end) of one thread, n channels: h from `h` on, and, where `product` is given, nothing written but it.
 template <int n, bool reduces, class T>
 STARLING_DEVICE void scan_forwards(const DiagonalScanForward<T>& s, Index batch, Index channel, Index begin, Index end, Compute<T>* h,
@@ -86,16 +77,6 @@ STARLING_DEVICE void scan_backwards(const DiagonalScanBackward<T>& s, Index batc
   }
 }
 
-/// Tokens of segment `segment` in the order of the scan.
-struct Span {
-  Index begin;
-  Index end;
-};
-STARLING_DEVICE constexpr Span span_of(const Segments& segments, Index segment, Index length, bool backwards) {
-  const Index at = backwards ? segments.count - 1 - segment : segment;
-  return {at * segments.length, least((at + 1) * segments.length, length)};
-}
-
 template <class T>
 STARLING_DEVICE constexpr bool goes_backwards(const DiagonalScanForward<T>&) {
   return false;
@@ -155,31 +136,6 @@ struct ReduceSegments {
   }
 };
 
-/// The states between segments, one thread for a channel.
-template <class C>
-struct CarrySegments {
-  SegmentStates<C> states;
-  const C* first;
-  Index batch;
-  Index segments;
-  Index channels;
-
-  static constexpr int threads = 128;
-  Index blocks() const { return quotient_up(batch * channels, threads); }
-  static constexpr std::size_t shared_bytes() { return 0; }
-
-  STARLING_DEVICE void operator()(Block& block) const {
-    const Index sequence = block.item() / channels, channel = block.item() % channels;
-    if (sequence >= batch) return;
-    C state = first ? first[sequence * channels + channel] : C(0);
-    for (Index segment = 0; segment < segments; ++segment) {
-      const Index at = (sequence * segments + segment) * channels + channel;
-      states.before[at] = state;
-      if (segment + 1 < segments) state = states.product[at] * state + states.end[at];
-    }
-  }
-};
-
 /// Every segment from its state on.
 template <class Arguments, class C, int n>
 struct ApplySegments {
@@ -212,9 +168,7 @@ void run_segments(const Arguments& s, Launcher& launcher) {
   const Segments segments = segments_of(s.batch * s.channels / n, s.length, 64);
   SegmentStates<C> states{};
   if (segments.count > 1) {
-    const Index elements = s.batch * segments.count * s.channels;
-    C* const memory = launcher.template scratch<C>(3 * elements);
-    states = {memory, memory + elements, memory + 2 * elements};
+    states = segment_states<C>(s.batch, segments, s.channels, launcher);
     launcher.launch(ReduceSegments<Arguments, C, n>{s, segments, states});
     launcher.launch(CarrySegments<C>{states, first_state(s), s.batch, segments.count, s.channels});
   }

@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/gated_scan_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class GatedScan : public AtEachLevel {};
+class GatedScan : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
@@ -94,7 +96,8 @@ Arrays rounded_inputs(const Shape& s) {
 }
 
 TEST_P(GatedScan, AgreesWithTheReferenceOnAnyShape) {
-  for (const Shape& s : {Shape{1, 1, 1, 1}, Shape{2, 5, 7, 3}, Shape{1, 65, 20, 2}, Shape{2, 130, 37, 2}, Shape{1, 70, 33, 5}})
+  for (const Shape& s :
+       {Shape{1, 1, 1, 1}, Shape{2, 5, 7, 3}, Shape{1, 65, 20, 2}, Shape{2, 130, 37, 2}, Shape{1, 70, 33, 5}, Shape{2, 200, 35, 2}})
     for (const bool with_initial : {false, true}) {
       SCOPED_TRACE(s.length);
       const Arrays in = inputs(s, with_initial);
@@ -102,6 +105,12 @@ TEST_P(GatedScan, AgreesWithTheReferenceOnAnyShape) {
       expect_close(run_case<float>(s, in, kernel), expected, 2e-5);
       expect_close(run_case<double>(s, in, kernel), expected, 1e-12);
     }
+}
+
+TEST(GatedScanOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 200, 70};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
 
 TEST_P(GatedScan, GradientsAreCentralDifferences) {
@@ -120,18 +129,18 @@ TEST_P(GatedScan, StepsThatCarryTheStateGiveTheWholeSequence) {
   std::vector<float> y(v.size()), state = as<float>(in.at("initial"));
   for (std::int64_t token = 0; token < s.tokens(); ++token) {
     float* const carried = state.data() + token / s.length * s.states * s.width;
-    gated_scan_forward(GatedScanForward<float>{.v = v.data() + token * s.row(),
-                                               .gate = gate.data() + token * s.gate_row(),
-                                               .bias = bias.data(),
-                                               .b = b.data() + token * s.modulator_row(),
-                                               .c = c.data() + token * s.modulator_row(),
-                                               .initial = carried,
-                                               .y = y.data() + token * s.row(),
-                                               .final = carried,
-                                               .batch = 1,
-                                               .length = 1,
-                                               .width = s.width,
-                                               .states = s.states});
+    kernel(GatedScanForward<float>{.v = v.data() + token * s.row(),
+                                   .gate = gate.data() + token * s.gate_row(),
+                                   .bias = bias.data(),
+                                   .b = b.data() + token * s.modulator_row(),
+                                   .c = c.data() + token * s.modulator_row(),
+                                   .initial = carried,
+                                   .y = y.data() + token * s.row(),
+                                   .final = carried,
+                                   .batch = 1,
+                                   .length = 1,
+                                   .width = s.width,
+                                   .states = s.states});
   }
   expect_close(numbers_of(y), whole.at("y"), 1e-6, "y");
   expect_close(numbers_of(state), whole.at("final"), 1e-6, "final");
@@ -180,7 +189,7 @@ TEST_P(GatedScan, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, GatedScan, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, GatedScan, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

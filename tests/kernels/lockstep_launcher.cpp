@@ -1,5 +1,6 @@
 #include "lockstep_launcher.hpp"
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <cstdint>
@@ -19,7 +20,8 @@ enum class State { ready, at_warp, at_block, done };
 
 constexpr std::size_t stack_bytes = 64 * 1024;
 
-/// Threads as contexts of one thread of the CPU.
+/// Threads as contexts of one thread of the CPU. A context is entered once by swapcontext, which calls the system, and from then on
+/// by long jumps, which do not.
 class Team {
  public:
   explicit Team(int threads) : members_(static_cast<std::size_t>(threads)) {
@@ -31,7 +33,7 @@ class Team {
     index_ = index;
     // Every float and double of 0xff bytes is a NaN.
     shared_.assign((shared_bytes + sizeof(Aligned) - 1) / sizeof(Aligned), Aligned{});
-    std::memset(shared_.data(), 0xff, shared_.size() * sizeof(Aligned));
+    for (auto& piece : shared_) std::memset(piece.bytes, 0xff, sizeof(piece.bytes));
     const int count = static_cast<int>(members_.size());
     for (int i = 0; i < count; ++i) begin(i);
     for (;;) {
@@ -51,13 +53,22 @@ class Team {
     Team* team = nullptr;
     int number = 0;
     State state = State::done;
-    double exchanged = 0;
+    bool entered = false;
+    // What was given in the last two exchanges: who is one ahead does not overwrite what others still read.
+    double given[2] = {};
+    int turn = 0;
     std::unique_ptr<std::byte[]> stack;
     ucontext_t context{};
+    jmp_buf place{};
 
     void wait_for_block() override { team->pause(*this, State::at_block); }
-    void wait_for_warp() override { team->pause(*this, State::at_warp); }
-    double& slot(int thread) override { return team->members_[static_cast<std::size_t>(thread)].exchanged; }
+    double exchange(double value, int other) override {
+      given[turn] = value;
+      team->pause(*this, State::at_warp);
+      const double theirs = team->members_[static_cast<std::size_t>(other)].given[turn];
+      turn = 1 - turn;
+      return theirs;
+    }
   };
 
   static void enter(unsigned high, unsigned low) {
@@ -68,7 +79,7 @@ class Team {
   }
 
   void work(Member& member) {
-    Block block{index_, member.number, static_cast<int>(members_.size()), shared_.data()->bytes, &member};
+    Block block{index_, member.number, static_cast<int>(members_.size()), shared_.empty() ? nullptr : shared_.data()->bytes, &member};
     (*body_)(block);
   }
 
@@ -77,6 +88,8 @@ class Team {
     member.team = this;
     member.number = i;
     member.state = State::ready;
+    member.entered = false;
+    member.turn = 0;
     getcontext(&member.context);
     member.context.uc_stack.ss_sp = member.stack.get();
     member.context.uc_stack.ss_size = stack_bytes;
@@ -105,7 +118,11 @@ class Team {
     Member& member = members_[static_cast<std::size_t>(i)];
     void* kept = nullptr;
     leaving(&kept, member.stack.get(), stack_bytes);
-    swapcontext(&main_, &member.context);
+    if (_setjmp(place_) == 0) {
+      if (member.entered) _longjmp(member.place, 1);
+      member.entered = true;
+      swapcontext(&main_, &member.context);
+    }
     arrived(kept);
   }
 
@@ -113,7 +130,7 @@ class Team {
     member.state = state;
     void* kept = nullptr;
     leaving(state == State::done ? nullptr : &kept, main_stack_, main_bytes_);
-    swapcontext(&member.context, &main_);
+    if (_setjmp(member.place) == 0) _longjmp(place_, 1);
     arrived(kept);
   }
 
@@ -146,6 +163,7 @@ class Team {
   const std::function<void(Block&)>* body_ = nullptr;
   device::Index index_ = 0;
   ucontext_t main_{};
+  jmp_buf place_{};
   const void* main_stack_ = nullptr;
   std::size_t main_bytes_ = 0;
 };

@@ -1,9 +1,11 @@
 #include "support.hpp"
 
+#include <starling/kernels/selective_scan_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class SelectiveScan : public AtEachLevel {};
+class SelectiveScan : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
@@ -110,13 +112,19 @@ Arrays inputs(const Shape& s) {
 
 TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
   const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},  {2, 5, 7, 3, false}, {1, 63, 16, 16}, {2, 64, 5, 16, false},
-                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20}};
+                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20},  {1, 40, 3, 64}};
   for (const Shape& s : shapes) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
     expect_close(run_case<float>(s, in, kernel), expected, 3e-5);
     expect_close(run_case<double>(s, in, kernel), expected, 1e-11);
   }
+}
+
+TEST(SelectiveScanOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 100, 37, 16};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
 
 TEST_P(SelectiveScan, GradientsAreCentralDifferences) {
@@ -132,27 +140,27 @@ TEST_P(SelectiveScan, StepsWithACarriedStateGiveTheWholeSequence) {
              z = get("z");
   std::vector<float> state = get("initial"), y(v.size(), 0.0f);
   for (std::int64_t t = 0; t < s.length; ++t)
-    selective_scan_forward(SelectiveScanForward<float>{.v = v.data() + t * s.stride(),
-                                                       .delta = delta.data() + t * s.stride(),
-                                                       .bias = bias.data(),
-                                                       .a_log = a_log.data(),
-                                                       .b = b.data() + t * 32,
-                                                       .c = c.data() + t * 32,
-                                                       .skip = skip.data(),
-                                                       .z = z.data() + t * s.stride(),
-                                                       .initial = state.data(),
-                                                       .y = y.data() + t * s.stride(),
-                                                       .final = state.data(),
-                                                       .batch = 1,
-                                                       .length = 1,
-                                                       .width = s.width,
-                                                       .states = 16,
-                                                       .v_stride = s.stride(),
-                                                       .delta_stride = s.stride(),
-                                                       .b_stride = 32,
-                                                       .c_stride = 32,
-                                                       .z_stride = s.stride(),
-                                                       .y_stride = s.stride()});
+    kernel(SelectiveScanForward<float>{.v = v.data() + t * s.stride(),
+                                       .delta = delta.data() + t * s.stride(),
+                                       .bias = bias.data(),
+                                       .a_log = a_log.data(),
+                                       .b = b.data() + t * 32,
+                                       .c = c.data() + t * 32,
+                                       .skip = skip.data(),
+                                       .z = z.data() + t * s.stride(),
+                                       .initial = state.data(),
+                                       .y = y.data() + t * s.stride(),
+                                       .final = state.data(),
+                                       .batch = 1,
+                                       .length = 1,
+                                       .width = s.width,
+                                       .states = 16,
+                                       .v_stride = s.stride(),
+                                       .delta_stride = s.stride(),
+                                       .b_stride = 32,
+                                       .c_stride = 32,
+                                       .z_stride = s.stride(),
+                                       .y_stride = s.stride()});
   const Arrays whole = run_case<float>(s, in, kernel);
   EXPECT_EQ(numbers_of(y), whole.at("y"));
   EXPECT_EQ(numbers_of(state), whole.at("final"));
@@ -187,7 +195,7 @@ TEST_P(SelectiveScan, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, SelectiveScan, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, SelectiveScan, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels
