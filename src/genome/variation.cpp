@@ -279,7 +279,12 @@ Genome in_full(const Space& space, Genome genome) {
 }
 
 /// The first LIV that each shares something with, in one step or several; itself where it shares nothing. An empty LIV is its own.
-std::vector<std::size_t> first_sharing(const Catalogue& catalogue, const Genome& genome) {
+std::vector<std::size_t> first_sharing(const Catalogue& catalogue, Genome genome) {
+  // Crossover may leave segments of which no class can be made; such a LIV is taken for its class.
+  for (auto& liv : genome.livs) {
+    if (!has_segments(liv) || is_empty(liv)) continue;
+    if (!objection(catalogue, catalogue.at(liv.liv_class).differential, all_integers(catalogue, liv)).empty()) liv.segments = {};
+  }
   const auto plan = make_plan(catalogue, genome);
   std::vector<std::size_t> first(genome.depth()), of_part;
   for (std::size_t i = 0; i < genome.depth(); ++i) {

@@ -69,7 +69,7 @@ Genome crossover(const Space& space, const Genome& a, const Genome& b, int point
 /// class is drawn anew has that of the catalogue, or in half of the cases what another LIV of the genome has; LIVs of one class change
 /// alike in half of the cases, and always if they share weights or features: else hardly any two could ever share. An integer of a segment
 /// is drawn among those that are legal behind the ones it depends on. May be invalid; pass the result through
-/// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` must be valid.
+/// repair(). `changed` (may be null) is set to the number of genes that differ afterwards. `genome` is valid, or crossover() made it of such.
 Genome mutate(const Space& space, const Genome& genome, double probability, Stream& stream, int* changed = nullptr);
 
 /// Re-samples offending genes in the fixed order: class out of range → segment illegal for what it depends on → integer illegal for its
