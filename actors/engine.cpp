@@ -18,7 +18,8 @@ struct Engine::System {
 };
 
 Engine::Engine(EngineSetup setup) : system_(std::make_unique<System>()) {
-  auto journal = std::make_shared<run::Journal>(run::Journal::create(setup.directory / "journal"));
+  auto journal =
+      setup.extension ? setup.extension->journal : std::make_shared<run::Journal>(run::Journal::create(setup.directory / "journal"));
   system_->config.add_message_types<caf::id_block::starling>();
   // The coordinator has little to do; waiting on a queue leaves the cores to the trainers where stealing polls.
   system_->config.set("scheduler.policy", caf::atom("sharing"));

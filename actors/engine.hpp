@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <starling/actors/evaluate.hpp>
 #include <starling/experiment/experiment.hpp>
@@ -20,10 +21,20 @@ struct Observer {
   std::function<void(const std::string& worker, const Progress&)> on_progress;  ///< now and then
 };
 
+/// In place of a search: candidates and trainings that are added to a run.
+struct Extension {
+  std::shared_ptr<run::Journal> journal;  ///< of the run, open
+  std::shared_ptr<const std::vector<run::JournalEntry>> earlier;
+  run::ExtensionStarted started;
+  std::vector<run::CandidateAccepted> candidates;  ///< new ones, recorded first
+  std::vector<Job> jobs;                           ///< of new candidates and old ones, at most one per id
+};
+
 struct EngineSetup {
   experiment::Experiment experiment;
-  std::filesystem::path directory;  ///< of the run; exists, has no journal yet
-  run::RunStarted started;
+  std::filesystem::path directory;  ///< of the run; exists, has no journal yet unless `extension` is given
+  run::RunStarted started;          ///< recorded first, unless `extension` is given
+  std::optional<Extension> extension;
   std::filesystem::path worker_program;  ///< experiment.workers processes of it are started …
   Evaluate evaluate;                     ///< … unless this is given: then as many evaluators run in this process
   Observer observer;
@@ -32,15 +43,15 @@ struct EngineSetup {
 };
 
 struct RunResult {
-  std::string reason;         ///< "budget", "space exhausted", "interrupted", or what went wrong
-  bool complete = false;      ///< the budget was used up (or the space)
+  std::string reason;         ///< "budget", "space exhausted", of an extension "done", "interrupted", or what went wrong
+  bool complete = false;      ///< the budget was used up (or the space), or the extension is done
   bool bad_input = false;     ///< what went wrong is the user's to mend
   std::string publish_error;  ///< run.h5 is behind the journal: why
 };
 
 class Engine {
  public:
-  /// Creates the journal and starts the search. Throws Failure.
+  /// Creates the journal and starts the search, or the extension. Throws Failure.
   explicit Engine(EngineSetup setup);
   /// Ends what still runs, workers included.
   ~Engine();

@@ -16,7 +16,9 @@ struct Job {
   std::uint32_t attempt = 1;
   std::uint64_t training_seed = 0;  ///< depends on (run seed, id), never on the attempt
   genome::Genome genome;
-  std::string test_of;  ///< "": train and validate. Else a checkpoint, relative to the run directory, to be measured on the test part
+  std::int64_t width = 0;   ///< channels; 0: the experiment's
+  std::int64_t tokens = 0;  ///< to train on, which makes it a retraining; 0: the experiment's training.tokens
+  std::string test_of;      ///< "": train and validate. Else a checkpoint, relative to the run directory, to be measured on the test part
 };
 
 struct Progress {
@@ -26,8 +28,9 @@ struct Progress {
   double loss = 0;
 };
 
-/// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and
-/// returns early where it is set (its result is then ignored). An exception costs one attempt; its what() is recorded.
+/// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills
+/// everything of the record that it knows (the engine adds worker and attempt). Polls `stop` and returns early where it is set (its result
+/// is then ignored). An exception costs one attempt; its what() is recorded.
 using Evaluate =
     std::function<run::EvaluationRecorded(const Job&, const std::atomic<bool>& stop, const std::function<void(const Progress&)>&)>;
 

@@ -56,7 +56,11 @@ class Evaluator {
       message.record.worker = wiring_.worker;
       message.record.attempt = running_->attempt;
       message.record.training_seed = running_->training_seed;
-      self_->send(wiring_.recorder, evaluation_atom_v, std::move(message));
+      if (running_->tokens > 0) {
+        self_->send(wiring_.recorder, evaluation_atom_v, RetrainingMessage{{running_->tokens, std::move(message.record)}});
+      } else {
+        self_->send(wiring_.recorder, evaluation_atom_v, std::move(message));
+      }
     }
     finish_job();
   }
@@ -84,7 +88,8 @@ class Evaluator {
             .accuracy = measured.accuracy,
             .worker = wiring_.worker,
             .duration_s = measured.duration_s,
-            .time_utc = run::now_utc()};
+            .time_utc = run::now_utc(),
+            .asked_tokens = running_->tokens};
   }
 
   void demand(std::uint32_t credit) {

@@ -58,11 +58,12 @@ using MutationActor = caf::typed_actor<caf::replies_to<mutate_atom, Mutate>::wit
 /// Whoever wants every durable record, in journal order.
 using ListenerActor = caf::typed_actor<says<durable_atom, EntryPtr>>;
 
-using RecorderActor = caf::typed_actor<says<record_atom, RecordPtr>,              // from inside the process
-                                       says<evaluation_atom, EvaluationMessage>,  // from evaluators, wherever they are
-                                       says<evaluation_atom, TestMessage>, says<listen_atom, ListenerActor>,
-                                       says<sync_atom>,                                    // to itself: the group commit
-                                       caf::replies_to<flush_atom>::with<std::uint64_t>>;  // next sequence number, all durable
+using RecorderActor =
+    caf::typed_actor<says<record_atom, RecordPtr>,              // from inside the process
+                     says<evaluation_atom, EvaluationMessage>,  // from evaluators, wherever they are
+                     says<evaluation_atom, TestMessage>, says<evaluation_atom, RetrainingMessage>, says<listen_atom, ListenerActor>,
+                     says<sync_atom>,                                    // to itself: the group commit
+                     caf::replies_to<flush_atom>::with<std::uint64_t>>;  // next sequence number, all durable
 
 using PublisherActor = ListenerActor::extend<says<publish_atom>,                               // to itself: the interval is over
                                              caf::replies_to<flush_atom>::with<std::string>>;  // error text, "" where run.h5 is up to date
@@ -105,6 +106,7 @@ CAF_ADD_TYPE_ID(starling, (starling::actors::Job))
 CAF_ADD_TYPE_ID(starling, (starling::actors::Progress))
 CAF_ADD_TYPE_ID(starling, (starling::actors::EvaluationMessage))
 CAF_ADD_TYPE_ID(starling, (starling::actors::TestMessage))
+CAF_ADD_TYPE_ID(starling, (starling::actors::RetrainingMessage))
 CAF_ADD_TYPE_ID(starling, (starling::actors::ReferenceMessage))
 CAF_ADD_TYPE_ID(starling, (std::vector<starling::actors::ReferenceMessage>))
 CAF_ADD_TYPE_ID(starling, (starling::actors::WorkerHello))

@@ -54,6 +54,7 @@ struct Wire {
 };
 using EvaluationMessage = Wire<run::EvaluationRecorded>;
 using TestMessage = Wire<run::TestRecorded>;
+using RetrainingMessage = Wire<run::RetrainingRecorded>;
 using ReferenceMessage = Wire<run::ReferenceLoss>;
 
 template <class Inspector>
@@ -73,7 +74,8 @@ typename Inspector::result_type inspect(Inspector& f, Job& x) {
     }
     return caf::none;
   };
-  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, text, x.test_of, caf::meta::load_callback(load));
+  return f(caf::meta::type_name("Job"), x.id, x.attempt, x.training_seed, text, x.width, x.tokens, x.test_of,
+           caf::meta::load_callback(load));
 }
 
 template <class Inspector>

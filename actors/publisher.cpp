@@ -10,8 +10,12 @@ namespace {
 
 class PublisherRole {
  public:
-  PublisherRole(PublisherActor::pointer self, const std::filesystem::path& directory, std::chrono::milliseconds pause)
-      : self_(self), view_(directory), pause_(pause) {}
+  PublisherRole(PublisherActor::pointer self, const std::filesystem::path& directory, std::chrono::milliseconds pause,
+                const EarlierEntries& earlier)
+      : self_(self), view_(directory), pause_(pause) {
+    if (earlier == nullptr) return;
+    for (const auto& entry : *earlier) view_.add(entry);
+  }
 
   void take(const EntryPtr& entry) {
     view_.add(*entry);
@@ -58,8 +62,9 @@ class PublisherRole {
 
 }  // namespace
 
-PublisherActor::behavior_type publisher(PublisherActor::pointer self, std::filesystem::path directory, std::chrono::milliseconds pause) {
-  auto state = std::make_shared<PublisherRole>(self, directory, pause);
+PublisherActor::behavior_type publisher(PublisherActor::pointer self, std::filesystem::path directory, std::chrono::milliseconds pause,
+                                        EarlierEntries earlier) {
+  auto state = std::make_shared<PublisherRole>(self, directory, pause, earlier);
   return {
       [=](durable_atom, const EntryPtr& entry) { state->take(entry); },
       [=](publish_atom) { state->interval_over(); },

@@ -6,10 +6,12 @@
 #include <filesystem>
 
 #include <starling/actors/interfaces.hpp>
+#include <starling/actors/recorder.hpp>
 
 namespace starling::actors {
 
 /// The pause between publications is max(`pause`, 50 × the time the last one took), so that publishing costs at most 2 % of one core.
-PublisherActor::behavior_type publisher(PublisherActor::pointer self, std::filesystem::path directory, std::chrono::milliseconds pause);
+PublisherActor::behavior_type publisher(PublisherActor::pointer self, std::filesystem::path directory, std::chrono::milliseconds pause,
+                                        EarlierEntries earlier = nullptr);
 
 }  // namespace starling::actors

@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
+#include <starling/actors/errands.hpp>
 #include <starling/actors/evaluator.hpp>
 #include <starling/actors/mutation.hpp>
 #include <starling/actors/population.hpp>
@@ -41,11 +43,22 @@ std::string secret() {
 
 std::string worker_name(std::int64_t number) { return std::string("w").append(std::to_string(number)); }
 
+milliseconds least_deadline(const experiment::Experiment& experiment) {
+  return milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
+}
+
+ErrandSettings errand_settings(const EngineSetup& setup) {
+  return {.jobs = setup.extension->jobs,
+          .attempts = static_cast<std::uint32_t>(setup.experiment.worker_options.attempts),
+          .least_deadline = least_deadline(setup.experiment),
+          .test = setup.experiment.worker_options.test};
+}
+
 PopulationSettings population_settings(const experiment::Experiment& experiment) {
   PopulationSettings settings;
   settings.search = experiment::search_settings(experiment);
   settings.dimensions = experiment::dimensions(experiment);
-  settings.least_deadline = milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
+  settings.least_deadline = least_deadline(experiment);
   settings.give_up_after = static_cast<std::uint32_t>(experiment.worker_options.give_up_after);
   settings.test = experiment.worker_options.test;
   const auto& space = settings.search.breeding.space;
@@ -66,15 +79,26 @@ class Supervisor {
              std::function<void(RunResult)> concluded)
       : self_(self), setup_(std::move(setup)), concluded_(std::move(concluded)), token_(secret()) {
     const auto control = caf::actor_cast<ControlActor>(self_);
-    const auto settings = population_settings(setup_->experiment);
+    const auto& extension = setup_->extension;
+    const auto earlier = extension ? extension->earlier : nullptr;
     // Links: a role that fails shows here, and none outlives the supervisor, however that ends.
     self_->set_exit_handler([this](const caf::exit_msg& message) { role_ended(message); });
-    mutation_ = self_->spawn<caf::linked>(mutation, settings.search.breeding);
-    selection_ = self_->spawn<caf::linked>(selection, settings.search.breeding, mutation_);
-    recorder_ = self_->spawn<caf::linked>(recorder, std::move(journal), setup_->directory, control);
-    publisher_ = self_->spawn<caf::linked>(publisher, setup_->directory, setup_->publish_pause);
+    recorder_ = self_->spawn<caf::linked>(recorder, std::move(journal), setup_->directory, control, earlier);
+    publisher_ = self_->spawn<caf::linked>(publisher, setup_->directory, setup_->publish_pause, earlier);
     self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(publisher_));
     self_->send(recorder_, listen_atom_v, caf::actor_cast<ListenerActor>(self_));
+    if (extension) {
+      population_ = self_->spawn<caf::linked>(errands, errand_settings(*setup_), ErrandWiring{recorder_, control});
+      record(extension->started);
+      for (const auto& candidate : extension->candidates) record(candidate);
+      for (const auto& entry : *earlier) {
+        if (const auto* reference = std::get_if<run::ReferenceLoss>(&entry.record)) references_.push_back(*reference);
+      }
+      return;
+    }
+    const auto settings = population_settings(setup_->experiment);
+    mutation_ = self_->spawn<caf::linked>(mutation, settings.search.breeding);
+    selection_ = self_->spawn<caf::linked>(selection, settings.search.breeding, mutation_);
     population_ = self_->spawn<caf::linked>(population, settings, PopulationWiring{selection_, recorder_, control});
     record(setup_->started);
   }
@@ -100,8 +124,11 @@ class Supervisor {
 
   void ready(const std::string& worker, const std::vector<ReferenceMessage>& references) {
     if (const auto slot = find(worker); slot != slots_.end()) slot->ready = true;
-    if (std::exchange(references_recorded_, true)) return;
-    for (const auto& reference : references) record(reference.record);
+    if (references_.empty()) {
+      for (const auto& reference : references) record(references_.emplace_back(reference.record));
+    } else if (setup_->extension && !are_those_recorded(references)) {
+      end("the validation part is not the one that this run was measured on: task.files have changed since", false, true);
+    }
   }
 
   void refuse(const std::string& worker, const std::string& why, bool bad_input) {
@@ -109,7 +136,7 @@ class Supervisor {
   }
 
   void finished(const std::string& reason) {
-    const bool complete = reason == "budget" || reason == "space exhausted";
+    const bool complete = reason == "budget" || reason == "space exhausted" || reason == "done";
     if (reason.starts_with("journal: ")) {
       journal_failed_ = true;
       result_.reason = reason;  // also where the run is ending for another: its end could not be recorded
@@ -138,6 +165,10 @@ class Supervisor {
     if (const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry->record)) {
       busy_s_ += evaluation->duration_s;
       if (const auto slot = find(evaluation->worker); slot != slots_.end()) slot->restarts = 0;
+    }
+    if (const auto* retraining = std::get_if<run::RetrainingRecorded>(&entry->record)) {
+      busy_s_ += retraining->evaluation.duration_s;
+      if (const auto slot = find(retraining->evaluation.worker); slot != slots_.end()) slot->restarts = 0;
     }
     if (const auto* test = std::get_if<run::TestRecorded>(&entry->record)) busy_s_ += test->duration_s;
     observe(setup_->observer.on_record, *entry);
@@ -183,6 +214,13 @@ class Supervisor {
     } catch (const std::exception& error) {
       end(std::string("observer: ") + error.what());
     }
+  }
+
+  /// Whether another worker finds the same losses in the text, but for what another processor rounds otherwise.
+  bool are_those_recorded(const std::vector<ReferenceMessage>& found) const {
+    return std::ranges::equal(references_, found, [](const run::ReferenceLoss& recorded, const ReferenceMessage& message) {
+      return recorded.name == message.record.name && std::abs(recorded.loss - message.record.loss) <= 1e-9 * std::abs(recorded.loss);
+    });
   }
 
   void kill_workers() {
@@ -261,15 +299,17 @@ class Supervisor {
     phase_ = Phase::concluding;
     if (!slots_.empty()) remove_unfinished_checkpoints();
     const double wall_s = std::chrono::duration<double>(ended_ - begun_).count();
-    run::RunEnded ended;
-    ended.reason = result_.reason;
-    ended.complete = result_.complete;
-    ended.time_utc = run::now_utc();
-    ended.wall_s = wall_s;
-    ended.busy_s = busy_s_;
-    ended.worker_s = wall_s * static_cast<double>(setup_->experiment.workers);
+    const auto fill = [&](auto ended) {
+      ended.reason = result_.reason;
+      ended.complete = result_.complete;
+      ended.time_utc = run::now_utc();
+      ended.wall_s = wall_s;
+      ended.busy_s = busy_s_;
+      ended.worker_s = wall_s * static_cast<double>(setup_->experiment.workers);
+      return ended;
+    };
     if (journal_failed_) return publish();
-    record(std::move(ended));
+    record(setup_->extension ? run::Record{fill(run::ExtensionEnded{})} : run::Record{fill(run::RunEnded{})});
     self_->request(recorder_, caf::infinite, flush_atom_v)
         .then([this](std::uint64_t) { publish(); }, [this](const caf::error&) { publish(); });
   }
@@ -284,8 +324,8 @@ class Supervisor {
     result_.publish_error = std::move(publish_error);
     const auto end_now = [this](const auto& role) { self_->send_exit(role, caf::exit_reason::user_shutdown); };
     end_now(population_);
-    end_now(selection_);
-    end_now(mutation_);
+    if (selection_) end_now(selection_);
+    if (mutation_) end_now(mutation_);
     end_now(recorder_);
     end_now(publisher_);
     concluded_(result_);
@@ -311,7 +351,7 @@ class Supervisor {
   Clock::time_point begun_ = Clock::now();
   Clock::time_point ended_{};
   double busy_s_ = 0;
-  bool references_recorded_ = false;
+  std::vector<run::ReferenceLoss> references_;  ///< recorded
   bool journal_failed_ = false;
 };
 

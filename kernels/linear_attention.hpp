@@ -4,7 +4,7 @@
 //   G_t = φ(q_t) e_tᵀ + G_{t+1},  w_t = c_t φ(q_t) + w_{t+1}:
 //   dq_t = φ'(q_t) ⊙ (S_t e_t + c_t z_t),  dk_t = φ'(k_t) ⊙ (G_t v_t + w_t),  dv_t = G_tᵀ φ(k_t).
 // No token moves an output before it, NaN included. Splitting a sequence and carrying S and z gives the same numbers as the
-// whole. Scratch O(key_width · value_width + chunk · widths + length). One thread per call. float,
+// whole. Scratch O(key_width · value_width + chunk · widths), backwards O(length · key_width) besides. One thread per call. float,
 // double and bfloat16 (with states, key sums and norms in float).
 #pragma once
 

@@ -12,9 +12,10 @@ template <class T>
   return select<T>(x > Pack<T>{}, x + T(1), exponential<T>(x));
 }
 
+/// φ'(x) from φ(x), which is above 1 where the slope is 1 and else the slope itself.
 template <class T>
-[[gnu::always_inline]] inline Pack<T> feature_slope(Pack<T> x) {
-  return select<T>(x > Pack<T>{}, splat(T(1)), exponential<T>(x));
+[[gnu::always_inline]] inline Pack<T> feature_slope(Pack<T> feature) {
+  return select<T>(feature > splat(T(1)), splat(T(1)), feature);
 }
 
 template <class T>
@@ -52,8 +53,8 @@ Compute<T> dot(const T* a, const T* b, std::int64_t width) {
 /// One head of the backward pass.
 template <class T>
 struct Head {
-  Rows<const T*> q;
-  Rows<const T*> k;
+  Rows<const Compute<T>*> q;  // φ(q), of whole packs
+  Rows<const Compute<T>*> k;  // φ(k)
   Rows<const T*> v;
   Rows<const T*> y;
   Rows<const T*> dy;
@@ -66,12 +67,13 @@ struct Head {
   std::int64_t length;
 };
 
-/// slope(x) ⊙ (out + factor · sum), the gradient of a row of q or k.
+/// φ' ⊙ (out + factor · sum), the gradient of a row of q or k.
 template <class T>
-void write_gradient(const T* x, const Compute<T>* out, const Compute<T>* sums, Compute<T> factor, std::int64_t width, T* gradient) {
+void write_gradient(const Compute<T>* features, const Compute<T>* out, const Compute<T>* sums, Compute<T> factor, std::int64_t width,
+                    T* gradient) {
   for (std::int64_t i = 0; i < width; i += lanes<T>) {
     const std::int64_t n = width - i;
-    store(gradient + i, feature_slope<Compute<T>>(load(x + i, n)) * (load(out + i, n) + load(sums + i, n) * factor), n);
+    store(gradient + i, feature_slope<Compute<T>>(load(features + i, n)) * (load(out + i, n) + load(sums + i, n) * factor), n);
   }
 }
 
@@ -84,9 +86,12 @@ void query_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
     const std::int64_t count = smaller(matrix_scan_chunk, head.length - begin);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t t = begin + i;
+      prefetch(head.v, t + prefetch_distance, head.length);
+      prefetch(head.dy, t + prefetch_distance, head.length);
+      prefetch(head.y, t + prefetch_distance, head.length);
       pack_row(head.v[t], head.v.width, scan.left + i * scan.rows, scan.rows);
       pack_scaled(head.dy[t], head.dy.width, scan.reader + i * scan.rows, scan.rows, head.inverse_norm[t]);
-      pack_features(head.k[t], head.k.width, scan.right + i * scan.columns, scan.columns);
+      pack_row(head.k[t], head.k.width, scan.right + i * scan.columns, scan.columns);
       head.norm_gradient[t] = -dot(head.dy[t], head.y[t], head.y.width) * head.inverse_norm[t];
     }
     advance<StateDecay::none>(scan, count);
@@ -106,8 +111,8 @@ void value_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
     const std::int64_t count = smaller(matrix_scan_chunk, end);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t t = end - 1 - i;
-      pack_features(head.q[t], head.q.width, scan.left + i * scan.rows, scan.rows);
-      pack_features(head.k[t], head.k.width, scan.reader + i * scan.rows, scan.rows);
+      pack_row(head.q[t], head.q.width, scan.left + i * scan.rows, scan.rows);
+      pack_row(head.k[t], head.k.width, scan.reader + i * scan.rows, scan.rows);
       pack_scaled(head.dy[t], head.dy.width, scan.right + i * scan.columns, scan.columns, head.inverse_norm[t]);
     }
     advance<StateDecay::none>(scan, count);
@@ -129,7 +134,7 @@ void key_gradient(const Head<T>& head, MatrixScan<Compute<T>>& scan) {
       const std::int64_t t = end - 1 - i;
       pack_scaled(head.dy[t], head.dy.width, scan.left + i * scan.rows, scan.rows, head.inverse_norm[t]);
       pack_row(head.v[t], head.v.width, scan.reader + i * scan.rows, scan.rows);
-      pack_features(head.q[t], head.q.width, scan.right + i * scan.columns, scan.columns);
+      pack_row(head.q[t], head.q.width, scan.right + i * scan.columns, scan.columns);
     }
     advance<StateDecay::none>(scan, count);
     for (std::int64_t i = 0; i < count; ++i) {
@@ -165,6 +170,9 @@ void execute(const LinearAttentionForward<T>& a) {
       for (std::int64_t begin = 0; begin < a.length; begin += matrix_scan_chunk) {
         const std::int64_t count = smaller(matrix_scan_chunk, a.length - begin);
         for (std::int64_t i = 0; i < count; ++i) {
+          prefetch(q, begin + i + prefetch_distance, a.length);
+          prefetch(k, begin + i + prefetch_distance, a.length);
+          prefetch(v, begin + i + prefetch_distance, a.length);
           C* key = scan.left + i * scan.rows;
           C* query = scan.reader + i * scan.rows;
           pack_features(k[begin + i], a.key_width, key, scan.rows);
@@ -187,11 +195,23 @@ template <Level level, class T>
 void execute(const LinearAttentionBackward<T>& a) {
   using C = Compute<T>;
   C* key_sum = nullptr;
-  auto scan = make_panels<C>(a.key_width, a.value_width, a.key_width + a.length, &key_sum);
+  // Every feature is met three times or more, and an exponential costs as much as ten products.
+  const std::int64_t stride = padded<C>(a.key_width);
+  auto scan = make_panels<C>(a.key_width, a.value_width, stride + a.length * (2 * stride + 1), &key_sum);
+  C* query_features = key_sum + stride;
+  C* key_features = query_features + a.length * stride;
   for (std::int64_t batch = 0; batch < a.batch; ++batch)
     for (std::int64_t head = 0; head < a.heads; ++head) {
-      const Head<T> arrays{.q = rows_of(a.q, a.q_strides, batch, head, a.key_width),
-                           .k = rows_of(a.k, a.k_strides, batch, head, a.key_width),
+      const auto q = rows_of(a.q, a.q_strides, batch, head, a.key_width);
+      const auto k = rows_of(a.k, a.k_strides, batch, head, a.key_width);
+      for (std::int64_t t = 0; t < a.length; ++t) {
+        prefetch(q, t + prefetch_distance, a.length);
+        prefetch(k, t + prefetch_distance, a.length);
+        pack_features(q[t], a.key_width, query_features + t * stride, stride);
+        pack_features(k[t], a.key_width, key_features + t * stride, stride);
+      }
+      const Head<T> arrays{.q = {query_features, stride, a.key_width},
+                           .k = {key_features, stride, a.key_width},
                            .v = rows_of(a.v, a.v_strides, batch, head, a.value_width),
                            .y = rows_of(a.y, a.y_strides, batch, head, a.value_width),
                            .dy = rows_of(a.dy, a.dy_strides, batch, head, a.value_width),
@@ -199,7 +219,7 @@ void execute(const LinearAttentionBackward<T>& a) {
                            .dk = rows_of(a.dk, a.dk_strides, batch, head, a.key_width),
                            .dv = rows_of(a.dv, a.dv_strides, batch, head, a.value_width),
                            .inverse_norm = a.inverse_norm + (batch * a.heads + head) * a.length,
-                           .norm_gradient = key_sum + a.key_width,
+                           .norm_gradient = key_features + a.length * stride,
                            .key_sum = key_sum,
                            .length = a.length};
       query_gradient(arrays, scan);

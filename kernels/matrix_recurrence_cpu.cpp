@@ -25,6 +25,8 @@ template <StateDecay decay, class T>
 void pack_chunk(const Pass<T>& pass, const MatrixScan<Compute<T>>& scan, std::int64_t begin, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t token = pass.token(begin + i);
+    const std::int64_t soon = pass.token(begin + i + prefetch_distance);
+    for (const auto* rows : {&pass.left, &pass.reader, &pass.right}) prefetch(*rows, soon, pass.length);
     pack_row(pass.left[token], pass.left.width, scan.left + i * scan.rows, scan.rows);
     pack_row(pass.reader[token], pass.reader.width, scan.reader + i * scan.rows, scan.rows);
     pack_row(pass.right[token], pass.right.width, scan.right + i * scan.columns, scan.columns);

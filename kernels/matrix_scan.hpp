@@ -70,6 +70,15 @@ struct Rows {
   P operator[](std::int64_t token) const { return data + token * stride; }
 };
 
+/// Asks for a row that is read soon, if it is one of `length`. Rows of a head are short pieces far apart: no prefetcher foresees them.
+template <class P>
+[[gnu::always_inline]] inline void prefetch(const Rows<P>& rows, std::int64_t token, std::int64_t length) {
+  if (token < 0 || token >= length) return;
+  for (std::int64_t i = 0; i < rows.width; i += 64 / static_cast<std::int64_t>(sizeof(*rows.data))) __builtin_prefetch(rows[token] + i);
+}
+/// How many tokens ahead of the one that is packed: a memory's latency of work.
+constexpr std::int64_t prefetch_distance = 8;
+
 template <class P>
 Rows<P> rows_of(P data, const HeadStrides& strides, std::int64_t batch, std::int64_t head, std::int64_t width) {
   return {data ? data + strides.at(batch, head) : nullptr, strides.token, width};

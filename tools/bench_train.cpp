@@ -1,27 +1,41 @@
-// One side of `tools/bench train`: trains a genome with Starling's trainer and writes down everything that another implementation needs to
-// repeat it: DIRECTORY/{model.json, weights.f32, tokens.i64} before, result.json after.
+// Starling's side of a comparison with PyTorch (`tools/bench cpu`, tests/quality): a genome, its first weights and its batches are written
+// to DIRECTORY/{model.json, weights.f32, tokens.i64}, for another implementation to train from. Then every line of standard input is
+// answered by one line of JSON:
+//   train    trains from that start, anew each time: {"losses": one a step, "seconds": one a step}
+//   product  multiplies matrices for a while: {"flops": per second, of the fastest product}, in the precision of the training
+#include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/catalogue.hpp>
+#include <starling/genome/plan.hpp>
+#include <starling/genome/variation.hpp>
 #include <starling/model/model.hpp>
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
 #include <starling/training/process.hpp>
 #include <starling/training/trainer.hpp>
 
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/GradMode.h>
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
+#include <chrono>
 #include <exception>
 #include <filesystem>
 #include <fstream>
-#include <span>
+#include <iostream>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <starling/base/error.hpp>
+#include <starling/base/random.hpp>
 
 namespace {
 
@@ -33,13 +47,35 @@ struct Arguments {
   std::string genome;
   std::vector<std::string> files;
   std::int64_t depth = 6;
-  std::int64_t width = 96;
+  std::int64_t width = 128;
   std::int64_t length = 256;
   std::int64_t steps = 40;
-  training::Options training{.batch_tokens = 1024, .learning_rate = 2e-3};
+  training::Options training{.batch_tokens = 2048};
   std::uint64_t seed = 1;
   std::string precision = "f32";
+
+  at::ScalarType type() const { return precision == "bf16" ? at::kBFloat16 : at::kFloat; }
 };
+
+/// All that a training starts from.
+struct Start {
+  const genome::Catalogue& catalogue;
+  genome::Genome genome;
+  std::shared_ptr<const tasks::Task> task;
+  genome::Dimensions dimensions;
+};
+
+/// A baseline's name, a genome in text form, or "random-SEED": sampled as a search samples its first candidates.
+genome::Genome genome_of(const genome::Catalogue& catalogue, const std::string& text, std::size_t depth) {
+  const std::string_view random = "random-";
+  if (!text.starts_with(random)) return genome::genome_or_baseline(catalogue, text, depth);
+  std::uint64_t seed = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data() + random.size(), end, seed);
+  if (error != std::errc() || rest != end) throw UserError("genome '" + text + "': a number is expected behind 'random-'");
+  Stream stream(seed, Purpose::sample);
+  return genome::sample({.catalogue = &catalogue, .depth = depth}, stream);
+}
 
 template <class T>
 void append(std::ofstream& file, const T* data, std::int64_t count) {
@@ -52,37 +88,53 @@ std::ofstream create(const std::filesystem::path& path) {
   return file;
 }
 
-void export_start(const Arguments& arguments, const genome::Genome& genome, const model::Model& model, const tasks::Task& task) {
-  const auto& catalogue = genome::Catalogue::liquid();
+/// The LIVs as the plan of sharing has them: who has the weights, whose features are read, and which.
+json livs_of(const Start& start) {
   json livs = json::array();
-  for (const genome::Liv& liv : genome.livs) {
-    livs.push_back({{"class", catalogue.at(liv.liv_class).name},
-                    {"featurizer_group", liv.featurizer_group},
-                    {"featurizer_strategy", liv.featurizer_strategy},
-                    {"feature_group", liv.feature_group},
-                    {"feature_strategy", liv.feature_strategy}});
+  for (const genome::LivPlan& plan : genome::make_plan(start.catalogue, start.genome).livs) {
+    if (plan.path_size > 1 || plan.routed || plan.derived) {
+      throw UserError("genome '" + genome::to_text(start.genome) + "': paths, routes and segments have no counterpart in PyTorch here");
+    }
+    const auto& groups = start.catalogue.featurizer_of(*plan.liv_class).groups;
+    json reads = json::array();
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      if (plan.reads >> i & 1u) reads.push_back(groups[i].name);
+    }
+    livs.push_back(
+        {{"class", plan.liv_class->name}, {"weight_owner", plan.weight_owner}, {"feature_owner", plan.feature_owner}, {"reads", reads}});
   }
+  return livs;
+}
+
+model::Model model_of(const Start& start, const Arguments& arguments) {
+  return {start.catalogue, start.genome, start.dimensions, arguments.seed, model::Model::Initialization::glorot, arguments.type()};
+}
+
+void export_start(const Start& start, const Arguments& arguments) {
+  const model::Model model = model_of(start, arguments);
   json weights = json::array();
   std::ofstream values = create(arguments.directory / "weights.f32");
   for (const operators::Parameter& parameter : model.parameters()) {
     weights.push_back({{"name", parameter.name}, {"shape", parameter.value.sizes().vec()}, {"decay", parameter.decay}});
     append(values, parameter.value.data_ptr<float>(), parameter.value.numel());
   }
-  const auto [sequences, steps] = training::extent(arguments.training, task.sequence_length());
+  const auto [sequences, steps] = training::extent(arguments.training, start.task->sequence_length());
   std::ofstream tokens = create(arguments.directory / "tokens.i64");
   for (std::int64_t step = 0; step < steps; ++step) {
-    const tasks::Batch batch = task.training_batch(arguments.seed, step, sequences);
+    const tasks::Batch batch = start.task->training_batch(arguments.seed, step, sequences);
     append(tokens, batch.inputs.data_ptr<std::int64_t>(), batch.inputs.numel());
     append(tokens, batch.targets.data_ptr<std::int64_t>(), batch.targets.numel());
   }
+  const genome::Account account = genome::account(start.catalogue, start.genome, start.dimensions);
   const training::Options& options = arguments.training;
-  create(arguments.directory / "model.json") << json{{"livs", livs},
+  create(arguments.directory / "model.json") << json{{"genome", genome::to_text(start.genome)},
+                                                     {"livs", livs_of(start)},
                                                      {"width", arguments.width},
                                                      {"length", arguments.length},
                                                      {"heads", genome::heads_at(arguments.width)},
-                                                     {"vocabulary", task.vocabulary()},
                                                      {"precision", arguments.precision},
                                                      {"weights", weights},
+                                                     {"product_flops_per_token", account.training_product_flops},
                                                      {"steps", steps},
                                                      {"sequences", sequences},
                                                      {"learning_rate", options.learning_rate},
@@ -93,27 +145,62 @@ void export_start(const Arguments& arguments, const genome::Genome& genome, cons
                                                      {"betas", {options.beta1, options.beta2}}};
 }
 
+json train(const Start& start, const Arguments& arguments) {
+  model::Model model = model_of(start, arguments);
+  const std::atomic<bool> stop{false};
+  std::vector<double> losses;
+  std::vector<double> seconds;
+  double before = 0;
+  const auto keep = [&](const training::Point& point, std::int64_t) {
+    losses.push_back(point.train_loss);
+    seconds.push_back(point.elapsed_s - before);
+    before = point.elapsed_s;
+  };
+  const training::Result result = training::train(model, *start.task, arguments.training, arguments.seed, stop, keep);
+  if (result.end != training::End::completed) throw Failure("training diverged: " + result.reason);
+  return {{"losses", losses}, {"seconds", seconds}};
+}
+
+/// The fastest product of square matrices, whatever their size.
+json fastest_product(at::ScalarType type) {
+  using Clock = std::chrono::steady_clock;
+  const c10::NoGradGuard no_gradient;
+  double fastest = 0;
+  for (const std::int64_t size : {512, 1024, 2048}) {
+    const at::Tensor a = at::randn({size, size}).to(type);
+    const at::Tensor b = at::randn({size, size}).to(type);
+    const double edge = static_cast<double>(size);
+    const auto until = Clock::now() + std::chrono::milliseconds(100);
+    do {
+      const auto begin = Clock::now();
+      const at::Tensor product = at::matmul(a, b);
+      fastest = std::max(fastest, 2 * edge * edge * edge / std::chrono::duration<double>(Clock::now() - begin).count());
+    } while (Clock::now() < until);
+  }
+  return {{"flops", fastest}};
+}
+
 int run(Arguments& arguments) {
   training::tune_process(1);
   arguments.training.tokens = arguments.steps * arguments.training.batch_tokens;
   const auto& catalogue = genome::Catalogue::liquid();
-  const genome::Genome genome = genome::genome_or_baseline(catalogue, arguments.genome, static_cast<std::size_t>(arguments.depth));
   const auto task = tasks::make_task(tasks::LanguageModelOptions{
       .files = arguments.files, .sequence_length = arguments.length, .max_bytes = 2'000'000, .seed = arguments.seed});
-  model::Model model(catalogue, genome, {arguments.width, arguments.length, task->vocabulary()}, arguments.seed,
-                     model::Model::Initialization::glorot, arguments.precision == "bf16" ? at::kBFloat16 : at::kFloat);
-  export_start(arguments, genome, model, *task);
-
-  const std::atomic<bool> stop{false};
-  std::vector<double> losses;
-  std::vector<double> elapsed;
-  const training::Result result =
-      training::train(model, *task, arguments.training, arguments.seed, stop, [&](const training::Point& point, std::int64_t) {
-        losses.push_back(point.train_loss);
-        elapsed.push_back(point.elapsed_s);
-      });
-  if (result.end != training::End::completed) throw Failure("training diverged: " + result.reason);
-  create(arguments.directory / "result.json") << json{{"losses", losses}, {"elapsed_s", elapsed}};
+  const Start start{catalogue,
+                    genome_of(catalogue, arguments.genome, static_cast<std::size_t>(arguments.depth)),
+                    task,
+                    {arguments.width, arguments.length, task->vocabulary()}};
+  export_start(start, arguments);
+  std::cout << json{{"ready", true}} << std::endl;
+  for (std::string command; std::getline(std::cin, command);) {
+    if (command == "train") {
+      std::cout << train(start, arguments) << std::endl;
+    } else if (command == "product") {
+      std::cout << fastest_product(arguments.type()) << std::endl;
+    } else {
+      throw UserError("standard input: expected 'train' or 'product', found '" + command + "'");
+    }
+  }
   return 0;
 }
 
@@ -121,15 +208,16 @@ int run(Arguments& arguments) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("Trains one genome and writes its start, batches and losses to a directory");
+  CLI::App app("Writes a genome's first weights and batches to a directory, then trains from there whenever it is told to");
   app.add_option("directory", arguments.directory)->required();
-  app.add_option("genome", arguments.genome, "text form or the name of a baseline")->required();
+  app.add_option("genome", arguments.genome, "text form, the name of a baseline, or random-SEED")->required();
   app.add_option("--files", arguments.files, "globs of text")->required();
-  app.add_option("--depth", arguments.depth, "LIVs of a baseline")->capture_default_str();
+  app.add_option("--depth", arguments.depth, "LIVs of a baseline or a random genome")->capture_default_str();
   app.add_option("--width", arguments.width)->capture_default_str();
   app.add_option("--length", arguments.length)->capture_default_str();
   app.add_option("--steps", arguments.steps)->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch-tokens", arguments.training.batch_tokens)->capture_default_str();
+  app.add_option("--learning-rate", arguments.training.learning_rate, "the peak")->capture_default_str();
   app.add_option("--precision", arguments.precision)->capture_default_str()->check(CLI::IsMember({"f32", "bf16"}));
   CLI11_PARSE(app, argc, argv);
   try {

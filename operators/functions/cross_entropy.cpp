@@ -73,10 +73,10 @@ kernels::CrossEntropySums run_chunk(const at::Tensor& logits, kernels::CrossEntr
 
 struct CrossEntropy : Function<CrossEntropy> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden_input, const at::Tensor& embedding,
-                            const at::Tensor& targets, bool wants_gradient) {
+                            const at::Tensor& targets, bool wants_gradient, std::int64_t among) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto hidden = flat(as_rows(hidden_input));
-    const auto counted = kernels::counted_targets(targets.data_ptr<std::int64_t>(), targets.numel());
+    const auto counted = among < 0 ? kernels::counted_targets(targets.data_ptr<std::int64_t>(), targets.numel()) : among;
     const auto share = counted > 0 ? 1.0 / static_cast<double>(counted) : 0.0;
     at::Tensor dhidden;
     at::Tensor dembedding;
@@ -109,17 +109,17 @@ struct CrossEntropy : Function<CrossEntropy> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto saved = context->get_saved_variables();
-    return {at::mul(saved[0], gradients[0]), at::mul(saved[1], gradients[0]), {}, {}};
+    return {at::mul(saved[0], gradients[0]), at::mul(saved[1], gradients[0]), {}, {}, {}};
   }
 };
 
 }  // namespace
 
-at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets) {
+at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets, std::int64_t counted) {
   const auto rows = targets.cpu().contiguous();
   check_targets(rows, embedding.size(0));
   const bool wants_gradient = c10::GradMode::is_enabled() && (hidden.requires_grad() || embedding.requires_grad());
-  return CrossEntropy::apply(hidden, embedding, rows, wants_gradient);
+  return CrossEntropy::apply(hidden, embedding, rows, wants_gradient, counted);
 }
 
 kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,

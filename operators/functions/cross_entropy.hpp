@@ -11,7 +11,9 @@ namespace starling::operators {
 /// Mean over the counted targets of the cross-entropy in nats of hidden (rows…, width) · embeddingᵀ (vocabulary, width)
 /// against targets (int64, rows…; −100 is ignored). A scalar; 0 where no target counts. The gradient is computed in the
 /// forward pass. Throws std::out_of_range for a target that is neither a row of the embedding nor ignored.
-at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets);
+/// `counted`, where it is not negative, is the number of targets to divide by instead of those that count here: of a batch of which these are a part,
+/// so that the parts' values and gradients add up to the batch's.
+at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets, std::int64_t counted = -1);
 
 /// The sums behind it and every row's argmax (int64, as targets; written to `predictions`). No gradient.
 kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,

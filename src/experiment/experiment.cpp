@@ -42,7 +42,7 @@ std::string file_text(const std::filesystem::path& file) {
 /// Defaults of text that depend on other keys.
 void fill_in(Experiment& experiment, const Given& given) {
   auto& task = experiment.task;
-  if (task.kind == "mad") return;
+  if (task.kind != "language-model") return;
   if (reads_shards(experiment) && !given.has("task.tokenizer")) task.tokenizer = "none";
   if (task.tokenizer != "bytes") return;
   if (task.vocabulary == 0) task.vocabulary = byte_vocabulary;
@@ -88,7 +88,7 @@ std::vector<KeyHelp> keys() {
   std::vector<KeyHelp> rows;
   for (const auto& key : schema()) {
     const auto value = key.presence == Presence::required ? std::string{} : toml_value(key, Experiment{});
-    auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind \"{}\")", kind_name(key.scope));
+    auto scope = key.scope == Scope::every_task ? std::string{} : fmt::format(" (kind {})", kinds_text(key.scope, "\"", " or "));
     if (!key.only_of.empty()) scope = fmt::format(" (MAD task \"{}\")", key.only_of);
     rows.push_back({key.path, type_name(key), value, range_text(key), key.help + scope});
   }
@@ -110,10 +110,17 @@ search::SteadyState::Settings search_settings(const Experiment& experiment) {
   breeding.space.paths = experiment.search.paths;
   breeding.space.routes = experiment.search.routes;
   breeding.space.variable_depth = experiment.search.variable_depth;
+  breeding.space.operators = evolves(experiment.search, "operator");
+  breeding.space.featurizers = evolves(experiment.search, "featurizer");
+  breeding.space.width = experiment.model.width;
   settings.objectives = experiment.search.objectives.size();
   settings.evaluations = static_cast<std::uint64_t>(experiment.evaluations);
   settings.attempts = static_cast<std::uint32_t>(experiment.worker_options.attempts);
   return settings;
+}
+
+bool evolves(const Search& search, std::string_view segment) {
+  return std::ranges::find(search.segments, segment) != search.segments.end();
 }
 
 MadOptions mad_options(const Experiment& experiment) {
@@ -139,8 +146,16 @@ std::int64_t vocabulary(const Experiment& experiment) {
   throw UserError(fmt::format("{}: 'task.vocabulary' is missing, and neither tokenizer nor shards were asked for it", experiment.source));
 }
 
+const std::vector<std::string>& columns(const Experiment& experiment) {
+  if (!experiment.task.columns.empty()) return experiment.task.columns;
+  throw UserError(fmt::format("{}: 'task.columns' is missing, and the files were not asked for them", experiment.source));
+}
+
 genome::Dimensions dimensions(const Experiment& experiment) {
-  genome::Dimensions dimensions{experiment.model.width, experiment.task.sequence_length, vocabulary(experiment), experiment.model.band};
+  const bool series = experiment.task.kind == "series";
+  genome::Dimensions dimensions{experiment.model.width, experiment.task.sequence_length, series ? 0 : vocabulary(experiment),
+                                experiment.model.band};
+  if (series) dimensions.channels = std::ssize(columns(experiment));
   dimensions.reconstructs = experiment.task.kind == "mad" && mad_options(experiment).task == MadTask::compression;
   return dimensions;
 }

@@ -16,16 +16,19 @@
 namespace starling::experiment {
 
 struct Task {
-  std::string kind;  ///< "language-model" | "mad"
+  std::string kind;  ///< "language-model" | "mad" | "series"
+  // language-model and series
+  std::vector<std::string> files;  ///< globs; ** crosses directories; relative ones start at the current directory
+  double validation_fraction = 0.1;
+  double test_fraction = 0.1;
+  std::int64_t validation_tokens = 0;  ///< cap of the validation part, of a series in rows; 0 = all
   // language-model
-  std::vector<std::string> files;   ///< globs; ** crosses directories; relative ones start at the current directory
   std::string text_key = "text";    ///< of the objects in JSONL files
   std::string tokenizer = "bytes";  ///< "bytes" | PATH.model | "none": shards whose tokens mean nothing known
   std::int64_t separator = -1;      ///< token between documents; -1 = as the tokenizer or the shards have it, or unknown
   std::int64_t max_bytes = 0;       ///< of text used, taken file by file in a keyed order; 0 = all
-  double validation_fraction = 0.1;
-  double test_fraction = 0.1;
-  std::int64_t validation_tokens = 0;  ///< cap of the validation part; 0 = all
+  // series
+  std::vector<std::string> columns;  ///< empty: those that the files suggest, which whoever starts a run fills in
   // mad
   std::string mad_task;  ///< a name of mad_task_names()
   std::int64_t training_sequences = 12'800;
@@ -33,8 +36,9 @@ struct Task {
   std::int64_t noise_vocabulary = 16;
   double noise = 0.2;
   std::int64_t copied = 16;
-  // both
+  // language-model and mad
   std::int64_t vocabulary = 0;  ///< rows of the embedding; 0 = as the tokenizer or the shards have it
+  // all
   std::int64_t sequence_length = 0;
 
   bool operator==(const Task&) const = default;
@@ -71,6 +75,7 @@ struct Search {
   bool routes = false;
   bool variable_depth = false;
   std::vector<std::string> baselines{"transformer++", "striped-mamba"};
+  std::vector<std::string> segments{"backbone"};  ///< that evolve: "backbone", "operator", "featurizer"
 
   bool operator==(const Search&) const = default;
 };
@@ -78,11 +83,15 @@ struct Search {
 struct Training {
   std::int64_t tokens = 0;
   std::int64_t batch_tokens = 1024;
+  std::int64_t micro_batch_tokens = 0;  ///< 0 = as memory allows
   double learning_rate = 8e-4;
+  std::string schedule = "cosine";   ///< "cosine" | "linear" | "constant"
   double warmup = 0.1;               ///< share of the steps
   double final_learning_rate = 0.1;  ///< share of the peak
   double weight_decay = 0.1;
   double gradient_clip = 1.0;
+  double dropout = 0;
+  bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
   std::string precision = "f32";          ///< "f32" | "bf16"
 
@@ -129,6 +138,9 @@ const genome::Catalogue& catalogue(const Experiment& experiment);
 /// Complete TOML with every default filled in; parse(to_toml(e)) equals e but for `source`.
 std::string to_toml(const Experiment& experiment);
 
+/// The task.kind in the TOML of a run, "" where it says none: enough to know what its losses are, whatever else the text holds.
+std::string task_kind(std::string_view toml);
+
 /// One key of the file: the single table that parsing, validation, defaults, help and documentation read.
 struct KeyHelp {
   std::string key;            ///< "search.population"
@@ -141,6 +153,9 @@ std::vector<KeyHelp> keys();
 /// The keys of [[class]] rows and of their groups.
 std::vector<KeyHelp> class_keys();
 
+/// Whether search.segments names it.
+bool evolves(const Search& search, std::string_view segment);
+
 /// What the search floor needs of it.
 search::SteadyState::Settings search_settings(const Experiment& experiment);
 /// The settings of a MAD task; only where task.kind is "mad".
@@ -150,6 +165,10 @@ bool reads_shards(const Experiment& experiment);
 /// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the
 /// tokenizer or the shards (the experiment that a run saves has it). Throws UserError where neither has happened.
 std::int64_t vocabulary(const Experiment& experiment);
+/// The columns of a series, which whoever starts a run fills in where the file names none, and matrices one by one. Throws UserError where
+/// there are none.
+const std::vector<std::string>& columns(const Experiment& experiment);
+/// The sizes of a model for the experiment's task. Throws UserError: see vocabulary() and columns().
 genome::Dimensions dimensions(const Experiment& experiment);
 
 }  // namespace starling::experiment

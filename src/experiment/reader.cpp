@@ -290,4 +290,12 @@ void read_override(const std::string& text, Experiment& experiment, Given& given
   take(*key, *table->get("v"), place, experiment, given, findings);
 }
 
+std::string task_kind(std::string_view toml) {
+  try {
+    return toml::parse(toml)["task"]["kind"].value_or(std::string());
+  } catch (const toml::parse_error&) {
+    return {};
+  }
+}
+
 }  // namespace starling::experiment

@@ -25,7 +25,7 @@ class Rules {
   void check() {
     kinds();
     missing();
-    text_split();
+    split();
     mad();
     tokens();
     width();
@@ -59,7 +59,8 @@ class Rules {
                  fmt::format("'{}' belongs to the MAD task '{}', the task here is '{}'", key.path, key.only_of, e_.task.mad_task));
         continue;
       }
-      complain({key.path}, fmt::format("'{}' belongs to kind '{}', the task here is '{}'", key.path, kind_name(key.scope), e_.task.kind));
+      complain({key.path},
+               fmt::format("'{}' belongs to kind {}, the task here is '{}'", key.path, kinds_text(key.scope, "'", " or "), e_.task.kind));
     }
   }
 
@@ -73,7 +74,7 @@ class Rules {
     }
   }
 
-  void text_split() {
+  void split() {
     if (!readable({"task.validation_fraction", "task.test_fraction"})) return;
     if (e_.task.validation_fraction + e_.task.test_fraction < 1) return;
     complain({"task.validation_fraction", "task.test_fraction"},
@@ -192,8 +193,16 @@ class Rules {
           {"search.tournament", "search.population"},
           fmt::format("a tournament of {} needs more members than search.population = {} has", e_.search.tournament, e_.search.population));
     }
-    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes"})) {
-      const genome::Space space{.paths = e_.search.paths, .routes = e_.search.routes};
+    if (readable({"search.segments"}) && !evolves(e_.search, "backbone")) {
+      complain({"search.segments"},
+               fmt::format("'search.segments' is [\"{}\"], expected \"backbone\" in it: operators and featurizers evolve besides it",
+                           fmt::join(e_.search.segments, "\", \"")));
+    }
+    if (readable({"search.crossover_points", "model.depth", "search.paths", "search.routes", "search.segments"})) {
+      const genome::Space space{.paths = e_.search.paths,
+                                .routes = e_.search.routes,
+                                .operators = evolves(e_.search, "operator"),
+                                .featurizers = evolves(e_.search, "featurizer")};
       const auto genes = static_cast<std::int64_t>(genome::searched_genes(space).size()) * e_.model.depth;
       if (e_.search.crossover_points < 1 || e_.search.crossover_points >= genes) {
         complain({"search.crossover_points", "model.depth"},
@@ -220,6 +229,21 @@ class Rules {
       complain({"training.tokens", "training.batch_tokens"},
                fmt::format("'training.tokens' is {}, expected at least one batch: training.batch_tokens = {}", e_.training.tokens,
                            e_.training.batch_tokens));
+    }
+    if (readable({"training.micro_batch_tokens", "training.batch_tokens", "task.sequence_length"}) && e_.training.micro_batch_tokens != 0) {
+      const auto micro = e_.training.micro_batch_tokens;
+      if (micro % e_.task.sequence_length != 0 || micro > e_.training.batch_tokens) {
+        complain({"training.micro_batch_tokens", "training.batch_tokens", "task.sequence_length"},
+                 fmt::format("'training.micro_batch_tokens' is {}, expected 0 or a multiple of task.sequence_length = {} of at most "
+                             "training.batch_tokens = {}",
+                             micro, e_.task.sequence_length, e_.training.batch_tokens));
+      }
+    }
+    if (readable({"training.schedule", "training.final_learning_rate"}) && e_.training.schedule == "constant" &&
+        e_.training.final_learning_rate != Training{}.final_learning_rate) {
+      complain({"training.final_learning_rate", "training.schedule"},
+               fmt::format("'training.final_learning_rate' is {}, but a constant training.schedule stays at the peak",
+                           e_.training.final_learning_rate));
     }
   }
 

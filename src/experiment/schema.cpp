@@ -44,6 +44,7 @@ std::vector<Key> make_schema() {
   using E = Experiment;
   constexpr auto required = Presence::required;
   constexpr auto optional = Presence::optional;
+  constexpr auto files = Scope::files;
   constexpr auto text_only = Scope::language_model;
   constexpr auto mad_only = Scope::mad;
   const NumberRange share_inside{0, 1, true, true};
@@ -58,13 +59,18 @@ std::vector<Key> make_schema() {
       {"budget.evaluations", field<&E::evaluations>(), IntegerRange{1, 1'000'000},
        "Candidates that are trained or fail before the search ends; baselines do not count.", required},
 
-      {"task.kind", field<&E::task, &Task::kind>(), Choice{{"language-model", "mad"}},
-       "What is learned: text from files, or a generated MAD task.", required},
+      {"task.kind", field<&E::task, &Task::kind>(), Choice{task_kinds()},
+       "What is learned: text from files, a generated MAD task, or columns of numbers from files.", required},
       {"task.files", field<&E::task, &Task::files>(), Form{is_not_empty, "a path or glob"},
-       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory. A .jsonl file has one "
-       "document "
-       "per line, any other is one; .gz and .zst are decompressed.",
-       required, text_only},
+       "Files to read; * and ** (across directories) are globs, relative ones start at the current directory. Of text a .jsonl file has "
+       "one "
+       "document per line, any other is one; a series comes as .csv, .h5 or .hdf5. All but HDF5 may be compressed, .gz or .zst.",
+       required, files},
+      {"task.columns", field<&E::task, &Task::columns>(), Form{is_not_empty, "the name of a column or dataset"},
+       "Columns of the series; of HDF5 the names of datasets, with rows × channels for all channels of one, x[0] for one. Empty: the "
+       "columns of "
+       "a CSV file that begin with a number.",
+       optional, Scope::series, true},
       {"task.text_key", field<&E::task, &Task::text_key>(), Form{is_not_empty, "the name of a key"},
        "Which key of a JSONL file's objects holds the text.", optional, text_only},
       {"task.tokenizer", field<&E::task, &Task::tokenizer>(),
@@ -76,11 +82,12 @@ std::vector<Key> make_schema() {
       {"task.max_bytes", field<&E::task, &Task::max_bytes>(), IntegerRange{0, trillion},
        "Bytes of text used, document by document in an order that the seed decides; 0 takes all.", optional, text_only},
       {"task.validation_fraction", field<&E::task, &Task::validation_fraction>(), share_inside,
-       "Share of the text, by whole documents, that measures quality.", optional, text_only},
+       "Share of the text, by whole documents, or of the rows of each file of a series, that measures quality.", optional, files},
       {"task.test_fraction", field<&E::task, &Task::test_fraction>(), share_inside,
-       "Share of the text, by whole documents, that the search never looks at.", optional, text_only},
+       "Share of the text, by whole documents, or of the rows of each file, its last ones, that the search never looks at.", optional,
+       files},
       {"task.validation_tokens", field<&E::task, &Task::validation_tokens>(), IntegerRange{0, trillion},
-       "Most tokens of the validation part that are scored, and of the test part; 0 scores all.", optional, text_only},
+       "Most tokens, or rows of a series, of the validation part that are scored, and of the test part; 0 scores all.", optional, files},
       {"task.name", field<&E::task, &Task::mad_task>(), Choice{mad_task_names()}, "Which MAD task.", required, mad_only},
       {"task.noise_vocabulary", field<&E::task, &Task::noise_vocabulary>(), IntegerRange{1, 65'536},
        "How many of task.vocabulary are noise.", optional, mad_only, false, "noisy-recall"},
@@ -96,7 +103,7 @@ std::vector<Key> make_schema() {
        "Tokens there are, the rows of the embedding. 0: of a MAD task the paper's (16, noisy recall 32, memorisation 256), else the "
        "tokenizer's. Shards "
        "that do not say it need it (GPT-2: 50257).",
-       optional},
+       optional, Scope::tokens},
       {"task.sequence_length", field<&E::task, &Task::sequence_length>(), IntegerRange{2, 1'048'576},
        "Tokens of a training sequence, and of the sequence that the cache is counted for.", required},
 
@@ -117,8 +124,9 @@ std::vector<Key> make_schema() {
        "Survivors that parents are taken from; the first ones are random genomes."},
       {"search.tournament", field<&E::search, &Search::tournament>(), IntegerRange{1, 10'000},
        "Members that compete to be a parent, at most the population."},
-      {"search.crossover_points", field<&E::search, &Search::crossover_points>(), IntegerRange{1, 3'583},
-       "Cuts between the genes of two parents, less than the genes of a genome (5 · depth, more with search.paths and search.routes)."},
+      {"search.crossover_points", field<&E::search, &Search::crossover_points>(), IntegerRange{1, 21'503},
+       "Cuts between the genes of two parents, less than the genes of a genome (5 · depth; more with search.paths, search.routes and "
+       "search.segments)."},
       {"search.mutation", field<&E::search, &Search::mutation>(), share, "Probability that a gene is drawn anew."},
       {"search.require_mixer_and_map",
        field<&E::search, &Search::require_mixer_and_map>(),
@@ -136,23 +144,38 @@ std::vector<Key> make_schema() {
        field<&E::search, &Search::variable_depth>(),
        {},
        "A LIV may be empty (class 0), so that candidates have at most model.depth of them."},
+      {"search.segments", field<&E::search, &Search::segments>(), Choice{{"backbone", "operator", "featurizer"}},
+       "Levels of the genome that evolve; below the backbone every LIV may differ from its class: in the integers of its operator, and of "
+       "its "
+       "feature groups."},
       {"search.baselines", field<&E::search, &Search::baselines>(), Choice{genome::baseline_names(genome::Catalogue::liquid())},
        "Known architectures that are trained first, on the same budget, to compare with; may be empty.", optional, Scope::every_task, true},
 
       {"training.tokens", field<&E::training, &Training::tokens>(), IntegerRange{1, 1'000 * trillion},
-       "Tokens that a candidate is trained on; whole batches, so the last may go beyond.", required},
+       "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.", required},
       {"training.batch_tokens", field<&E::training, &Training::batch_tokens>(), IntegerRange{2, 1'000'000'000},
        "Tokens per step, a multiple of task.sequence_length."},
+      {"training.micro_batch_tokens", field<&E::training, &Training::micro_batch_tokens>(), IntegerRange{0, 1'000'000'000},
+       "Tokens of a step that are trained on at once, a multiple of task.sequence_length; fewer need less memory and give the same step "
+       "but for rounding. 0 takes as many as fit into this worker's share of free memory."},
       {"training.learning_rate", field<&E::training, &Training::learning_rate>(), NumberRange{0, 10, true, false},
        "Peak learning rate of AdamW."},
+      {"training.schedule", field<&E::training, &Training::schedule>(), Choice{{"cosine", "linear", "constant"}},
+       "How the learning rate falls from its peak to training.final_learning_rate of it after warm-up; constant stays at the peak."},
       {"training.warmup", field<&E::training, &Training::warmup>(), NumberRange{0, 1, false, true},
        "Share of the steps in which the learning rate rises linearly."},
       {"training.final_learning_rate", field<&E::training, &Training::final_learning_rate>(), share,
-       "Share of the peak at which the cosine ends."},
+       "Share of the peak at which the cosine or the line ends."},
       {"training.weight_decay", field<&E::training, &Training::weight_decay>(), NumberRange{0, 10, false, false},
        "Of weight matrices; norms, biases and kernels have none."},
       {"training.gradient_clip", field<&E::training, &Training::gradient_clip>(), NumberRange{0, 1e6, true, false},
        "Largest norm of the gradient; longer ones are scaled down."},
+      {"training.dropout", field<&E::training, &Training::dropout>(), NumberRange{0, 1, false, true},
+       "Share of the channels of the embedding, and of what every LIV adds to the residual stream, that training leaves out at random."},
+      {"training.recompute",
+       field<&E::training, &Training::recompute>(),
+       {},
+       "Compute activations inside LIVs again in the backward pass instead of keeping them: less memory, more time, the same results."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
       {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16"}},
@@ -216,21 +239,39 @@ std::vector<std::string> sections() {
   return names;
 }
 
-std::string_view kind_name(Scope scope) {
+std::vector<std::string> task_kinds() { return {"language-model", "mad", "series"}; }
+
+std::vector<std::string> kinds_of(Scope scope) {
   switch (scope) {
     case Scope::every_task:
-      return "";
+      return task_kinds();
+    case Scope::files:
+      return {"language-model", "series"};
+    case Scope::tokens:
+      return {"language-model", "mad"};
     case Scope::language_model:
-      return "language-model";
+      return {"language-model"};
     case Scope::mad:
-      return "mad";
+      return {"mad"};
+    case Scope::series:
+      return {"series"};
   }
-  return "";
+  return {};
+}
+
+std::string kinds_text(Scope scope, std::string_view quote, std::string_view between) {
+  std::vector<std::string> quoted;
+  for (const auto& kind : kinds_of(scope)) quoted.push_back(fmt::format("{0}{1}{0}", quote, kind));
+  return fmt::format("{}", fmt::join(quoted, between));
 }
 
 bool applies(const Key& key, const Task& task) { return applies(key, task.kind) && (key.only_of.empty() || key.only_of == task.mad_task); }
 
-bool applies(const Key& key, std::string_view task_kind) { return key.scope == Scope::every_task || kind_name(key.scope) == task_kind; }
+bool applies(const Key& key, std::string_view task_kind) {
+  if (key.scope == Scope::every_task) return true;
+  const auto kinds = kinds_of(key.scope);
+  return std::ranges::find(kinds, task_kind) != kinds.end();
+}
 
 std::string type_name(const Key& key) {
   return std::visit(Overloaded{

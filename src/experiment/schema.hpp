@@ -42,8 +42,8 @@ struct Form {
 
 using Limits = std::variant<std::monostate, IntegerRange, NumberRange, Choice, Form>;
 
-/// Which kind of task a key belongs to.
-enum class Scope { every_task, language_model, mad };
+/// Which kinds of task a key belongs to: `files` to those that read files, `tokens` to those that have a vocabulary.
+enum class Scope { every_task, files, tokens, language_model, mad, series };
 
 enum class Presence { optional, required };
 
@@ -73,8 +73,11 @@ std::vector<std::string> sections();
 bool applies(const Key& key, const Task& task);
 /// Whether a key can stand in the file of an experiment with this task.kind.
 bool applies(const Key& key, std::string_view task_kind);
-/// The task.kind a scope stands for.
-std::string_view kind_name(Scope scope);
+/// Every task.kind, and those a scope stands for.
+std::vector<std::string> task_kinds();
+std::vector<std::string> kinds_of(Scope scope);
+/// The kinds of a scope in quotes: `'language-model' and 'series'`.
+std::string kinds_text(Scope scope, std::string_view quote, std::string_view between);
 
 /// "integer", "number", "boolean", "string", "list of strings".
 std::string type_name(const Key& key);

@@ -16,18 +16,17 @@ constexpr std::int64_t scan_flops = 7;
 /// Numbers of state per channel of a complex state space: 32 pairs of conjugates, of which one is kept.
 constexpr std::int64_t state_space_size = 64;
 
+/// Of a scan's states, one in so many tokens is kept for the backward pass.
+constexpr std::int64_t kept_states = 64;
+
 /// Units in a layer of the network of an implicit kernel.
 constexpr std::int64_t filter_width = 64;
 
 /// A class at a width: what its feature groups cost where they are computed, and what every LIV has for itself.
 class ClassAccount {
  public:
-  ClassAccount(const Catalogue& catalogue, const LivClass& liv_class, const Dimensions& dimensions)
-      : class_(liv_class),
-        groups_(catalogue.featurizer_of(liv_class).groups),
-        width_(dimensions.width),
-        length_(dimensions.length),
-        band_(dimensions.band) {}
+  ClassAccount(const LivClass& liv_class, const Featurizer& featurizer, const Dimensions& dimensions)
+      : class_(liv_class), groups_(featurizer.groups), width_(dimensions.width), length_(dimensions.length), band_(dimensions.band) {}
 
   /// Weights of a featurizer bank that holds the groups of `mask`.
   Parameters bank(GroupMask mask) const {
@@ -74,16 +73,68 @@ class ClassAccount {
   }
 
   std::int64_t forward_flops(GroupMask computes, std::int64_t length) const {
-    std::int64_t flops = 2 * output_matrix() + mixing_flops(length);
+    std::int64_t flops = projection_flops(computes) + mixing_flops(length);
     for (const auto* group : selected(computes)) {
-      flops += 2 * matrices(*group);
       if (is_convolved(*group)) flops += 2 * group->kernel * channels(*group);
     }
     return flops;
   }
 
+  /// Those of them that are products of matrices.
+  std::int64_t product_flops(GroupMask computes, std::int64_t length) const {
+    return projection_flops(computes) + (keeps_tokens() ? mixing_flops(length) : 0);
+  }
+
+  Activations activations(GroupMask computes) const {
+    Activations kept{.working = width_ + mixed_channels()};
+    for (const auto* group : selected(computes)) {
+      switch (group->parametrisation) {
+        case Parametrisation::input:
+        case Parametrisation::decay: {
+          const bool is_monarch = group->channel_mixing == ChannelMixing::monarch;
+          kept.working += channels(*group) * (1 + (is_convolved(*group) ? 1 : 0) + (is_monarch ? 1 : 0));
+          break;
+        }
+        case Parametrisation::selective:
+          kept.working += width_ + (width_ + 15) / 16;
+          break;
+        case Parametrisation::implicit:
+          kept.shared += length_ * (2 * channels(*group) + 6 * filter_width);
+          break;
+        case Parametrisation::direct:
+        case Parametrisation::liquid:
+          break;
+      }
+    }
+    if (class_.op.channel_mixing == ChannelMixing::monarch) kept.working += width_;
+    switch (class_.family) {
+      case Family::attention:
+        for (const auto& group : groups_) {
+          if (!is_linear() && (is_one_of(group, "q") || is_one_of(group, "k"))) kept.working += channels(group);
+        }
+        break;
+      case Family::recurrence:
+        if (is_state_space()) kept.working += maps() * width_;
+        kept.exact += maps() * width_ * state_size() / kept_states + maps() * width_ * state_size() / length_;
+        break;
+      case Family::gated_convolution:
+        kept.working += 2 * maps() * width_;
+        break;
+      case Family::memoryless:
+        break;
+    }
+    if (class_.differential) kept.working += 3 * mixed_channels();
+    return kept;
+  }
+
  private:
   std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
+
+  /// Channels that go into W_o.
+  std::int64_t mixed_channels() const {
+    const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
+    return channels(value) * value.repeat;
+  }
 
   bool is_sparse() const { return class_.op.sparsity != Sparsity::none; }
 
@@ -187,6 +238,12 @@ class ClassAccount {
     return 0;
   }
 
+  std::int64_t projection_flops(GroupMask computes) const {
+    std::int64_t flops = 2 * output_matrix();
+    for (const auto* group : selected(computes)) flops += 2 * matrices(*group);
+    return flops;
+  }
+
   /// Elements of the matrices of a projection.
   static std::int64_t projection(const FeatureGroup& group, std::int64_t inputs, std::int64_t outputs) {
     switch (group.channel_mixing) {
@@ -204,8 +261,7 @@ class ClassAccount {
 
   /// W_o: from the channels that token mixing leaves back to the width.
   std::int64_t output_matrix() const {
-    const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
-    const auto inputs = channels(value) * value.repeat;
+    const auto inputs = mixed_channels();
     return class_.op.channel_mixing == ChannelMixing::monarch ? monarch_sizes(inputs, width_).elements() : inputs * width_;
   }
 
@@ -243,6 +299,7 @@ void add_composition(const LivPlan& part, std::size_t i, std::int64_t width, Liv
   liv.parameters.vectors += 3 + (parallel ? 0 : 2);  // bias, τ, Δ; alone β and ω
   liv.cache.fixed += 1;                              // g
   liv.forward_flops += 2 * width;
+  liv.product_flops += 2 * width;
 }
 
 }  // namespace
@@ -251,16 +308,20 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   heads_at(dimensions.width);
   Account account;
   account.livs.reserve(genome.depth());
-  account.parameters.embedding = dimensions.vocabulary * dimensions.width;
+  const bool series = dimensions.channels > 0;
+  account.parameters.embedding =
+      series ? 2 * (dimensions.width + 1) * dimensions.channels + dimensions.width : dimensions.vocabulary * dimensions.width;
   account.parameters.vectors = dimensions.width;
-  std::int64_t forward = 2 * dimensions.width * dimensions.vocabulary;
+  std::int64_t forward = 2 * dimensions.width * (series ? 2 * dimensions.channels : dimensions.vocabulary);
   if (dimensions.reconstructs) {
     account.parameters.matrices = 2 * dimensions.width * dimensions.width;
     forward += 2 * account.parameters.matrices;
   }
-  for (const auto& part : make_plan(catalogue, genome).livs) {
-    require_fit(catalogue, *part.liv_class, dimensions.width);
-    const ClassAccount numbers(catalogue, *part.liv_class, dimensions);
+  std::int64_t products = forward;
+  const auto plan = make_plan(catalogue, genome);
+  for (const auto& part : plan.livs) {
+    require_fit(*part.liv_class, *part.featurizer, dimensions.width);
+    const ClassAccount numbers(*part.liv_class, *part.featurizer, dimensions);
     const auto bank = numbers.bank(part.bank);
     LivAccount liv;
     liv.parameters = numbers.own();
@@ -268,6 +329,8 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     liv.parameters.vectors += bank.vectors;
     liv.cache = numbers.cache(part.computes);
     liv.forward_flops = numbers.forward_flops(part.computes, dimensions.length);
+    liv.activations = numbers.activations(part.computes);
+    liv.product_flops = numbers.product_flops(part.computes, dimensions.length);
     add_composition(part, account.livs.size(), dimensions.width, liv);
 
     account.parameters.matrices += liv.parameters.matrices;
@@ -279,10 +342,26 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     account.cache.band = std::max(account.cache.band, liv.cache.band);
     account.cache.fixed += liv.cache.fixed;
     forward += liv.forward_flops;
+    products += liv.product_flops;
     account.livs.push_back(liv);
   }
   account.training_flops = 3 * forward;
+  account.training_product_flops = 3 * products;
   return account;
+}
+
+ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {
+  // Behind the last LIV: the stream, its norm, and their gradients.
+  ActivationBytes bytes{.per_token = (2 * 4 + 2 * element_bytes) * width};
+  std::int64_t largest = 0;
+  for (const auto& liv : livs) {
+    const auto own = liv.activations.bytes_per_token(element_bytes);
+    largest = std::max(largest, own);
+    bytes.per_token += 4 * width + (recomputed ? 0 : own);
+    bytes.fixed += 4 * liv.activations.shared;
+  }
+  bytes.per_token += (recomputed ? 3 : 2) * largest;
+  return bytes;
 }
 
 }  // namespace starling::genome

@@ -18,7 +18,17 @@
 //   route              2 · d for the projection of the gate
 //   differential       both maps: twice as much as the base; softmax 6 · d · pairs / L, its sub-heads being half as wide
 // Norms, rotations, activations, gates and residual sums are left out: they are O(d) beside O(d²).
-// Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included.
+// Of these, products of matrices are the projections (route included), W_o, the attention scores and the output projection.
+// Training: 3 × forward (backward costs twice forward), the output projection 2 · d · vocabulary included; of a series the projections at
+// both ends, 4 · d · channels.
+//
+// Activations, what a LIV keeps of every token from its forward to its backward pass, besides the residual stream:
+//   every LIV          its normalised input and what goes into W_o; the feature groups it computes, before and behind a convolution or
+//                      between the factors of a Monarch matrix
+//   attention          q and k once more where scores are made of them (rotated)
+//   recurrence         states at some tokens; of a state space also what comes out of it
+//   gated convolution  B v and what comes out of the convolution; an implicit K and what it is made of, once for all sequences
+//   differential       both maps and their difference
 #pragma once
 
 #include <algorithm>
@@ -37,12 +47,13 @@ struct Dimensions {
   std::int64_t vocabulary = 0;  ///< rows of the tied embedding
   std::int64_t band = 256;      ///< tokens that banded and block-diagonal classes see
   bool reconstructs = false;    ///< a decoder (two matrices d × d) gives back all tokens from the last output (MAD compression)
+  std::int64_t channels = 0;    ///< columns of a series, whose values take the place of tokens; 0 where there are tokens
 };
 
 struct Parameters {
-  std::int64_t matrices = 0;  ///< elements of weight matrices (projections), without the embedding
-  std::int64_t vectors = 0;   ///< norms, biases, kernels, A, D: the rest, without the embedding
-  std::int64_t embedding = 0;
+  std::int64_t matrices = 0;   ///< elements of weight matrices (projections), without the embedding
+  std::int64_t vectors = 0;    ///< norms, biases, kernels, A, D: the rest, without the embedding
+  std::int64_t embedding = 0;  ///< of tokens; of a series the projections from and to its columns, with their biases and the skip
 
   std::int64_t without_embedding() const { return matrices + vectors; }
   std::int64_t total() const { return matrices + vectors + embedding; }
@@ -66,19 +77,43 @@ struct Cache {
   std::int64_t bytes(std::int64_t tokens) const { return 2 * elements(tokens); }
 };
 
+/// Elements that a training step keeps between forward and backward pass.
+struct Activations {
+  std::int64_t working = 0;  ///< per token, of the type that is computed in
+  std::int64_t exact = 0;    ///< per token, float in any case
+  std::int64_t shared = 0;   ///< once for all sequences, float
+
+  /// `element_bytes` of the type that is computed in.
+  std::int64_t bytes_per_token(std::int64_t element_bytes) const { return working * element_bytes + 4 * exact; }
+};
+
 /// Numbers of one LIV in its place (sharing subtracted: weights count at their owner, cached groups at the LIV that
 /// computes them).
 struct LivAccount {
   Parameters parameters;  ///< includes the LIV's RMSNorm, its weight in a path group and its gate
   Cache cache;
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
+  std::int64_t product_flops = 0;  ///< the part of them that is products of matrices
+  Activations activations;
+};
+
+/// What the activations of a training step take, the logits of a few tokens aside.
+struct ActivationBytes {
+  std::int64_t per_token = 0;
+  std::int64_t fixed = 0;  ///< whatever the number of tokens
 };
 
 struct Account {
   std::vector<LivAccount> livs;  ///< as in the plan: without the empty ones, which cost nothing
   Parameters parameters;         ///< with embedding and final norm
   Cache cache;
-  std::int64_t training_flops = 0;  ///< per token: 3 × forward, output projection included
+  std::int64_t training_flops = 0;          ///< per token: 3 × forward, output projection included
+  std::int64_t training_product_flops = 0;  ///< the part of them that is products of matrices
+
+  /// The float residual stream between the LIVs, the activations of all of them (of one, the largest, where they are `recomputed` in the
+  /// backward pass), and for the gradients inside a LIV twice as much as its activations. An upper bound: tensors take at least half
+  /// of it, a quarter where LIVs are recomputed.
+  ActivationBytes activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const;
 };
 
 /// `genome` must be valid. Throws UserError where the width has no legal head size or a class does not fit it.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <optional>
 
 #include <starling/base/error.hpp>
 #include <starling/genome/validity.hpp>
@@ -46,6 +48,19 @@ Genome striped(const Catalogue& catalogue, const Stripes& stripes, std::size_t d
   return genome;
 }
 
+constexpr std::size_t most_depth = 512;
+constexpr std::int64_t most_width = 65'536;
+constexpr std::int64_t width_step = 16;  // four heads at least, each a multiple of four channels
+
+bool is_legal(std::int64_t width) {
+  try {
+    heads_at(width);
+    return true;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -71,6 +86,31 @@ Genome baseline(const Catalogue& catalogue, std::string_view name, std::size_t d
   }
   if (depth == 0) throw UserError("baseline '" + std::string(name) + "': the depth must be at least 1");
   return striped(catalogue, *stripes, depth);
+}
+
+Match matched_baseline(const Catalogue& catalogue, std::string_view name, std::size_t depth, const Dimensions& dimensions,
+                       std::int64_t target, Vary vary, const std::function<bool(std::int64_t)>& fits) {
+  std::optional<Match> best;
+  // False where all that follow are larger still. A stripe that moves may make a deeper one a little smaller, hence the factor.
+  const auto consider = [&](std::size_t livs, std::int64_t width) {
+    auto sizes = dimensions;
+    sizes.width = width;
+    const auto parameters = account(catalogue, baseline(catalogue, name, livs), sizes).parameters.without_embedding();
+    if (!best || std::abs(parameters - target) < std::abs(best->parameters - target)) best = Match{livs, width, parameters};
+    return parameters / 2 <= target;
+  };
+  if (vary != Vary::width) {
+    for (std::size_t livs = 2; livs <= most_depth && consider(livs, dimensions.width); ++livs) {
+    }
+  }
+  if (vary != Vary::depth) {
+    for (std::int64_t width = width_step; width <= most_width; width += width_step) {
+      if (!is_legal(width) || (fits && !fits(width))) continue;
+      if (!consider(depth, width)) break;
+    }
+  }
+  if (!best) throw UserError("baseline '" + std::string(name) + "': no width fits");
+  return *best;
 }
 
 Genome genome_or_baseline(const Catalogue& catalogue, std::string_view text, std::size_t depth) {

@@ -219,6 +219,27 @@ Family family_of(const OperatorGenome& op) {
   throw UserError("token mixing " + std::to_string(static_cast<int>(op.token_mixing)) + " is not in 1 … 4");
 }
 
+ClassDefinition define(LivClass liv_class, Featurizer featurizer) {
+  liv_class.family = family_of(liv_class.op);
+  const bool doubles = liv_class.differential && liv_class.op.nonlinearity != Nonlinearity::softmax;
+  if (doubles) add_second_map(featurizer);
+  FeatureSharing sharing;
+  for (const auto& groups : groups_by_strategy(liv_class.family)) {
+    ++sharing.strategies;
+    for (const auto* group : groups) {
+      const int index = group_index(featurizer, group);
+      assert(index >= 0 && "legal genomes have all groups that their family shares");
+      auto& mask = sharing.groups[static_cast<std::size_t>(sharing.strategies)];
+      mask |= GroupMask{1} << index;
+      const int second = group_index(featurizer, second_of(group));
+      if (doubles && second >= 0) mask |= GroupMask{1} << second;
+    }
+  }
+  return {std::move(liv_class), std::move(featurizer), sharing};
+}
+
+int feature_strategies(Family family) { return 1 + static_cast<int>(groups_by_strategy(family).size()); }
+
 const Catalogue& Catalogue::liquid() {
   static const Catalogue catalogue("liquid", liquid_classes(), liquid_featurizers());
   return catalogue;
@@ -259,24 +280,21 @@ Catalogue::Catalogue(std::string name, std::vector<LivClass> classes, std::vecto
     if (const auto reason = objection(liv_class.op, found->groups, liv_class.differential); !reason.empty()) {
       refuse(name_, label + ": " + reason);
     }
-    liv_class.family = family_of(liv_class.op);
-    auto& featurizer = featurizers_.emplace_back(*found);
-    const bool doubles = liv_class.differential && liv_class.op.nonlinearity != Nonlinearity::softmax;
-    if (doubles) add_second_map(featurizer);
-
-    auto& sharing = sharing_.emplace_back();
-    for (const auto& groups : groups_by_strategy(liv_class.family)) {
-      ++sharing.strategies;
-      for (const auto* group : groups) {
-        const int index = group_index(featurizer, group);
-        assert(index >= 0 && "legal genomes have all groups that their family shares");
-        auto& mask = sharing.groups[static_cast<std::size_t>(sharing.strategies)];
-        mask |= GroupMask{1} << index;
-        const int second = group_index(featurizer, second_of(group));
-        if (doubles && second >= 0) mask |= GroupMask{1} << second;
-      }
-    }
+    auto definition = define(std::move(liv_class), *found);
+    liv_class = std::move(definition.liv_class);
+    featurizers_.push_back(std::move(definition.featurizer));
+    sharing_.push_back(definition.sharing);
+    std::size_t alike = 0;
+    while (!is_alike(alike, featurizers_.size() - 1)) ++alike;
+    first_alike_.push_back(classes_[alike].id);
   }
+}
+
+bool Catalogue::is_alike(std::size_t row, std::size_t other) const {
+  auto op = classes_[row].op;
+  op.featurizer = classes_[other].op.featurizer;
+  return op == classes_[other].op && classes_[row].differential == classes_[other].differential &&
+         featurizers_[row].groups == featurizers_[other].groups;
 }
 
 Catalogue Catalogue::extended(const std::vector<LivClass>& classes, const std::vector<Featurizer>& featurizers) const {
@@ -313,9 +331,14 @@ const Featurizer& Catalogue::featurizer_of(const LivClass& liv_class) const {
   return featurizers_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(liv_class.id)])];
 }
 
-const Catalogue::Sharing& Catalogue::sharing(int id) const {
+const FeatureSharing& Catalogue::sharing(int id) const {
   assert(contains(id));
   return sharing_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(id)])];
+}
+
+int Catalogue::first_alike(int id) const {
+  assert(contains(id));
+  return first_alike_[static_cast<std::size_t>(row_of_id_[static_cast<std::size_t>(id)])];
 }
 
 int Catalogue::feature_strategies(int id) const { return sharing(id).strategies; }

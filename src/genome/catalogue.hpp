@@ -92,6 +92,29 @@ struct LivClass {
   bool operator==(const LivClass&) const = default;
 };
 
+/// The feature groups that a reader takes from its group's first member, by feature-group-sharing strategy.
+struct FeatureSharing {
+  int strategies = 1;
+  std::array<GroupMask, max_feature_strategies + 1> groups{};
+
+  bool operator==(const FeatureSharing&) const = default;
+};
+
+/// A class and what follows from its integers.
+struct ClassDefinition {
+  LivClass liv_class;
+  Featurizer featurizer;  ///< of a differential class with the groups of T₂ behind those of T₁
+  FeatureSharing sharing;
+
+  bool operator==(const ClassDefinition&) const = default;
+};
+
+/// `featurizer` has the groups of one map; the genomes are legal (legality.hpp). Sets the family.
+ClassDefinition define(LivClass liv_class, Featurizer featurizer);
+
+/// Strategies that a family has.
+int feature_strategies(Family family);
+
 /// Elements of the vectors λ is made of: λ = exp(λ_q1 · λ_k1) − exp(λ_q2 · λ_k2) + λ₀, each in R¹⁶.
 inline constexpr int lambda_elements = 4 * 16;
 
@@ -106,8 +129,8 @@ class Catalogue {
   static const Catalogue& named(std::string_view name);
   static std::vector<std::string> names();
 
-  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not legal
-  /// (legality.hpp).
+  /// Throws UserError where ids or names repeat, also of featurizers, a class names a featurizer that is not there, or its genomes are not
+  /// legal (legality.hpp).
   Catalogue(std::string name, std::vector<LivClass> classes, std::vector<Featurizer> featurizers);
 
   /// This catalogue and further rows, under the same name; throws as the constructor does.
@@ -124,24 +147,25 @@ class Catalogue {
   /// The featurizer a class of this catalogue has: of a differential class with the groups of T₂ behind those of T₁.
   const Featurizer& featurizer_of(const LivClass& liv_class) const;
 
+  /// The first class whose integers, feature groups and maps are the same: itself, but for rows that a user adds twice.
+  int first_alike(int id) const;
+
   /// How many feature-group-sharing strategies the class has (4 in attention, 2 in memoryless).
   int feature_strategies(int id) const;
   /// The feature groups a reader with this strategy takes from its group's first member.
   GroupMask shared_groups(int id, int strategy) const;
 
  private:
-  struct Sharing {
-    int strategies = 1;
-    std::array<GroupMask, max_feature_strategies + 1> groups{};  ///< by strategy
-  };
-  const Sharing& sharing(int id) const;
+  const FeatureSharing& sharing(int id) const;
+  bool is_alike(std::size_t row, std::size_t other) const;
 
   std::string name_;
   std::vector<LivClass> classes_;
   std::vector<Featurizer> defined_;
   std::vector<Featurizer> featurizers_;  ///< by row
   std::vector<int> row_of_id_;           ///< -1 where there is no such class
-  std::vector<Sharing> sharing_;         ///< by row
+  std::vector<FeatureSharing> sharing_;  ///< by row
+  std::vector<int> first_alike_;         ///< by row, an id
 };
 
 /// "1 SA-1, 3 SA-3, …": the rows of a catalogue, for messages.

@@ -272,6 +272,12 @@ std::string objection(const OperatorGenome& op, const std::vector<FeatureGroup>&
   return differential ? differential_rules(op, groups) : "";
 }
 
+bool has_groups_of(TokenMixing mixing, const std::vector<FeatureGroup>& groups) {
+  OperatorGenome op;
+  op.token_mixing = mixing;
+  return out_of_range("token mixing", mixing, TokenMixing::semi_separable).empty() && group_names_rule(op, groups).empty();
+}
+
 std::string objection_at(std::int64_t width, const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
   const auto blocks = heads_at(width);
   const auto at_width = " at width " + std::to_string(width);
@@ -291,8 +297,8 @@ std::string objection_at(std::int64_t width, const OperatorGenome& op, const std
   return "";
 }
 
-void require_fit(const Catalogue& catalogue, const LivClass& liv_class, std::int64_t width) {
-  const auto reason = objection_at(width, liv_class.op, catalogue.featurizer_of(liv_class).groups);
+void require_fit(const LivClass& liv_class, const Featurizer& featurizer, std::int64_t width) {
+  const auto reason = objection_at(width, liv_class.op, featurizer.groups);
   if (!reason.empty()) throw UserError("class " + std::to_string(liv_class.id) + " '" + liv_class.name + "': " + reason);
 }
 

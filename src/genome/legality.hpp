@@ -35,10 +35,13 @@ inline constexpr int max_expansion = 4096;
 /// `differential` doubles them elsewhere.
 std::string objection(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, bool differential);
 
+/// Whether these are the groups that a token mixing uses.
+bool has_groups_of(TokenMixing mixing, const std::vector<FeatureGroup>& groups);
+
 /// Why genomes without objection do not fit a legal width; empty where they do.
 std::string objection_at(std::int64_t width, const OperatorGenome& op, const std::vector<FeatureGroup>& groups);
 
 /// Throws UserError where the width has no legal head size or the class does not fit it; the message names the class.
-void require_fit(const Catalogue& catalogue, const LivClass& liv_class, std::int64_t width);
+void require_fit(const LivClass& liv_class, const Featurizer& featurizer, std::int64_t width);
 
 }  // namespace starling::genome

@@ -4,6 +4,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/genome/plan.hpp>
+#include <starling/genome/segments.hpp>
 
 namespace starling::genome {
 namespace {
@@ -24,11 +25,15 @@ std::string out_of_range(std::size_t i, const char* gene, int found, int lowest,
   return liv_name(i) + gene + ' ' + std::to_string(found) + " is not in " + std::to_string(lowest) + " … " + std::to_string(highest);
 }
 
-/// Strategy of a reader: the first that reads these groups.
-std::int16_t strategy_reading(const Catalogue& catalogue, int liv_class, GroupMask reads) {
-  const int count = catalogue.feature_strategies(liv_class);
+/// Strategy of a reader: the first that reads its groups.
+std::int16_t strategy_reading(const Catalogue& catalogue, const LivPlan& reader) {
+  const auto sharing = [&](int strategy) {
+    return reader.derived ? reader.derived->sharing.groups[static_cast<std::size_t>(strategy)]
+                          : catalogue.shared_groups(reader.liv_class->id, strategy);
+  };
+  const int count = feature_strategies(reader.liv_class->family);
   int strategy = 2;
-  while (strategy < count && catalogue.shared_groups(liv_class, strategy) != reads) ++strategy;
+  while (strategy < count && sharing(strategy) != reader.reads) ++strategy;
   return static_cast<std::int16_t>(strategy);
 }
 
@@ -39,7 +44,7 @@ void write_strategies(const Catalogue& catalogue, const Plan& plan, Kind kind, G
     if (owner == i) continue;
     auto& reader = genome.livs[i];
     const bool reads = kind.strategy == features.strategy;
-    reader.*kind.strategy = reads ? strategy_reading(catalogue, reader.liv_class, plan.livs[i].reads) : std::int16_t{2};
+    reader.*kind.strategy = reads ? strategy_reading(catalogue, plan.livs[i]) : std::int16_t{2};
     genome.livs[owner].*kind.strategy = 2;
   }
 }
@@ -57,7 +62,7 @@ void number_groups(const Plan& plan, Kind kind, Genome& genome) {
     for (std::size_t j = 0; j < i; ++j) {
       const auto& other = genome.livs[j];
       const bool owns = other.*kind.strategy >= 2 && plan.livs[j].*kind.owner == j;
-      if (owns && other.liv_class == liv.liv_class) ++(liv.*kind.group);
+      if (owns && other.liv_class == liv.liv_class && other.segments == liv.segments) ++(liv.*kind.group);
     }
   }
 }
@@ -95,6 +100,14 @@ std::vector<std::string> findings(const Catalogue& catalogue, const Genome& geno
     check("path", liv.path, limit, 0);
     check("route", liv.route, 1, 0);
     if (!known || liv.feature_strategy > max_feature_strategies) continue;
+    if (!is_empty(liv) && has_segments(liv)) {
+      const auto& liv_class = catalogue.at(liv.liv_class);
+      const auto reason = objection(catalogue, liv_class.differential, all_integers(catalogue, liv));
+      if (!reason.empty()) {
+        integers.push_back(liv_name(i) + "its segments make no operator of " + liv_class.name + ": " + reason);
+        continue;
+      }
+    }
     const int count = feature_strategies(catalogue, liv);
     if (liv.feature_strategy > count) {
       strategies.push_back(out_of_range(i, "feature-group-sharing strategy", liv.feature_strategy, 1, count) + ", all that " +
@@ -116,13 +129,13 @@ void require_valid(const Catalogue& catalogue, const Genome& genome) {
 bool mixes_and_maps(const Catalogue& catalogue, const Genome& genome) {
   const auto has = [&](bool map) {
     return std::any_of(genome.livs.begin(), genome.livs.end(),
-                       [&](const Liv& liv) { return !is_empty(liv) && (catalogue.at(liv.liv_class).family == Family::memoryless) == map; });
+                       [&](const Liv& liv) { return !is_empty(liv) && (family_of(catalogue, liv) == Family::memoryless) == map; });
   };
   return has(true) && has(false);
 }
 
 int feature_strategies(const Catalogue& catalogue, const Liv& liv) {
-  return is_empty(liv) ? 1 : catalogue.feature_strategies(liv.liv_class);
+  return is_empty(liv) ? 1 : feature_strategies(family_of(catalogue, liv));
 }
 
 // The canonical genome is written from the plan alone, so that equal plans cannot have different ones.
@@ -131,7 +144,11 @@ Genome canonical(const Catalogue& catalogue, const Genome& with_empty) {
   const auto plan = make_plan(catalogue, genome);
   Genome result;
   result.livs.resize(genome.depth());
-  for (std::size_t i = 0; i < genome.depth(); ++i) result.livs[i].liv_class = genome.livs[i].liv_class;
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    const auto normal = with_normal_class(catalogue, genome.livs[i]);
+    result.livs[i].liv_class = normal.liv_class;
+    result.livs[i].segments = normal.segments;
+  }
   for (const auto kind : {featurizers, features}) {
     write_strategies(catalogue, plan, kind, result);
     number_groups(plan, kind, result);

@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cstdint>
 
 #include <starling/base/error.hpp>
+#include <starling/genome/legality.hpp>
+#include <starling/genome/plan.hpp>
+#include <starling/genome/segment_variation.hpp>
+#include <starling/genome/segments.hpp>
 #include <starling/genome/validity.hpp>
 
 namespace starling::genome {
@@ -104,6 +109,7 @@ void repair_classes(const Space& space, Genome& genome, Stream& stream, Repairs&
   for (auto& liv : genome.livs) {
     if (space.catalogue->contains(liv.liv_class) || (space.variable_depth && is_empty(liv))) continue;
     liv.liv_class = draw_class(legal_classes(space), stream);
+    liv.segments = {};
     ++repairs.class_out_of_range;
   }
 }
@@ -152,13 +158,17 @@ void repair_strategies(const Catalogue& catalogue, Genome& genome, Stream& strea
   }
 }
 
-/// A group's only member leaves it. That makes no other group lonely, so one pass is enough.
-void repair_lonely(Genome& genome, std::int16_t Liv::*group, std::int16_t Liv::*strategy, Repairs& repairs) {
-  for (auto& liv : genome.livs) {
+/// A group's only member leaves it. That makes no other group lonely, so one pass is enough. Classes by their first LIV.
+void repair_lonely(const std::vector<std::size_t>& classes, Genome& genome, std::int16_t Liv::*group, std::int16_t Liv::*strategy,
+                   Repairs& repairs) {
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    auto& liv = genome.livs[i];
     if (liv.*strategy < 2) continue;
-    const auto members = std::count_if(genome.livs.begin(), genome.livs.end(), [&](const Liv& other) {
-      return other.liv_class == liv.liv_class && other.*strategy >= 2 && other.*group == liv.*group;
-    });
+    int members = 0;
+    for (std::size_t j = 0; j < genome.depth(); ++j) {
+      const auto& other = genome.livs[j];
+      members += classes[j] == classes[i] && other.*strategy >= 2 && other.*group == liv.*group;
+    }
     if (members > 1) continue;
     liv.*strategy = 1;
     ++repairs.lonely_group;
@@ -182,8 +192,9 @@ void repair_lonely_paths(Genome& genome, Repairs& repairs) {
 
 void repair_sharing(const Catalogue& catalogue, Genome& genome, Stream& stream, Repairs& repairs) {
   repair_strategies(catalogue, genome, stream, repairs);
-  repair_lonely(genome, &Liv::featurizer_group, &Liv::featurizer_strategy, repairs);
-  repair_lonely(genome, &Liv::feature_group, &Liv::feature_strategy, repairs);
+  const auto classes = first_of_class(catalogue, genome);
+  repair_lonely(classes, genome, &Liv::featurizer_group, &Liv::featurizer_strategy, repairs);
+  repair_lonely(classes, genome, &Liv::feature_group, &Liv::feature_strategy, repairs);
 }
 
 bool is_map(const LivClass& liv_class) { return liv_class.family == Family::memoryless; }
@@ -193,7 +204,7 @@ void repair_composition(const Catalogue& catalogue, Genome& genome, Stream& stre
   std::vector<std::size_t> empty, maps, mixers;
   for (std::size_t i = 0; i < genome.depth(); ++i) {
     const auto& liv = genome.livs[i];
-    (is_empty(liv) ? empty : is_map(catalogue.at(liv.liv_class)) ? maps : mixers).push_back(i);
+    (is_empty(liv) ? empty : family_of(catalogue, liv) == Family::memoryless ? maps : mixers).push_back(i);
   }
   const bool wants_map = maps.empty();
   auto replaceable = wants_map ? mixers : maps;
@@ -204,7 +215,9 @@ void repair_composition(const Catalogue& catalogue, Genome& genome, Stream& stre
   for (const auto& liv_class : catalogue.classes()) {
     if (is_map(liv_class) == wants_map) missing.push_back(static_cast<std::int16_t>(liv_class.id));
   }
-  genome.livs[replaceable[stream.below(replaceable.size())]].liv_class = missing[stream.below(missing.size())];
+  auto& liv = genome.livs[replaceable[stream.below(replaceable.size())]];
+  liv.liv_class = missing[stream.below(missing.size())];
+  liv.segments = {};
   ++repairs.composition;
 }
 
@@ -214,6 +227,7 @@ void repair_emptiness(const Catalogue& catalogue, Genome& genome, Stream& stream
   const auto& classes = catalogue.classes();
   auto& liv = genome.livs[stream.below(genome.depth())];
   liv.liv_class = static_cast<std::int16_t>(classes[stream.below(classes.size())].id);
+  liv.segments = {};
   ++repairs.composition;
 }
 
@@ -221,6 +235,9 @@ void repair_emptiness(const Catalogue& catalogue, Genome& genome, Stream& stream
 
 void require_searchable(const Space& space) {
   if (space.depth < 1) throw UserError("a genome needs a depth of at least 1");
+  if (space.operators || space.featurizers) {
+    for (const auto& liv_class : space.catalogue->classes()) require_fit(liv_class, space.catalogue->featurizer_of(liv_class), space.width);
+  }
   if (!space.require_mixer_and_map) return;
   if (space.depth < 2) {
     throw UserError(
@@ -235,12 +252,114 @@ void require_searchable(const Space& space) {
   }
 }
 
-std::vector<Gene> searched_genes(const Space& space) {
-  std::vector<Gene> genes(liv_genes.begin(), liv_genes.begin() + genes_per_liv);
-  if (space.paths) genes.push_back(&Liv::path);
-  if (space.routes) genes.push_back(&Liv::route);
+std::vector<std::size_t> searched_genes(const Space& space) {
+  std::vector<std::size_t> genes;
+  const auto add = [&](std::size_t begin, std::size_t end) {
+    for (auto i = begin; i < end; ++i) genes.push_back(i);
+  };
+  constexpr auto path = genes_per_liv, route = path + 1, segments = liv_genes.size(), groups = segments + operator_genes;
+  add(0, genes_per_liv);
+  if (space.paths) add(path, path + 1);
+  if (space.routes) add(route, route + 1);
+  if (space.operators) add(segments, groups);
+  if (space.featurizers) add(groups, all_genes_per_liv);
   return genes;
 }
+
+namespace {
+
+/// Segments in full: what the LIVs have, whatever class says it. Groups that do not vary stay those of the featurizer class.
+Genome in_full(const Space& space, Genome genome) {
+  for (auto& liv : genome.livs) {
+    if (is_empty(liv)) continue;
+    liv.segments = all_integers(*space.catalogue, liv);
+    if (!space.featurizers) std::fill(liv.segments.begin() + operator_genes, liv.segments.end(), std::int16_t{0});
+  }
+  return genome;
+}
+
+/// The first LIV that each shares something with, in one step or several; itself where it shares nothing. An empty LIV is its own.
+std::vector<std::size_t> first_sharing(const Catalogue& catalogue, const Genome& genome) {
+  const auto plan = make_plan(catalogue, genome);
+  std::vector<std::size_t> first(genome.depth()), of_part;
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    first[i] = i;
+    if (!is_empty(genome.livs[i])) of_part.push_back(i);
+  }
+  const auto root = [&](std::size_t i) {
+    while (first[i] != i) i = first[i];
+    return i;
+  };
+  for (std::size_t i = 0; i < plan.livs.size(); ++i) {
+    for (const auto owner : {plan.livs[i].weight_owner, plan.livs[i].feature_owner}) {
+      const auto a = root(of_part[owner]), b = root(of_part[i]);
+      first[std::max(a, b)] = std::min(a, b);
+    }
+  }
+  for (auto& liv : first) liv = root(liv);
+  return first;
+}
+
+/// The LIVs that are not empty, but for one.
+std::vector<std::size_t> others(const Genome& genome, std::size_t liv) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    if (i != liv && !is_empty(genome.livs[i])) found.push_back(i);
+  }
+  return found;
+}
+
+void mutate_segments(const Space& space, const Genome& parent, Genome& mutant, double probability, Stream& stream) {
+  const SegmentVariation variation(space);
+  const auto first_alike = first_of_class(*space.catalogue, parent);
+  const auto first_sharer = first_sharing(*space.catalogue, parent);
+  const auto keeps_class = [&](std::size_t i) { return !is_empty(mutant.livs[i]) && mutant.livs[i].liv_class == parent.livs[i].liv_class; };
+  constexpr std::size_t none = SIZE_MAX;
+  std::vector<std::size_t> leader_of_class(parent.depth(), none), leader_of_sharers(parent.depth(), none);
+  std::vector<bool> together(parent.depth());
+  for (std::size_t i = 0; i < parent.depth(); ++i) {
+    if (first_alike[i] == i) together[i] = stream.chance(0.5);
+    if (!keeps_class(i)) continue;
+    auto& leader = together[first_alike[i]] ? leader_of_class[first_alike[i]] : leader_of_sharers[first_sharer[i]];
+    auto& liv = mutant.livs[i];
+    if (leader == none) {
+      leader = i;
+      variation.mutate(liv, probability, stream);
+    } else {
+      liv.liv_class = mutant.livs[leader].liv_class;
+      liv.segments = mutant.livs[leader].segments;
+    }
+  }
+  for (std::size_t i = 0; i < parent.depth(); ++i) {
+    auto& liv = mutant.livs[i];
+    if (is_empty(liv) || keeps_class(i)) continue;
+    const auto models = others(mutant, i);
+    if (models.empty() || stream.chance(0.5)) {
+      variation.mutate(liv, probability, stream);
+      continue;
+    }
+    const auto& model = mutant.livs[models[stream.below(models.size())]];
+    liv.liv_class = model.liv_class;
+    liv.segments = model.segments;
+  }
+}
+
+/// One draw per class of the catalogue.
+void sample_segments(const Space& space, Genome& genome, Stream& stream) {
+  const SegmentVariation variation(space);
+  for (std::size_t i = 0; i < genome.depth(); ++i) {
+    auto& liv = genome.livs[i];
+    if (is_empty(liv)) continue;
+    const auto* const same = std::find_if(genome.livs.data(), &liv, [&](const Liv& other) { return other.liv_class == liv.liv_class; });
+    if (same != &liv) {
+      liv.segments = same->segments;
+    } else {
+      variation.mutate(liv, sampled_change, stream);
+    }
+  }
+}
+
+}  // namespace
 
 Genome sample(const Space& space, Stream& stream, Repairs* repairs) {
   const int limit = group_limit(space.depth);
@@ -257,11 +376,15 @@ Genome sample(const Space& space, Stream& stream, Repairs* repairs) {
     if (space.paths) liv.path = draw_path(genome, i, stream);
     if (space.routes) liv.route = draw_route(stream);
   }
+  if (space.operators || space.featurizers) sample_segments(space, genome, stream);
   return repair(space, std::move(genome), stream, repairs);
 }
 
-Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream) {
-  assert(a.depth() == b.depth());
+Genome crossover(const Space& space, const Genome& first, const Genome& second, int points, Stream& stream) {
+  assert(first.depth() == second.depth());
+  const bool segments = space.operators || space.featurizers;
+  const auto a = segments ? in_full(space, first) : first;
+  const auto b = segments ? in_full(space, second) : second;
   const auto genes = searched_genes(space);
   const auto count = genes.size() * a.depth();
   assert(points >= 0 && static_cast<std::size_t>(points) < count);
@@ -275,8 +398,17 @@ Genome crossover(const Space& space, const Genome& a, const Genome& b, int point
       from_b = !from_b;
       --wanted;
     }
-    const auto gene = genes[i % genes.size()];
-    if (from_b) child.livs[i / genes.size()].*gene = b.livs[i / genes.size()].*gene;
+    const auto number = genes[i % genes.size()];
+    auto& liv = child.livs[i / genes.size()];
+    const auto& other = b.livs[i / genes.size()];
+    if (from_b) gene(liv, number) = gene(other, number);
+    if (from_b && number == 0 && !space.operators) std::copy_n(other.segments.begin(), operator_genes, liv.segments.begin());
+  }
+  for (auto& liv : child.livs) {
+    if (!segments) break;
+    const auto all = liv.segments;
+    liv.segments = {};
+    if (!is_empty(liv)) set_integers(*space.catalogue, liv, all);
   }
   return child;
 }
@@ -291,7 +423,10 @@ Genome mutate(const Space& space, const Genome& genome, double probability, Stre
   };
   for (std::size_t i = 0; i < mutant.depth(); ++i) {
     auto& liv = mutant.livs[i];
-    if (stream.chance(probability)) liv.liv_class = draw_other_class(classes, liv.liv_class, stream);
+    if (stream.chance(probability)) {
+      liv.liv_class = draw_other_class(classes, liv.liv_class, stream);
+      if (liv.liv_class != genome.livs[i].liv_class) liv.segments = {};
+    }
     change(liv.featurizer_group, limit);
     change(liv.featurizer_strategy, featurizer_strategies);
     change(liv.feature_group, limit);
@@ -299,6 +434,7 @@ Genome mutate(const Space& space, const Genome& genome, double probability, Stre
     if (space.paths && stream.chance(probability) && !is_empty(liv)) mutate_path(mutant, i, stream);
     if (space.routes && stream.chance(probability)) liv.route = liv.route == 0 ? 1 : 0;
   }
+  if (space.operators || space.featurizers) mutate_segments(space, genome, mutant, probability, stream);
   if (changed != nullptr) *changed = distance(genome, mutant);
   return mutant;
 }
@@ -309,6 +445,8 @@ Genome repair(const Space& space, Genome genome, Stream& stream, Repairs* repair
   auto& counts = repairs != nullptr ? *repairs : ignored;
   const auto& catalogue = *space.catalogue;
   repair_classes(space, genome, stream, counts);
+  const SegmentVariation segments(space);
+  for (auto& liv : genome.livs) segments.repair(liv, stream, counts);
   repair_integers(space, genome, stream, counts);
   repair_sharing(catalogue, genome, stream, counts);
   const auto composed = counts.composition;
@@ -324,7 +462,7 @@ int distance(const Genome& a, const Genome& b) {
   assert(a.depth() == b.depth());
   int differing = 0;
   for (std::size_t i = 0; i < a.depth(); ++i) {
-    for (const auto gene : liv_genes) differing += a.livs[i].*gene != b.livs[i].*gene;
+    for (std::size_t number = 0; number < all_genes_per_liv; ++number) differing += gene(a.livs[i], number) != gene(b.livs[i], number);
   }
   return differing;
 }

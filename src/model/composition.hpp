@@ -32,6 +32,15 @@ struct Composition {
   at::Tensor route_omega;
 
   bool is_routed() const { return route_weight.defined(); }
+
+  /// Calls f on every tensor of it, in one order.
+  template <class Self, class F>
+  static void each_tensor(Self& self, F&& f) {
+    for (const auto member : {&Composition::path_weight, &Composition::path_scale, &Composition::route_weight, &Composition::route_bias,
+                              &Composition::route_tau, &Composition::route_delta, &Composition::route_beta, &Composition::route_omega}) {
+      f(self.*member);
+    }
+  }
 };
 
 /// The tensors a LIV needs with their specs: matrices, then single numbers.

@@ -1,5 +1,6 @@
 // A genome as a model: embedding, LIVs in pre-norm residual blocks (composition.hpp says how, where they run in parallel or are
-// routed), final norm, tied output.
+// routed), final norm, tied output. Of a series (Dimensions::channels) linear maps take the place of the embedding and of the output
+// (series_ends.hpp).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -33,32 +34,44 @@ class Model {
   ~Model();
   Model(Model&&) noexcept;
 
-  /// tokens: int64 (batch, length) → logits (batch, length, vocabulary) of dtype.
-  at::Tensor logits(const at::Tensor& tokens) const;
+  /// Tokens, int64 (batch, length) → logits (batch, length, vocabulary) of dtype. Values of a series, floating (batch, length, channels) →
+  /// predictions of the same sizes.
+  at::Tensor logits(const at::Tensor& inputs) const;
   /// Mean cross-entropy in nats over the targets that are not −100; 0 where none counts. Differentiable. Throws
-  /// std::out_of_range for a target outside the vocabulary.
-  at::Tensor loss(const at::Tensor& tokens, const at::Tensor& targets) const;
+  /// std::out_of_range for a target outside the vocabulary. Of a series the mean squared error over the targets that are not NaN.
+  at::Tensor loss(const at::Tensor& inputs, const at::Tensor& targets) const { return loss(inputs, targets, Pass{}); }
+  /// One of the passes that make a step of training.
+  struct Pass {
+    std::int64_t counted = -1;       ///< targets that count in the batch of which these sequences are a part, so that the parts' losses and
+                                     ///< gradients add up to the batch's; −1: these are all
+    double dropout = 0;              ///< probability, below 1: of the embedding, and of what each LIV adds to the residual stream
+    std::uint64_t dropout_seed = 0;  ///< of the step
+    std::int64_t first_sequence = 0;  ///< within the batch, which dropout's masks depend on
+    bool recompute = false;  ///< what a LIV keeps for its backward pass is computed again there, so that besides the residual stream
+                             ///< between LIVs the activations of one (or one path group) exist at a time; values and gradients are the same
+  };
+  at::Tensor loss(const at::Tensor& inputs, const at::Tensor& targets, const Pass& pass) const;
   struct Score {
-    double nats = 0;           ///< Σ of the cross-entropy
-    std::int64_t counted = 0;  ///< targets that were not ignored
-    at::Tensor predictions;    ///< int64 (batch, length): argmax
+    double sum = 0;            ///< Σ of the cross-entropy in nats; of a series of the squared errors
+    std::int64_t counted = 0;  ///< targets that count
+    at::Tensor predictions;    ///< int64 (batch, length): argmax; undefined of a series
   };
   /// Without gradient.
-  Score score(const at::Tensor& tokens, const at::Tensor& targets) const;
+  Score score(const at::Tensor& inputs, const at::Tensor& targets) const;
 
   /// State for `batch` sequences of at most `capacity` tokens. Generation computes with the weights themselves, in float where
   /// dtype is bfloat16. Throws UserError for a model that reconstructs.
   std::unique_ptr<Generation> begin(std::int64_t batch, std::int64_t capacity) const;
-  /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary). Without gradient. Equal to the last
-  /// row of logits(). Throws std::length_error where the state is full.
-  at::Tensor step(const at::Tensor& tokens, Generation& state) const;
-  /// The same for several tokens at once, int64 (batch, count): logits after the last of them.
-  at::Tensor extend(const at::Tensor& tokens, Generation& state) const;
+  /// The next token of every sequence: int64 (batch) → logits (batch, vocabulary); of a series the next values (batch, channels) → those
+  /// predicted after them. Without gradient. Equal to the last row of logits(). Throws std::length_error where the state is full.
+  at::Tensor step(const at::Tensor& inputs, Generation& state) const;
+  /// The same for several at once, (batch, count) or (batch, count, channels): what follows the last of them.
+  at::Tensor extend(const at::Tensor& inputs, Generation& state) const;
 
   /// Every trainable tensor once (shared ones at their owner), in a fixed order with stable names: "embedding", then by
-  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm", then what composes LIVs: "livs.3.route.weight", "livs.3.path.weight" (log w), …. All
-  /// are slices of one allocation: update
-  /// them in place.
+  /// LIV from 0 "livs.3.norm", "livs.3.bank.q", "livs.3.out", then "norm", then what composes LIVs: "livs.3.route.weight",
+  /// "livs.3.path.weight" (log w), …. Of a series "input.weight" and "input.bias" are the first, "output.weight" follows "norm", and
+  /// "output.bias" and "output.skip" are the last. All are slices of one allocation: update them in place.
   const std::vector<operators::Parameter>& parameters() const;
 
  private:

@@ -19,10 +19,10 @@ To same_number(From value) {
 
 }  // namespace
 
-operators::Config translate(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& dimensions,
+operators::Config translate(const genome::LivClass& liv_class, const genome::Featurizer& featurizer, const genome::Dimensions& dimensions,
                             std::int64_t position) {
   const auto width = dimensions.width;
-  genome::require_fit(catalogue, liv_class, width);
+  genome::require_fit(liv_class, featurizer, width);
   operators::Config config;
   config.name = liv_class.name;
   config.token_mixing = same_number<operators::TokenMixing>(liv_class.op.token_mixing);
@@ -37,7 +37,7 @@ operators::Config translate(const genome::Catalogue& catalogue, const genome::Li
   config.blocks = genome::heads_at(width);
   const bool one_head = config.token_mixing == operators::TokenMixing::low_rank && config.channel_mixing == operators::ChannelMixing::dense;
   config.heads = one_head ? 1 : config.blocks;
-  for (const auto& group : catalogue.featurizer_of(liv_class).groups) {
+  for (const auto& group : featurizer.groups) {
     config.groups.push_back({.name = group.name,
                              .channels = genome::group_channels(group, width),
                              .repeat = group.repeat,

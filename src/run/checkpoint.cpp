@@ -241,7 +241,8 @@ CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, cons
   check_file_size_limit(info, weights);
   const auto layout = lay_out(info, weights);
   create_private_directory(run_directory / "checkpoints");
-  const auto relative = fmt::format("checkpoints/{:08}.h5", info.candidate_id);
+  const auto of_retraining = info.asked_tokens > 0 ? fmt::format("-{}", info.asked_tokens) : std::string();
+  const auto relative = fmt::format("checkpoints/{:08}{}.h5", info.candidate_id, of_retraining);
   ChecksummedFile file(run_directory / relative);
   for (const auto& array : layout.arrays) {
     file.copy_until(layout.metadata, array.offset);

@@ -23,9 +23,11 @@ struct CheckpointInfo {
   std::string genome;      ///< text form
   std::string experiment;  ///< resolved TOML
   std::int64_t step = 0;
+  std::int64_t asked_tokens = 0;  ///< of a retraining, in the file's name alone; 0: of the search
 };
 
-/// checkpoints/NNNNNNNN.h5 below the run directory, written to a temporary name, fsynced, renamed, directory fsynced. Throws Failure.
+/// checkpoints/NNNNNNNN.h5, of a retraining checkpoints/NNNNNNNN-TOKENS.h5, below the run directory, written to a temporary name, fsynced,
+/// renamed, directory fsynced. Throws Failure.
 CheckpointFile write_checkpoint(const std::filesystem::path& run_directory, const CheckpointInfo& info, std::span<const ArrayView> weights);
 
 struct LoadedArray {

@@ -29,6 +29,9 @@ inline constexpr std::string_view kind_of(const CheckpointDropped&) { return "ch
 inline constexpr std::string_view kind_of(const ReferenceLoss&) { return "reference_loss"; }
 inline constexpr std::string_view kind_of(const RunEnded&) { return "run_ended"; }
 inline constexpr std::string_view kind_of(const TestRecorded&) { return "test_recorded"; }
+inline constexpr std::string_view kind_of(const RetrainingRecorded&) { return "retraining_recorded"; }
+inline constexpr std::string_view kind_of(const ExtensionStarted&) { return "extension_started"; }
+inline constexpr std::string_view kind_of(const ExtensionEnded&) { return "extension_ended"; }
 
 /// Calls f(name, member) or f(name, member, AddedLater{}) for every field, in order.
 template <class F, Maybe<ObjectiveInfo> R>
@@ -47,6 +50,8 @@ void each_field(R& r, F&& f) {
   f("lonely_group", r.lonely_group);
   f("composition", r.composition);
   f("lonely_path", r.lonely_path, AddedLater{});
+  f("illegal_operator", r.illegal_operator, AddedLater{});
+  f("illegal_featurizer", r.illegal_featurizer, AddedLater{});
 }
 
 template <class F, Maybe<search::Candidate> R>
@@ -98,6 +103,8 @@ void each_field(R& r, F&& f) {
   f("candidate", r.candidate);
   f("parameters", r.parameters);
   f("time_utc", r.time_utc);
+  f("width", r.width, AddedLater{});
+  f("matched_to", r.matched_to, AddedLater{});
 }
 
 template <class F, Maybe<EvaluationRecorded> R>
@@ -109,6 +116,7 @@ void each_field(R& r, F&& f) {
   f("training_seed", r.training_seed);
   f("steps", r.steps);
   f("tokens", r.tokens);
+  f("micro_batch_tokens", r.micro_batch_tokens, AddedLater{});
   f("started_utc", r.started_utc);
   f("duration_s", r.duration_s);
   f("peak_mem_bytes", r.peak_mem_bytes);
@@ -179,6 +187,32 @@ void each_field(R& r, F&& f) {
   f("worker", r.worker);
   f("duration_s", r.duration_s);
   f("time_utc", r.time_utc);
+  f("asked_tokens", r.asked_tokens, AddedLater{});
+}
+
+template <class F, Maybe<RetrainingRecorded> R>
+void each_field(R& r, F&& f) {
+  f("asked_tokens", r.asked_tokens);
+  f("evaluation", r.evaluation);
+}
+
+template <class F, Maybe<ExtensionStarted> R>
+void each_field(R& r, F&& f) {
+  f("time_utc", r.time_utc);
+  f("command_line", r.command_line);
+  f("starling_version", r.starling_version);
+  f("git_commit", r.git_commit);
+  f("host", r.host);
+}
+
+template <class F, Maybe<ExtensionEnded> R>
+void each_field(R& r, F&& f) {
+  f("reason", r.reason);
+  f("time_utc", r.time_utc);
+  f("wall_s", r.wall_s);
+  f("busy_s", r.busy_s);
+  f("worker_s", r.worker_s);
+  f("complete", r.complete);
 }
 
 /// Calls f(name, pointer to member) for every column of a learning curve.

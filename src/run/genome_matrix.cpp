@@ -6,6 +6,7 @@
 #include <array>
 #include <span>
 
+#include <starling/genome/segments.hpp>
 #include <starling/run/table.hpp>
 
 namespace starling::run {
@@ -33,8 +34,13 @@ void append(const Handle& dataset, hid_t type, std::size_t first, std::size_t co
   write_block(dataset, type, {&size, 1}, {&start, 1}, {&length, 1}, from);
 }
 
-constexpr std::array gene_names{"class", "featurizer_group", "featurizer_strategy", "feature_group", "feature_strategy", "path", "route"};
-static_assert(gene_names.size() == genome::liv_genes.size());
+constexpr std::array backbone_names{"class", "featurizer_group", "featurizer_strategy", "feature_group", "feature_strategy", "path",
+                                    "route"};
+static_assert(backbone_names.size() == genome::liv_genes.size());
+
+std::string gene_name(std::size_t gene) {
+  return gene < backbone_names.size() ? backbone_names[gene] : genome::segment_gene_name(gene - backbone_names.size());
+}
 
 std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   std::vector<const char*> result;
@@ -57,7 +63,7 @@ void GenomeMatrix::add(std::int64_t candidate_id, const genome::Genome& genome) 
   ids_.push_back(candidate_id);
   genomes_.push_back(genome);
   texts_.push_back(genome::to_text(genome));
-  livs_.resize(gene_names.size());
+  livs_.resize(genome::all_genes_per_liv);
   widen_to(genome.depth(), 0, genome::genes_per_liv);
   widen_to(genome.depth(), genome::genes_per_liv, genome::genes_needed(genome));
 }
@@ -92,7 +98,7 @@ void GenomeMatrix::create(hid_t file) {
 void GenomeMatrix::write_names() {
   if (named_ == columns_.size()) return;
   std::vector<std::string> names;
-  for (auto i = named_; i < columns_.size(); ++i) names.push_back(std::to_string(columns_[i].liv + 1) + "." + gene_names[columns_[i].gene]);
+  for (auto i = named_; i < columns_.size(); ++i) names.push_back(std::to_string(columns_[i].liv + 1) + "." + gene_name(columns_[i].gene));
   append(gene_names_, h5::text_type().get(), named_, names.size(), pointers(names).data());
   named_ = columns_.size();
 }
@@ -106,8 +112,7 @@ void GenomeMatrix::write(hid_t file) {
   std::vector<std::int16_t> block;
   block.reserve(count * width);
   for (const auto& genome : genomes_) {
-    for (const auto& [liv, gene] : columns_)
-      block.push_back(liv < genome.depth() ? genome.livs[liv].*genome::liv_genes[gene] : std::int16_t{0});
+    for (const auto& [liv, gene] : columns_) block.push_back(liv < genome.depth() ? genome::gene(genome.livs[liv], gene) : std::int16_t{0});
   }
   const std::array<hsize_t, 2> size{written_ + count, width};
   const std::array<hsize_t, 2> start{written_, 0};

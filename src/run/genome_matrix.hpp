@@ -1,5 +1,6 @@
-// /genomes of run.h5: values int16 [candidate, gene] with dimension scales candidate_id and gene, and text, the genomes as a person writes them.
-// The columns are five genes per LIV; paths and routes follow as soon as a genome has any. A gene that a genome does not have is 0.
+// /genomes of run.h5: values int16 [candidate, gene] with dimension scales candidate_id and gene, and text, the genomes as a person writes
+// them. The columns are five genes per LIV; paths and routes follow as soon as a genome has any, and so do segments. A gene that a genome
+// does not have is 0: of a segment, as the class says.
 // Private to this floor.
 #pragma once
 

@@ -1,4 +1,4 @@
-// A small RAII layer over HDF5's C API. Private to this floor; only numbered functions where HDF5 has them, for 1.10 and 1.14.
+// What a run writes with HDF5 and reads back. Private to this floor; only numbered functions where HDF5 has them, for 1.10 and 1.14.
 //
 // HDF5 must never see a write fail: after an I/O error its file handle is poisoned, and the library loops when the process ends. So it only ever
 // writes to memory here (MemoryFile, and the layout of checkpoint.cpp); what goes to disk goes by write(2), whose errors are ordinary.
@@ -9,48 +9,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include <starling/base/error.hpp>
+#include <starling/base/hdf5.hpp>
 
 namespace starling::run::h5 {
 
-/// Owns an HDF5 identifier and the function that gives it back.
-class Handle {
- public:
-  using Close = herr_t (*)(hid_t);
-
-  Handle() = default;
-  /// Throws Failure where `id` says that the call which made it failed; `what` names the call's purpose.
-  Handle(hid_t id, Close close, std::string_view what);
-  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-  Handle& operator=(Handle&& other) noexcept;
-  ~Handle();
-
-  hid_t get() const { return id_; }
-  explicit operator bool() const { return id_ >= 0; }
-
- private:
-  hid_t id_ = -1;
-  Close close_ = nullptr;
-};
-
-/// Throws Failure with HDF5's own reason where `status` is negative.
-void check(herr_t status, std::string_view what);
-
-/// Keeps HDF5 from printing its error stack on stderr while it lives (on this thread): errors are exceptions here.
-class QuietErrors {
- public:
-  QuietErrors();
-  ~QuietErrors();
-  QuietErrors(const QuietErrors&) = delete;
-  QuietErrors& operator=(const QuietErrors&) = delete;
-
- private:
-  H5E_auto2_t function_ = nullptr;
-  void* data_ = nullptr;
-};
+using starling::h5::check;
+using starling::h5::Handle;
+using starling::h5::QuietErrors;
 
 /// File access as every file of a run has it: readable by HDF5 1.8 and everything after.
 Handle file_access();

@@ -1,6 +1,7 @@
 #include <starling/run/journal.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -106,6 +107,16 @@ void check_file_header(const std::filesystem::path& path, std::span<const std::u
   }
 }
 
+void lock(const Descriptor& file, const std::filesystem::path& path) {
+  int locked = 0;
+  do {
+    locked = ::flock(file.get(), LOCK_EX | LOCK_NB);
+  } while (locked != 0 && errno == EINTR);
+  if (locked == 0 || errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) return;
+  if (errno != EWOULDBLOCK) throw system_failure("cannot lock '" + path.string() + "'", errno);
+  throw UserError(path.string() + ": another process writes to this run; wait for its end, or stop it");
+}
+
 }  // namespace
 
 Journal::Journal(Descriptor file, std::filesystem::path path, std::uint64_t size)
@@ -113,11 +124,27 @@ Journal::Journal(Descriptor file, std::filesystem::path path, std::uint64_t size
 
 Journal Journal::create(const std::filesystem::path& path) {
   auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND);
+  lock(file, path);
   const auto header = make_file_header();
   write_all(file, header.data(), header.size(), path);
   if (::fsync(file.get()) != 0) throw system_failure("cannot make '" + path.string() + "' durable", errno);
   sync_directory(path.has_parent_path() ? path.parent_path() : ".");
   return Journal(std::move(file), path, header.size());
+}
+
+Journal::Opened Journal::open(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) throw UserError(path.string() + ": no such file");
+  auto file = open_file(path, O_WRONLY | O_APPEND);
+  lock(file, path);  // before reading: what another process appends must not be missed
+  auto content = read_journal(path);
+  const auto size = std::filesystem::file_size(path) - content.torn_bytes;
+  if (content.torn_bytes > 0 && (::ftruncate(file.get(), static_cast<off_t>(size)) != 0 || ::fsync(file.get()) != 0)) {
+    throw system_failure("cannot cut the unfinished end of '" + path.string() + "'", errno);
+  }
+  Journal journal(std::move(file), path, size);
+  journal.next_seq_ = content.entries.size();
+  return {std::move(journal), std::move(content)};
 }
 
 std::uint64_t Journal::append(const Record& record) {

@@ -92,7 +92,8 @@ class View {
     const auto& candidate = record.candidate;
     const auto id = signed_id(candidate.id);
     tables_.candidates.add({id, seq_, code(candidate.origin), candidate.generation, signed_id(candidate.parents.size()), candidate.hash,
-                            record.parameters, std::int64_t{candidate.repairs.total()}, std::string_view(candidate.name)});
+                            record.parameters, std::int64_t{candidate.repairs.total()}, std::string_view(candidate.name), record.width,
+                            record.matched_to == 0 ? std::int64_t{-1} : signed_id(record.matched_to)});
     genomes_.add(id, candidate.genome);
     for (std::size_t slot = 0; slot < candidate.parents.size(); ++slot) {
       const auto parent = candidate.parents[slot];
@@ -108,7 +109,9 @@ class View {
     if (ok && outcome.objectives.size() != started_.objectives.size()) {
       throw Failure(fmt::format("record {} has {} objectives, the run {}", seq_, outcome.objectives.size(), started_.objectives.size()));
     }
-    add_evaluation(record);
+    // fidelity: the share of the search's training budget; its own evaluations have all of it
+    tables_.evaluations.add(evaluation_row(record, 1.0));
+    if (ok) own_tokens_[outcome.id] = record.tokens;
     if (!ok && outcome.status != search::Status::superseded) {
       event(seq_, later_utc(record.started_utc, record.duration_s), EventType::evaluation_failed, signed_id(outcome.id),
             {{"status", search::to_string(outcome.status)},
@@ -116,12 +119,20 @@ class View {
              {"worker", record.worker},
              {"reason", record.reason}});
     }
-    if (!record.checkpoint.path.empty()) {
-      checkpoint_rows_[record.checkpoint.path] =
-          tables_.checkpoints.add({signed_id(outcome.id), record.steps, seq_, signed_id(record.checkpoint.bytes),
-                                   std::int64_t{record.checkpoint.crc32c}, std::int64_t{0}, std::string_view(record.checkpoint.path)});
-    }
+    add_checkpoint(record);
     commit(outcome);
+  }
+
+  void operator()(const RetrainingRecorded& record) {
+    const auto id = record.evaluation.outcome.id;
+    const auto own = own_tokens_.find(id);
+    const double fidelity =
+        own == own_tokens_.end() ? none : static_cast<double>(record.evaluation.tokens) / static_cast<double>(own->second);
+    auto row = evaluation_row(record.evaluation, fidelity);
+    for (const h5::Value& value : {h5::Value(record.asked_tokens), h5::Value(none), h5::Value(none), h5::Value(none)}) row.push_back(value);
+    const auto number = tables_.retrainings.add(row);
+    if (record.evaluation.outcome.status == search::Status::ok) retraining_rows_[{id, record.asked_tokens}] = number;
+    add_checkpoint(record.evaluation);
   }
 
   void operator()(const AttemptLost& record) {
@@ -158,6 +169,14 @@ class View {
   }
 
   void operator()(const TestRecorded& record) {
+    if (record.asked_tokens > 0) {
+      const auto row = retraining_rows_.find({record.candidate_id, record.asked_tokens});
+      if (row == retraining_rows_.end()) throw Failure(fmt::format("record {} tests a retraining that was never recorded", seq_));
+      tables_.retrainings.set(row->second, "test_loss", record.loss);
+      tables_.retrainings.set(row->second, "test_bits_per_byte", record.bits_per_byte);
+      tables_.retrainings.set(row->second, "test_accuracy", record.accuracy);
+      return;
+    }
     tables_.tests.add({signed_id(record.candidate_id), seq_, record.loss, record.bits_per_byte, record.accuracy,
                        std::string_view(record.worker), record.duration_s});
   }
@@ -165,6 +184,16 @@ class View {
   void operator()(const RunEnded& record) {
     complete_ = record.complete;
     event(seq_, record.time_utc, EventType::run_ended, -1,
+          {{"reason", record.reason}, {"wall_s", record.wall_s}, {"busy_s", record.busy_s}, {"worker_s", record.worker_s}});
+  }
+
+  void operator()(const ExtensionStarted& record) {
+    event(seq_, record.time_utc, EventType::extension_started, -1,
+          {{"command", record.command_line}, {"host", record.host}, {"version", record.starling_version}});
+  }
+
+  void operator()(const ExtensionEnded& record) {
+    event(seq_, record.time_utc, EventType::extension_ended, -1,
           {{"reason", record.reason}, {"wall_s", record.wall_s}, {"busy_s", record.busy_s}, {"worker_s", record.worker_s}});
   }
 
@@ -214,7 +243,15 @@ class View {
     genomes_.write(file_.get());
   }
 
-  void add_evaluation(const EvaluationRecorded& record) {
+  void add_checkpoint(const EvaluationRecorded& record) {
+    const auto& file = record.checkpoint;
+    if (file.path.empty()) return;
+    checkpoint_rows_[file.path] = tables_.checkpoints.add({signed_id(record.outcome.id), record.steps, seq_, signed_id(file.bytes),
+                                                           std::int64_t{file.crc32c}, std::int64_t{0}, std::string_view(file.path)});
+  }
+
+  /// A row of /evaluations; its curve goes to /curves.
+  std::vector<h5::Value> evaluation_row(const EvaluationRecorded& record, double fidelity) {
     const auto& outcome = record.outcome;
     const auto evaluation = signed_id(++evaluations_);
     const auto curve_start = signed_id(tables_.curves.size());
@@ -223,7 +260,7 @@ class View {
                                seq_,
                                code(outcome.status),
                                std::int64_t{record.attempt},
-                               1.0,  // fidelity: the share of the training budget; every evaluation has all of it
+                               fidelity,
                                record.steps,
                                record.tokens,
                                std::string_view(record.started_utc),
@@ -236,8 +273,11 @@ class View {
           h5::Value(std::string_view(record.worker)), h5::Value(curve_start), h5::Value(signed_id(record.curve.size()))}) {
       row.push_back(value);
     }
-    tables_.evaluations.add(row);
+    add_curve(record, evaluation);
+    return row;
+  }
 
+  void add_curve(const EvaluationRecorded& record, std::int64_t evaluation) {
     std::vector<CurveRow> curve;
     curve.reserve(record.curve.size());
     for (const auto& point : record.curve) {
@@ -297,6 +337,8 @@ class View {
   Memberships archive_;
   Memberships population_;
   std::unordered_map<std::string, std::size_t> checkpoint_rows_;
+  std::unordered_map<std::uint64_t, std::int64_t> own_tokens_;  // that the search trained a candidate on
+  std::map<std::pair<std::uint64_t, std::int64_t>, std::size_t> retraining_rows_;
   std::map<std::pair<std::string, std::int64_t>, std::size_t> device_rows_;
   std::set<std::string> devices_;
   h5::Handle provenance_;

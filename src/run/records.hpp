@@ -1,4 +1,5 @@
-// What a run records, in the order it happened. The journal holds these; everything else (run.h5, the population's state) follows from them.
+// What a run records, in the order it happened. The journal holds these; everything else (run.h5, the population's state) follows from
+// them.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,8 @@ struct CandidateAccepted {
   search::Candidate candidate;
   std::int64_t parameters = 0;  ///< total, by formula
   std::string time_utc;
+  std::int64_t width = 0;        ///< channels; 0 in older journals: the experiment's
+  std::uint64_t matched_to = 0;  ///< of a baseline: the candidate whose size it was given; 0: it has the experiment's own
 };
 
 /// One point of a learning curve; val_loss is NaN where it was not measured.
@@ -68,11 +71,12 @@ struct EvaluationRecorded {
   std::uint64_t training_seed = 0;
   std::int64_t steps = 0;
   std::int64_t tokens = 0;
+  std::int64_t micro_batch_tokens = 0;  ///< trained on at once at the end; 0 where nobody said
   std::string started_utc;
   double duration_s = 0;
   std::uint64_t peak_mem_bytes = 0;
   // Measures that are reported whether or not they are objectives; NaN where they do not apply.
-  double loss = none;  ///< validation loss, nats per token
+  double loss = none;  ///< validation loss, nats per token; of a series the mean squared error
   double bits_per_byte = none;
   double accuracy = none;
   std::int64_t parameters = 0;
@@ -81,16 +85,24 @@ struct EvaluationRecorded {
   CheckpointFile checkpoint;
 };
 
-/// What a candidate's kept weights reach on the test part, which the search never looks at: measured once, when the search is over, of the front and
-/// the baselines. NaN where a measure does not apply.
+/// A candidate trained once more, from its start, on another number of tokens than the search gave it: `starling retrain`. Of several of
+/// one candidate and number the first counts that was not killed.
+struct RetrainingRecorded {
+  std::int64_t asked_tokens = 0;  ///< with the candidate's id it names the retraining; what was trained on are whole batches
+  EvaluationRecorded evaluation;
+};
+
+/// What a candidate's kept weights reach on the test part, which the search never looks at: measured once, when the search is over, of the
+/// front and the baselines, and of every retraining. NaN where a measure does not apply.
 struct TestRecorded {
   std::uint64_t candidate_id = 0;
-  double loss = none;  ///< nats per token
+  double loss = none;  ///< as that of EvaluationRecorded
   double bits_per_byte = none;
   double accuracy = none;
   std::string worker;
   double duration_s = 0;
   std::string time_utc;
+  std::int64_t asked_tokens = 0;  ///< of the retraining whose weights these are; 0: the search's own
 };
 
 /// An attempt that ended without a result (worker lost, deadline passed, exception).
@@ -123,7 +135,7 @@ struct CheckpointDropped {
   std::string path;
 };
 
-/// Reference losses of the validation part (unigram, bigram), in nats per token.
+/// Reference losses of the validation part: unigram and bigram, or mean and last value of a series.
 struct ReferenceLoss {
   std::string name;
   double loss = none;
@@ -139,8 +151,26 @@ struct RunEnded {
   bool complete = false;
 };
 
+/// Something is added to a run that has ended: baselines, retrainings.
+struct ExtensionStarted {
+  std::string time_utc;
+  std::string command_line;
+  std::string starling_version;
+  std::string git_commit;
+  std::string host;
+};
+
+struct ExtensionEnded {
+  std::string reason;  ///< "done", "interrupted", …
+  std::string time_utc;
+  double wall_s = 0;
+  double busy_s = 0;    ///< as in RunEnded
+  double worker_s = 0;  ///< as in RunEnded
+  bool complete = false;
+};
+
 using Record = std::variant<RunStarted, CandidateAccepted, EvaluationRecorded, AttemptLost, WorkerJoined, WorkerLeft, CheckpointDropped,
-                            ReferenceLoss, RunEnded, TestRecorded>;
+                            ReferenceLoss, RunEnded, TestRecorded, RetrainingRecorded, ExtensionStarted, ExtensionEnded>;
 
 /// CBOR, self-describing: {"type": "...", fields by name}; readers ignore fields they do not know. Doubles keep every bit (NaN and ±inf
 /// too): a NaN other than the default one is written as a byte string of its 8 bytes. Curves are one byte string per column,

@@ -31,7 +31,7 @@ Column event_type(std::string name) {
           Kind::enumeration,
           0,
           {"run_started", "attempt_lost", "evaluation_failed", "worker_joined", "worker_left", "checkpoint_dropped", "reference_loss",
-           "run_ended"}};
+           "run_ended", "extension_started", "extension_ended"}};
 }
 
 std::vector<Column> evaluation_columns(const std::vector<ObjectiveInfo>& objectives) {
@@ -40,6 +40,15 @@ std::vector<Column> evaluation_columns(const std::vector<ObjectiveInfo>& objecti
   for (const auto& objective : objectives) columns.push_back(float64(objective.column));
   for (auto column : {float64("loss"), float64("bits_per_byte"), float64("accuracy"), int64("parameters"), int64("cache_bytes"),
                       uint64("peak_mem_bytes"), uint64("seed"), text("worker", 32), int64("curve_start"), int64("curve_count")}) {
+    columns.push_back(std::move(column));
+  }
+  return columns;
+}
+
+/// Of an evaluation, and what was asked for, and what the test part says.
+std::vector<Column> retraining_columns(const std::vector<ObjectiveInfo>& objectives) {
+  auto columns = evaluation_columns(objectives);
+  for (auto column : {int64("asked_tokens"), float64("test_loss"), float64("test_bits_per_byte"), float64("test_accuracy")}) {
     columns.push_back(std::move(column));
   }
   return columns;
@@ -63,7 +72,7 @@ std::vector<Column> membership_columns() { return {int64("candidate_id"), int64(
 Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
     : candidates("candidates", "Genomes accepted for evaluation",
                  {int64("candidate_id"), int64("created_seq"), origin("origin"), float64("generation_equiv"), int32("n_parents"),
-                  uint64("genome_hash"), int64("n_params"), int32("repaired"), text("name", 32)}),
+                  uint64("genome_hash"), int64("n_params"), int32("repaired"), text("name", 32), int64("width"), int64("matched_to")}),
       evaluations("evaluations", "How candidates ended", evaluation_columns(run_objectives)),
       objectives("objectives", "What is minimised", objective_columns(run_objectives)),
       curves("curves", "Learning curves, contiguous per evaluation",
@@ -85,7 +94,9 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
              {int64("seq"), time("time_utc"), event_type("type"), int64("candidate_id"), text("detail_json", detail_width)}),
       tests("tests", "What the front and the baselines reach on the test part, which the search never looks at",
             {int64("candidate_id"), int64("seq"), float64("loss"), float64("bits_per_byte"), float64("accuracy"), text("worker", 32),
-             float64("duration_s")}) {
+             float64("duration_s")}),
+      retrainings("retrainings", "Candidates trained again on another number of tokens; curves have their evaluation_id",
+                  retraining_columns(run_objectives), Table::Rows::changeable) {
   assert(curves.row_bytes() == sizeof(CurveRow));
   for (const auto& objective : run_objectives) {
     objectives.add({objective.name, objective.column, objective.unit, objective.direction});
@@ -93,8 +104,8 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
 }
 
 void Tables::write(hid_t file) {
-  for (auto* table :
-       {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events, &tests}) {
+  for (auto* table : {&candidates, &evaluations, &objectives, &curves, &lineage, &archive, &population, &checkpoints, &devices, &events,
+                      &tests, &retrainings}) {
     table->write(file);
   }
 }

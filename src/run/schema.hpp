@@ -26,7 +26,9 @@ enum class EventType : std::uint8_t {
   worker_left,
   checkpoint_dropped,
   reference_loss,
-  run_ended
+  run_ended,
+  extension_started,
+  extension_ended
 };
 
 struct Tables {
@@ -44,6 +46,7 @@ struct Tables {
   h5::Table devices;
   h5::Table events;
   h5::Table tests;
+  h5::Table retrainings;
 
   /// Brings every table of the file up to date.
   void write(hid_t file);

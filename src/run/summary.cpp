@@ -32,7 +32,23 @@ class Summariser {
   }
   void operator()(const ReferenceLoss& record) { summary_.references.push_back(record); }
   void operator()(const RunEnded& record) { summary_.ended = record; }
-  void operator()(const TestRecorded& record) { summary_.tests.try_emplace(record.candidate_id, record); }
+  void operator()(const TestRecorded& record) {
+    if (record.asked_tokens > 0) {
+      summary_.retraining_tests.try_emplace({record.candidate_id, record.asked_tokens}, record);
+    } else {
+      summary_.tests.try_emplace(record.candidate_id, record);
+    }
+  }
+  void operator()(const RetrainingRecorded& record) {
+    if (record.evaluation.outcome.status == search::Status::superseded) return summary_.superseded.push_back(record.evaluation);
+    const RetrainingKey key{record.evaluation.outcome.id, record.asked_tokens};
+    const auto [earlier, is_new] = summary_.retrainings.try_emplace(key, record.evaluation);
+    if (!is_new && earlier->second.outcome.status == search::Status::killed) earlier->second = record.evaluation;
+  }
+  void operator()(const ExtensionStarted& record) { summary_.extensions.push_back({record, std::nullopt}); }
+  void operator()(const ExtensionEnded& record) {
+    if (!summary_.extensions.empty()) summary_.extensions.back().ended = record;
+  }
 
  private:
   RunSummary& summary_;

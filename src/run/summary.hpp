@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <starling/run/journal.hpp>
@@ -13,12 +14,23 @@
 
 namespace starling::run {
 
+/// One of a candidate: by its id and the tokens asked for.
+using RetrainingKey = std::pair<std::uint64_t, std::int64_t>;
+
+struct Extension {
+  ExtensionStarted started;
+  std::optional<ExtensionEnded> ended;
+};
+
 struct RunSummary {
   RunStarted started;
   std::optional<RunEnded> ended;
   std::map<std::uint64_t, CandidateAccepted> candidates;
   std::map<std::uint64_t, EvaluationRecorded> evaluations;  ///< the one that counts, by candidate
   std::map<std::uint64_t, TestRecorded> tests;              ///< the first of a candidate
+  std::map<RetrainingKey, EvaluationRecorded> retrainings;  ///< the one that counts
+  std::map<RetrainingKey, TestRecorded> retraining_tests;
+  std::vector<Extension> extensions;
   std::vector<EvaluationRecorded> superseded;
   std::vector<AttemptLost> lost;
   std::vector<WorkerJoined> workers;

@@ -11,11 +11,10 @@
 #include <utility>
 
 #include <starling/base/error.hpp>
-#include <starling/base/random.hpp>
-#include <starling/tasks/permutation.hpp>
 #include <starling/tasks/thousands.hpp>
 #include <starling/tasks/token_data.hpp>
 #include <starling/tasks/token_references.hpp>
+#include <starling/tasks/windows.hpp>
 
 namespace starling::tasks {
 namespace {
@@ -27,44 +26,33 @@ Batch empty_batch(std::int64_t sequences, std::int64_t length) {
   return {at::empty({sequences, length}, options), at::empty({sequences, length}, options)};
 }
 
-// A part that is predicted once, in windows.
+// A part that is predicted once.
 class HeldOut {
  public:
   HeldOut(std::shared_ptr<const TokenData> data, Part part, std::int64_t length, std::int64_t cap)
-      : data_(std::move(data)), part_(part), length_(length) {
-    const std::int64_t available = std::max<std::int64_t>(0, data_->part(part).size() - 1);
-    counted_ = cap > 0 ? std::min(cap, available) : available;
-    windows_ = (counted_ + length - 1) / length;
-    windows_there_ = (available + length - 1) / length;
-  }
+      : data_(std::move(data)), part_(part), windows_({data_->part(part).size()}, length, cap) {}
 
-  std::int64_t windows() const { return windows_; }
-  std::int64_t counted() const { return counted_; }
+  std::int64_t windows() const { return windows_.size(); }
+  std::int64_t counted() const { return windows_.predicted(); }
   /// Of the text that is predicted, counted when it is asked for: nothing of a large test part is read before.
   std::int64_t bytes() const {
     std::int64_t bytes = 0;
-    for (std::int64_t i = 0; i < windows_; ++i) bytes += data_->bytes_of(part_, begin(i) + 1, predicted(i));
+    for (std::int64_t i = 0; i < windows(); ++i) bytes += data_->bytes_of(part_, windows_[i].begin + 1, windows_[i].predicted());
     return bytes;
   }
 
-  /// One token of context and the tokens that are predicted: `length` of them but in the last window. Under a cap the windows are spread
-  /// evenly; the very last one of the part, which may be short, is then not among them.
+  /// One token of context and the tokens that are predicted.
   Tokens window(std::int64_t i) const {
-    Tokens tokens(static_cast<std::size_t>(predicted(i) + 1));
-    data_->part(part_).copy(begin(i), tokens);
+    const Window window = windows_[i];
+    Tokens tokens(static_cast<std::size_t>(window.values));
+    data_->part(part_).copy(window.begin, tokens);
     return tokens;
   }
 
  private:
-  std::int64_t begin(std::int64_t i) const { return i * windows_there_ / windows_ * length_; }
-  std::int64_t predicted(std::int64_t i) const { return std::min(length_, counted_ - i * length_); }
-
   std::shared_ptr<const TokenData> data_;
   Part part_;
-  std::int64_t length_;
-  std::int64_t counted_ = 0;
-  std::int64_t windows_ = 0;
-  std::int64_t windows_there_ = 0;
+  HeldOutWindows windows_;
 };
 
 class LanguageModel final : public Task {
@@ -80,19 +68,11 @@ class LanguageModel final : public Task {
     auto* inputs = batch.inputs.data_ptr<std::int64_t>();
     auto* targets = batch.targets.data_ptr<std::int64_t>();
     Tokens tokens(static_cast<std::size_t>(length_ + 1));
-    std::int64_t position = step * sequences;
-    for (std::int64_t filled = 0; filled < sequences;) {
-      Stream stream(seed, Purpose::data_order, static_cast<std::uint64_t>(position / windows_));
-      const auto phase = static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(phases_)));
-      const Permutation order(static_cast<std::uint64_t>(windows_), stream);
-      const std::int64_t epoch_end = (position / windows_ + 1) * windows_;
-      for (; filled < sequences && position < epoch_end; ++filled, ++position) {
-        const auto window = static_cast<std::int64_t>(order(static_cast<std::uint64_t>(position % windows_)));
-        training_.copy(phase + window * length_, tokens);
-        inputs = std::copy_n(tokens.begin(), length_, inputs);
-        targets = std::copy_n(tokens.begin() + 1, length_, targets);
-      }
-    }
+    windows_.batch(seed, step, sequences, [&](const Window& window) {
+      training_.copy(window.begin, tokens);
+      inputs = std::copy_n(tokens.begin(), length_, inputs);
+      targets = std::copy_n(tokens.begin() + 1, length_, targets);
+    });
     return batch;
   }
 
@@ -126,6 +106,7 @@ class LanguageModel final : public Task {
       : length_(options.sequence_length),
         vocabulary_(data->vocabulary),
         training_(data->part(Part::training)),
+        windows_({training_.size()}, length_),
         validation_(data, Part::validation, length_, options.validation_tokens),
         test_(data, Part::test, length_, options.validation_tokens) {
     const std::int64_t tokens = training_.size();
@@ -137,9 +118,6 @@ class LanguageModel final : public Task {
       throw UserError("task.validation_fraction: no text is left for validation (" + data->origin + ", " + thousands(tokens) +
                       " tokens of training)");
     }
-    // As many windows as fit whatever the phase, so that every epoch has the same number; of a short text at least one.
-    windows_ = std::max<std::int64_t>(1, (tokens - length_) / length_);
-    phases_ = std::min(length_, tokens - windows_ * length_);
     fit_references();
     summary_ = data->origin + "; tokens: " + thousands(tokens) + " training, " + thousands(validation_.counted()) + " validation, " +
                thousands(test_.counted()) + " test";
@@ -170,10 +148,9 @@ class LanguageModel final : public Task {
   std::int64_t length_;
   std::int64_t vocabulary_;
   TokenStream training_;
+  TrainingWindows windows_;
   HeldOut validation_;
   HeldOut test_;
-  std::int64_t windows_ = 0;  ///< per epoch
-  std::int64_t phases_ = 0;
   std::vector<ReferenceLoss> references_;
   std::string summary_;
 };

@@ -30,6 +30,16 @@ struct LanguageModelOptions {
   std::uint64_t seed = 0;  ///< of the division into parts
 };
 
-using Options = std::variant<LanguageModelOptions, MadOptions>;
+/// Columns of numbers; see series.hpp.
+struct SeriesOptions {
+  std::vector<std::string> files = {};    ///< globs; see find_files(), column_file.hpp
+  std::vector<std::string> columns = {};  ///< empty: the usual ones; see series_columns()
+  std::int64_t sequence_length = 0;       ///< rows
+  double validation_fraction = 0.1;       ///< share of the rows of each file
+  double test_fraction = 0.1;
+  std::int64_t validation_tokens = 0;  ///< at most so many predicted rows in each held-out part, in windows spread evenly over it; 0 = all
+};
+
+using Options = std::variant<LanguageModelOptions, MadOptions, SeriesOptions>;
 
 }  // namespace starling::tasks

@@ -1,4 +1,4 @@
-// A task: where the tokens of a batch come from and what its numbers mean.
+// A task: where the tokens or numbers of a batch come from and what its results mean.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,18 +13,22 @@ namespace starling::tasks {
 
 inline constexpr std::int64_t ignored = -100;  ///< target that is not counted
 
-/// inputs and targets: int64 (batch, length); targets are `ignored` where nothing is predicted.
+/// inputs and targets: int64 (batch, length); targets are `ignored` where nothing is predicted. Of a series float (batch, length, channels);
+/// targets are NaN where nothing is predicted.
 struct Batch {
   at::Tensor inputs;
   at::Tensor targets;
 };
+
+/// Targets of a batch that count: what the mean of a loss is taken over.
+std::int64_t counted_targets(const at::Tensor& targets);
 
 enum class Split { validation, test };
 
 /// What a simple model reaches on the validation part.
 struct ReferenceLoss {
   std::string name;
-  double loss = 0;  ///< nats per token
+  double loss = 0;  ///< nats per token; of a series the mean squared error
   double bits_per_byte = 0;
 };
 
@@ -32,13 +36,16 @@ struct ReferenceLoss {
 class Task {
  public:
   virtual ~Task() = default;
+  /// Tokens there are; 0 for a series.
   virtual std::int64_t vocabulary() const = 0;
+  /// Columns of a series; 0 where there are tokens.
+  virtual std::int64_t channels() const { return 0; }
   virtual std::int64_t sequence_length() const = 0;
   /// Batch number `step` of the run with this seed: a pure function of its arguments (sample order is a stateless permutation of (seed,
   /// epoch, position)). Made on the training thread: of text or mapped tokens that takes 1 to 3 ns a token, training a token 27 µs on a core
   /// and about 2 µs on an H200 (125 million parameters), so that a thread which fetches ahead would gain less than 0.2 %.
   virtual Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const = 0;
-  /// The whole held-out part in order: every counted token stands in exactly one batch, at exactly one place.
+  /// The whole held-out part in order: every counted target stands in exactly one batch, at exactly one place.
   virtual std::int64_t held_out_batches(Split split, std::int64_t sequences) const = 0;
   virtual Batch held_out_batch(Split split, std::int64_t number, std::int64_t sequences) const = 0;
   /// Bytes of text in the held-out part; 0 where bits per byte mean nothing.

@@ -9,11 +9,14 @@
 namespace starling::training {
 
 /// Diverged is: a loss or gradient norm that is not finite; or, from the first step after warm-up, a mean loss of the last 20 steps above
-/// the first loss + 0.5.
+/// the first loss + 0.5, or gradients that have exploded: the norms of the last 20 steps are all above 1,000 times the first one (or 1,
+/// where that is less: a model may start where it is nearly flat). Healthy trainings stay within ten times; clipped to unit length such
+/// gradients still say nothing.
 class Divergence {
  public:
   static constexpr std::int64_t window = 20;
-  static constexpr double margin = 0.5;  ///< nats
+  static constexpr double margin = 0.5;      ///< nats; of a series half of the training part's variance
+  static constexpr double explosion = 1000;  ///< times the first gradient norm
 
   explicit Divergence(std::int64_t warmup_steps) : warmup_steps_(warmup_steps) {}
 
@@ -23,8 +26,10 @@ class Divergence {
  private:
   std::int64_t warmup_steps_;
   std::int64_t steps_ = 0;
-  double first_ = 0;
-  std::array<double, window> last_{};  ///< ring of the latest losses
+  double first_loss_ = 0;
+  double first_norm_ = 0;
+  std::array<double, window> losses_{};  ///< rings of the latest
+  std::array<double, window> norms_{};
 };
 
 }  // namespace starling::training

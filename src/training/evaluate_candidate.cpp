@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include <starling/model/model.hpp>
+#include <starling/training/free_memory.hpp>
 #include <starling/training/process.hpp>
 #include <starling/training/trainer.hpp>
 
@@ -18,6 +20,21 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+/// Of what is free, the share that estimates are made against.
+constexpr double memory_share = 0.75;
+
+Options training_options(const CandidateOptions& options, const genome::Account& account, std::int64_t width,
+                         std::int64_t sequence_length) {
+  Options training = options.training;
+  if (training.micro_batch_tokens != 0) return training;
+  auto memory = options.memory_bytes;
+  if (const auto free = memory ? std::nullopt : free_memory_bytes()) {
+    memory = static_cast<std::int64_t>(memory_share * static_cast<double>(*free / options.processes));
+  }
+  if (memory) training.micro_batch_tokens = micro_batch_tokens(account, width, options, sequence_length, *memory);
+  return training;
+}
+
 std::vector<Weight> weights_of(const model::Model& model) {
   std::vector<Weight> weights;
   for (const operators::Parameter& parameter : model.parameters()) {
@@ -27,6 +44,17 @@ std::vector<Weight> weights_of(const model::Model& model) {
 }
 
 }  // namespace
+
+std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
+                                std::int64_t sequence_length, std::int64_t memory_bytes) {
+  const auto activations = account.activation_bytes(width, options.precision == Precision::bf16 ? 2 : 4, options.training.recompute);
+  // Of every weight two moments and the gradient, of the embedding three: from the output, scaled, and from the input.
+  const std::int64_t weights = 4 * (3 * account.parameters.total() + 2 * account.parameters.embedding);
+  const std::int64_t room = memory_bytes - weights - activations.fixed;
+  std::int64_t sequences = extent(options.training, sequence_length).sequences;
+  while (sequences > 1 && sequences * sequence_length * activations.per_token > room) sequences = (sequences + 1) / 2;
+  return sequences * sequence_length;
+}
 
 CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
                                    const tasks::Task& task, const CandidateOptions& options, std::uint64_t seed,
@@ -39,7 +67,8 @@ CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const gen
                      options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat);
 
   const Stopwatch training;
-  result.training = train(model, task, options.training, seed, stop, on_step);
+  result.training =
+      train(model, task, training_options(options, result.account, dimensions.width, task.sequence_length()), seed, stop, on_step);
   result.training_s = training.seconds();
   if (result.training.end == End::completed) {
     const Stopwatch evaluation;

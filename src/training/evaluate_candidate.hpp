@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,7 +26,10 @@ enum class Initialization { glorot, he };
 enum class Precision { f32, bf16 };
 
 struct CandidateOptions {
-  Options training;
+  Options training;  ///< micro_batch_tokens 0: a batch, or as often halved as memory_bytes ask for
+  std::optional<std::int64_t> memory_bytes =
+      {};                      ///< that training may take; nothing: three quarters of this process's share of what is free
+  std::int64_t processes = 1;  ///< that share the machine's memory
   Initialization initialization = Initialization::glorot;
   Precision precision = Precision::f32;
 };
@@ -48,6 +52,11 @@ struct CandidateResult {
   double evaluation_s = 0;
   std::uint64_t peak_memory_bytes = 0;  ///< of the process so far
 };
+
+/// Tokens of a micro-batch, whole sequences: all of a batch, or as often halved as it takes until weights' gradients and moments and its
+/// activations are within `memory_bytes`; one sequence at least. Halving again where that was not enough is up to train().
+std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
+                                std::int64_t sequence_length, std::int64_t memory_bytes);
 
 /// Weights and sample order depend on `seed`. Returns early where `stop` is set: training.end is then `stopped`. Throws UserError where
 /// genome, dimensions and options do not go together.

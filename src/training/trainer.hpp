@@ -17,9 +17,14 @@ struct Extent {
   std::int64_t steps = 0;
 };
 Extent extent(const Options& options, std::int64_t sequence_length);
+/// Sequences that are trained on at once, at most all of a step. Throws UserError also where micro_batch_tokens hold none.
+std::int64_t micro_batch(const Options& options, std::int64_t sequence_length);
 
 /// Trains in place. Polls `stop` between steps. A function of its arguments alone, bit by bit on one machine with one thread, but for
 /// elapsed_s. Divergence: see divergence.hpp. The weights are then those before the step that showed it.
+/// A step's gradient is the sum over its micro-batches, every counted target with the same weight: how the batch is divided changes the
+/// rounding of sums and nothing else. Where memory runs out in the middle of a step, micro-batches are halved from there on and the step is
+/// done again, its weights as they were; where it runs out with one sequence, Failure is thrown.
 Result train(model::Model& model, const tasks::Task& task, const Options& options, std::uint64_t seed, const std::atomic<bool>& stop,
              const OnStep& on_step = {});
 

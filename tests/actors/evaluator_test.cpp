@@ -12,6 +12,7 @@ struct Heard {
   std::vector<std::string> lost;
   std::vector<run::EvaluationRecorded> results;
   std::vector<run::TestRecorded> tests;
+  std::vector<run::RetrainingRecorded> retrainings;
   std::vector<std::pair<Job, StopFlag>> trained;
 };
 
@@ -32,6 +33,7 @@ class Evaluators : public ::testing::Test {
       return {[](record_atom, const RecordPtr&) {},
               [=](evaluation_atom, const EvaluationMessage& message) { heard->results.push_back(message.record); },
               [=](evaluation_atom, const TestMessage& message) { heard->tests.push_back(message.record); },
+              [=](evaluation_atom, const RetrainingMessage& message) { heard->retrainings.push_back(message.record); },
               [](listen_atom, const ListenerActor&) {},
               [](sync_atom) {},
               [](flush_atom) { return std::uint64_t{0}; }};
@@ -114,6 +116,30 @@ TEST_F(Evaluators, ReportWhatATestMeasuredAsATestAndNotAsAResult) {
   EXPECT_EQ(heard_->tests[0].loss, 1.5);
   EXPECT_EQ(heard_->tests[0].worker, "w0");
   EXPECT_EQ(heard_->tests[0].duration_s, 2);
+}
+
+TEST_F(Evaluators, ReportTheResultOfARetrainingApartFromThoseOfTheSearch) {
+  start();
+  Job job;
+  job.id = 5;
+  job.attempt = 2;
+  job.training_seed = 99;
+  job.tokens = 4000;
+  caf::anon_send(front_, lease_atom_v, job);
+  run();
+  result(5);
+  EXPECT_TRUE(heard_->results.empty());
+  ASSERT_EQ(heard_->retrainings.size(), 1u);
+  EXPECT_EQ(heard_->retrainings[0].asked_tokens, 4000);
+  EXPECT_EQ(heard_->retrainings[0].evaluation.worker, "w0");
+  EXPECT_EQ(heard_->retrainings[0].evaluation.attempt, 2u);
+  EXPECT_EQ(heard_->retrainings[0].evaluation.training_seed, 99u);
+  job.test_of = "checkpoints/00000005-4000.h5";
+  caf::anon_send(front_, lease_atom_v, job);
+  run();
+  result(5);
+  ASSERT_EQ(heard_->tests.size(), 1u);
+  EXPECT_EQ(heard_->tests[0].asked_tokens, 4000);
 }
 
 TEST_F(Evaluators, SignResultsWithWorkerAttemptAndSeed) {

@@ -42,6 +42,17 @@ TEST(Messages, KeepEveryBitOfAFloatingPointNumber) {
   }
 }
 
+TEST(Messages, CarryARetraining) {
+  RetrainingMessage message;
+  message.record.asked_tokens = 5'000'000'000;
+  message.record.evaluation.outcome.id = 7;
+  message.record.evaluation.loss = std::numeric_limits<double>::infinity();
+  const auto copy = through_the_wire(message);
+  EXPECT_EQ(copy.record.asked_tokens, 5'000'000'000);
+  EXPECT_EQ(copy.record.evaluation.outcome.id, 7u);
+  EXPECT_EQ(copy.record.evaluation.loss, message.record.evaluation.loss);
+}
+
 TEST(Messages, CarryAGenomeWhole) {
   for (const auto* text : {"11211-31112-11221-31112", "1121110-3111211-11221-12.1.1.1.2.0.1"}) {
     Job job;
@@ -49,12 +60,16 @@ TEST(Messages, CarryAGenomeWhole) {
     job.attempt = 2;
     job.training_seed = 0xffff'ffff'ffff'fff1;
     job.genome = genome::parse_genome(text);
+    job.width = 112;
+    job.tokens = 5'000'000'000;
     job.test_of = "checkpoints/00000007.h5";
     const auto copy = through_the_wire(job);
     EXPECT_EQ(copy.id, job.id);
     EXPECT_EQ(copy.attempt, job.attempt);
     EXPECT_EQ(copy.training_seed, job.training_seed);
     EXPECT_EQ(copy.genome, job.genome);
+    EXPECT_EQ(copy.width, job.width);
+    EXPECT_EQ(copy.tokens, job.tokens);
     EXPECT_EQ(copy.test_of, job.test_of);
   }
 }

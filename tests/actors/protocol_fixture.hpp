@@ -90,7 +90,7 @@ class Protocol : public ::testing::Test {
   void start(std::function<MutationActor::behavior_type(MutationActor::pointer)> own_mutation = {}) {
     control_ = system_.spawn(played_control, told_);
     journal_ = std::make_shared<run::Journal>(run::Journal::create(directory_.path() / "journal"));
-    recorder_ = system_.spawn(recorder, journal_, directory_.path(), control_);
+    recorder_ = system_.spawn(recorder, journal_, directory_.path(), control_, EarlierEntries());
     const auto breeding = settings_.search.breeding;
     mutation_ = own_mutation ? system_.spawn(own_mutation) : system_.spawn(mutation, breeding);
     selection_ = system_.spawn(selection, breeding, mutation_);

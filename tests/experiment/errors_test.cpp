@@ -31,7 +31,7 @@ TEST(UnknownKeys, AreErrorsWithLineAndNearestName) {
 }
 
 TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
-  for (const std::string line : {"[search]\nsegments = ['backbone']", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
+  for (const std::string line : {"[search]\nspecies = 2", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
   EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
@@ -53,10 +53,10 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
   EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32 | bf16)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = 'quality'"),
             "x.toml:10: 'search.objectives' is the string \"quality\", expected a list of strings (quality | "
-            "parameters | cache); write "
+            "parameters | cache | flops); write "
             "[\"quality\"]");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['quality', 3]"),
-            "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache)");
+            "x.toml:10: 'search.objectives' holds the integer 3, expected a list of strings (quality | parameters | cache | flops)");
   EXPECT_EQ(complaint_about("[search]\nrequire_mixer_and_map = 1"),
             "x.toml:10: 'search.require_mixer_and_map' is the integer 1, expected a boolean");
   EXPECT_EQ(complaint("model = 3\n" + language), "x.toml:1: 'model' is the integer 3, expected a section: [model]");
@@ -68,6 +68,7 @@ TEST(Ranges, AreCheckedAtBothEnds) {
   EXPECT_EQ(complaint_about("[model]\ndepth = 513"), "x.toml:10: 'model.depth' is 513, expected an integer (2 … 512)");
   EXPECT_EQ(complaint_about("learning_rate = 0"), "x.toml:9: 'training.learning_rate' is 0, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("learning_rate = -1e-3"), "x.toml:9: 'training.learning_rate' is -0.001, expected a number (above 0 … 10)");
+  EXPECT_EQ(complaint_about("dropout = 1"), "x.toml:9: 'training.dropout' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("warmup = 1.0"), "x.toml:9: 'training.warmup' is 1, expected a number (0 … below 1)");
   EXPECT_EQ(complaint_about("[search]\nmutation = 1.5"), "x.toml:10: 'search.mutation' is 1.5, expected a number (0 … 1)");
   EXPECT_EQ(complaint("seed = -1\n" + language), "x.toml:1: 'seed' is -1, expected an integer (0 … 9223372036854775807)");
@@ -92,7 +93,7 @@ TEST(Choices, AreOnlyWhatWorks) {
             "x.toml:10: 'search.algorithm' is \"nsga3\", expected nsga2 | random (did you mean 'nsga2'?)");
   EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"), "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['qualty']"),
-            "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache (did you mean 'quality'?)");
+            "x.toml:10: 'search.objectives' is \"qualty\", expected quality | parameters | cache | flops (did you mean 'quality'?)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = ['cache', 'cache']"), "x.toml:10: 'search.objectives' names \"cache\" twice");
   EXPECT_THAT(complaint_about("[search]\nobjectives = []"), StartsWith("x.toml:10: 'search.objectives' is an empty list"));
   EXPECT_THAT(complaint_about("[search]\nbaselines = ['transformer']"),
@@ -107,7 +108,7 @@ TEST(MissingKeys, NameFileSectionAndMeaning) {
   EXPECT_EQ(complaint(without(language, "tokens = 100_000\n")),
             "x.toml:7: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … "
             "1000000000000000). "
-            "Tokens that a candidate is trained on; whole batches, so the last may go beyond.");
+            "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.");
   EXPECT_THAT(complaint(without(language, "[training]\ntokens = 100_000\n")), StartsWith("x.toml: 'training.tokens' is missing"));
   EXPECT_THAT(complaint(without(language, "kind = \"language-model\"\n")), StartsWith("x.toml:3: 'task.kind' is missing"));
   EXPECT_THAT(complaint(without(language, "sequence_length = 256\n")), StartsWith("x.toml:3: 'task.sequence_length' is missing"));
@@ -125,7 +126,21 @@ TEST(Kinds, DoNotMix) {
   EXPECT_EQ(complaint(language, {"task.training_sequences=16"}),
             "command line: 'task.training_sequences' belongs to kind 'mad', the task here is 'language-model'");
   EXPECT_EQ(complaint_about("[task2]"), "x.toml:9: unknown section [task2] (did you mean [task]?)");
-  EXPECT_EQ(complaint(mad, {"task.files=['a']"}), "command line: 'task.files' belongs to kind 'language-model', the task here is 'mad'");
+  EXPECT_EQ(complaint(mad, {"task.files=['a']"}),
+            "command line: 'task.files' belongs to kind 'language-model' or 'series', the task here is 'mad'");
+  EXPECT_EQ(complaint(series, {"task.vocabulary=20"}),
+            "command line: 'task.vocabulary' belongs to kind 'language-model' or 'mad', the task here is 'series'");
+  EXPECT_EQ(complaint(series, {"task.max_bytes=20"}),
+            "command line: 'task.max_bytes' belongs to kind 'language-model', the task here is 'series'");
+  EXPECT_EQ(complaint(language, {"task.columns=['x']"}),
+            "command line: 'task.columns' belongs to kind 'series', the task here is 'language-model'");
+}
+
+TEST(Kinds, OfASeriesHaveRulesOfTheirOwn) {
+  EXPECT_THAT(complaint(series, {"task.columns=['x', 'y', 'x']"}), HasSubstr("names \"x\" twice"));
+  EXPECT_THAT(complaint(series, {"task.columns=['']"}), HasSubstr("expected the name of a column"));
+  EXPECT_THAT(complaint(series, {"task.validation_fraction=0.5", "task.test_fraction=0.5"}), HasSubstr("leave nothing to train on"));
+  EXPECT_THAT(complaint(without(series, "files = [\"*.csv\"]\n")), StartsWith("x.toml:3: 'task.files' is missing"));
 }
 
 TEST(Rules, RefuseAWidthThatNoHeadFits) {
@@ -137,6 +152,21 @@ TEST(Rules, RefuseABatchThatIsNoWholeNumberOfSequences) {
   EXPECT_EQ(complaint_about("batch_tokens = 1000"),
             "x.toml:9: 'training.batch_tokens' is 1000, expected a multiple of task.sequence_length = 256");
   EXPECT_THAT(complaint(language, {"training.tokens=1000"}), HasSubstr("expected at least one batch"));
+}
+
+TEST(Rules, RefuseAMicroBatchThatIsNoPartOfABatch) {
+  EXPECT_EQ(complaint_about("micro_batch_tokens = 500"),
+            "x.toml:9: 'training.micro_batch_tokens' is 500, expected 0 or a multiple of task.sequence_length = 256 of at most "
+            "training.batch_tokens = 1024");
+  EXPECT_THAT(complaint_about("micro_batch_tokens = 2048"), StartsWith("x.toml:9: 'training.micro_batch_tokens' is 2048, expected 0 or"));
+  EXPECT_EQ(parse(language + "micro_batch_tokens = 512\n", "x.toml").training.micro_batch_tokens, 512);
+}
+
+TEST(Rules, RefuseAFinalRateOfAScheduleThatNeverFalls) {
+  EXPECT_EQ(complaint(language + "schedule = 'constant'\nfinal_learning_rate = 0.5\n"),
+            "x.toml:10: 'training.final_learning_rate' is 0.5, but a constant training.schedule stays at the peak");
+  const auto constant = parse(language + "schedule = 'constant'\n", "x.toml");
+  EXPECT_EQ(parse(to_toml(constant), "x.toml"), constant);
 }
 
 TEST(Rules, RefuseASplitThatLeavesNothing) {
@@ -151,6 +181,11 @@ TEST(Rules, RefuseASearchThatCannotWork) {
             "x.toml:10: 'search.crossover_points' is 30, but a genome of 6 LIVs has 29 places between its genes");
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=30", "search.paths=true"}));
   EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=41", "search.paths=true", "search.routes=true"}));
+  EXPECT_NO_THROW(parse(language, "x.toml", {"search.crossover_points=239", "search.segments=['backbone', 'operator', 'featurizer']"}));
+  EXPECT_EQ(complaint_about("[search]\nsegments = [\"operator\", \"featurizer\"]"),
+            "x.toml:10: 'search.segments' is [\"operator\", \"featurizer\"], expected \"backbone\" in it: operators and featurizers evolve "
+            "besides it");
+  EXPECT_THAT(complaint(language, {"search.segments=['backbone', 'operators']"}), HasSubstr("did you mean 'operator'?"));
   EXPECT_THAT(complaint(language, {"budget.evaluations=16"}), HasSubstr("nothing would ever be bred"));
   EXPECT_NO_THROW(parse(language, "x.toml", {"budget.evaluations=1", "search.algorithm=random"}));
 }
@@ -192,7 +227,7 @@ TEST(Findings, AreAllToldInTheOrderOfTheFile) {
             "x.toml:2: 'name' is the integer 5, expected a string (1 to 64 letters, digits, '.', '_' or '-' that do not "
             "start with '.' or '-')\n"
             "x.toml: 'training.tokens' is missing, expected in section [training]: tokens = integer (1 … 1000000000000000). "
-            "Tokens that a candidate is trained on; whole batches, so the last may go beyond.\n"
+            "Tokens, or rows of a series, that a candidate is trained on; whole batches, so the last may go beyond.\n"
             "command line: 'workers' is 0, expected an integer (1 … 1024)");
 }
 

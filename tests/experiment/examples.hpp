@@ -32,6 +32,16 @@ sequence_length = 128
 tokens = 100_000
 )";
 
+inline const std::string series = R"([budget]
+evaluations = 48
+[task]
+kind = "series"
+files = ["*.csv"]
+sequence_length = 64
+[training]
+tokens = 100_000
+)";
+
 /// `language` with classes of its own. Lines of the rows: 9, 13, 22.
 inline const std::string with_classes = language + R"([[class]]
 id = 101

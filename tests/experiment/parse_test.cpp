@@ -62,15 +62,20 @@ require_mixer_and_map = false
 paths = true
 routes = true
 variable_depth = true
+segments = ["backbone", "featurizer"]
 baselines = []
 [training]
 tokens = 640
 batch_tokens = 128
+micro_batch_tokens = 64
 learning_rate = 0.5
+schedule = "linear"
 warmup = 0
 final_learning_rate = 1
 weight_decay = 0.25
 gradient_clip = 2
+dropout = 0.125
+recompute = true
 initialization = "he"
 precision = "f32"
 [evaluation]
@@ -97,8 +102,20 @@ deadline_minutes = 0.5
   expected.task.validation_tokens = 7;
   expected.task.sequence_length = 64;
   expected.model = {4, 512, "liquid"};
-  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}};
-  expected.training = {640, 128, 0.5, 0, 1, 0.25, 2, "he", "f32"};
+  expected.search = {"random", "steady-state", {"parameters"}, 8, 2, 1, 1.0, false, true, true, true, {}, {"backbone", "featurizer"}};
+  expected.training = {.tokens = 640,
+                       .batch_tokens = 128,
+                       .micro_batch_tokens = 64,
+                       .learning_rate = 0.5,
+                       .schedule = "linear",
+                       .warmup = 0,
+                       .final_learning_rate = 1,
+                       .weight_decay = 0.25,
+                       .gradient_clip = 2,
+                       .dropout = 0.125,
+                       .recompute = true,
+                       .initialization = "he",
+                       .precision = "f32"};
   expected.worker_options = {5, 2, false, 0.5};
   EXPECT_EQ(e, expected);
 }
@@ -124,6 +141,29 @@ TEST(Parse, KnowsTheVocabularyOfBytesAndMadTasksAndAsksForThatOfShards) {
   EXPECT_EQ(vocabulary(parse(language, "x.toml", {"task.files=['a.bin']", "task.tokenizer=bytes"})), 257);
 }
 
+TEST(Parse, ReadsASeriesWhoseColumnsWhoeverStartsARunFillsIn) {
+  const auto bare = parse(series, "x.toml");
+  EXPECT_EQ(bare.task.columns, std::vector<std::string>{});
+  EXPECT_EQ(bare.task.vocabulary, 0);
+  EXPECT_THAT(to_toml(bare), HasSubstr("\ncolumns = []\n"));
+  EXPECT_THAT(to_toml(bare), ::testing::Not(HasSubstr("vocabulary")));
+  EXPECT_THROW(columns(bare), UserError);
+  EXPECT_THROW(dimensions(bare), UserError);
+  const auto named =
+      parse(series, "x.toml", {"task.columns=['load', 'x[0]']", "task.validation_fraction=0.2", "task.validation_tokens=50"});
+  EXPECT_EQ(columns(named), (std::vector<std::string>{"load", "x[0]"}));
+  EXPECT_EQ(dimensions(named).channels, 2);
+  EXPECT_EQ(dimensions(named).vocabulary, 0);
+  EXPECT_EQ(dimensions(parse(language, "x.toml")).channels, 0);
+}
+
+TEST(Parse, KnowsTheKindOfATaskInWhateverElseARunHolds) {
+  EXPECT_EQ(task_kind(to_toml(parse(series, "x.toml"))), "series");
+  EXPECT_EQ(task_kind("[task]\nkind = 'mad'\nfuture = 1\n"), "mad");
+  EXPECT_EQ(task_kind("name = 'x'\n"), "");
+  EXPECT_EQ(task_kind("[task"), "");
+}
+
 TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   const auto e =
       parse(language, "x.toml",
@@ -142,6 +182,11 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_TRUE(settings.breeding.space.routes);
   EXPECT_TRUE(settings.breeding.space.variable_depth);
   EXPECT_FALSE(search_settings(parse(language, "x.toml")).breeding.space.paths);
+  EXPECT_FALSE(settings.breeding.space.operators || settings.breeding.space.featurizers);
+  const auto evolved = search_settings(parse(language, "x.toml", {"search.segments=[\"backbone\", \"featurizer\"]", "model.width=128"}));
+  EXPECT_FALSE(evolved.breeding.space.operators);
+  EXPECT_TRUE(evolved.breeding.space.featurizers);
+  EXPECT_EQ(evolved.breeding.space.width, 128);
   EXPECT_EQ(settings.breeding.space.catalogue, &genome::Catalogue::liquid());
   const auto star = parse(language, "x.toml", {"model.catalogue=star"});
   EXPECT_EQ(search_settings(star).breeding.space.catalogue, &genome::Catalogue::star());
@@ -282,13 +327,22 @@ Experiment random_experiment(Stream& stream) {
   e.search.paths = stream.chance(0.5);
   e.search.routes = stream.chance(0.5);
   e.search.variable_depth = stream.chance(0.5);
+  if (stream.chance(0.5)) e.search.segments.emplace_back("operator");
+  if (stream.chance(0.5)) e.search.segments.emplace_back("featurizer");
   e.search.objectives.clear();
   for (const auto& name : objective_names()) {
     if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);
   }
   if (stream.chance(0.5)) e.search.baselines.pop_back();
   e.task.sequence_length = 2 * integer(2, 1000);
-  if (stream.chance(0.5)) {
+  if (stream.chance(0.2)) {
+    e.task.kind = "series";
+    e.task.files = {text()};
+    for (auto n = integer(0, 4); n > 0; --n) e.task.columns.push_back(text() + std::to_string(n));
+    e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
+    e.task.test_fraction = (stream.uniform() + 1e-12) / 3;
+    e.task.validation_tokens = integer(0, 1'000'000);
+  } else if (stream.chance(0.5)) {
     e.task.kind = "mad";
     e.task.mad_task = "in-context-recall";
     e.task.vocabulary = 2 * integer(2, 32768);
@@ -428,19 +482,20 @@ TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
     if (has("(MAD task \"noisy-recall\")")) overrides.insert(overrides.end(), {"task.name=noisy-recall", "task.vocabulary=32"});
     if (has("(MAD task \"selective-copying\")")) overrides.emplace_back("task.name=selective-copying");
     const bool is_mad = has("(kind \"mad\")") || overrides.size() > 1;
-    EXPECT_NO_THROW(parse(is_mad ? mad : language, "x.toml", overrides)) << row.key;
+    EXPECT_NO_THROW(parse(is_mad ? mad : has("(kind \"series\")") ? series : language, "x.toml", overrides)) << row.key;
   }
 }
 
 TEST(Objectives, AreNamedOnceAndHaveTheirColumns) {
-  EXPECT_THAT(objective_names(), ::testing::ElementsAre("quality", "parameters", "cache"));
-  for (const auto& info : all_objectives(true)) {
+  EXPECT_THAT(objective_names(), ::testing::ElementsAre("quality", "parameters", "cache", "flops"));
+  for (const auto& info : all_objectives("mad")) {
     EXPECT_EQ(info.column, "obj_" + info.name);
     EXPECT_EQ(info.direction, "minimise");
     EXPECT_FALSE(info.unit.empty());
   }
-  EXPECT_EQ(all_objectives(false)[0].unit, "nats per token");
-  EXPECT_EQ(all_objectives(true)[0].unit, "1 - accuracy");
+  EXPECT_EQ(all_objectives("language-model")[0].unit, "nats per token");
+  EXPECT_EQ(all_objectives("mad")[0].unit, "1 - accuracy");
+  EXPECT_EQ(all_objectives("series")[0].unit, "mean squared error of normalised columns");
 }
 
 TEST(Objectives, OfAnExperimentKeepItsOrder) {
@@ -448,6 +503,7 @@ TEST(Objectives, OfAnExperimentKeepItsOrder) {
   ASSERT_EQ(chosen.size(), 2u);
   EXPECT_EQ(chosen[0].name, "cache");
   EXPECT_EQ(chosen[1].unit, "1 - accuracy");
+  EXPECT_EQ(objectives_of(parse(series, "x.toml"))[0].unit, "mean squared error of normalised columns");
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ PARTS = FLOORS | PROGRAMS
 LIBRARIES = {
     "LibTorch": (r"(torch|ATen|c10|caffe2)/", {"operators", "model", "tasks", "training", "worker", "tools"}),
     "CAF": (r"caf/", {"actors", "starling", "worker"}),
-    "HDF5": (r"(hdf5|H5[A-Z])", {"run"}),
+    "HDF5": (r"(hdf5|H5[A-Z])", {"base", "run", "tasks"}),
     "SentencePiece": (r"sentencepiece", {"tasks"}),
     "Boost": (r"boost/", {"starling"}),
 }

@@ -217,6 +217,19 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
 }
 
+TEST(Flops, SayWhichAreProductsOfMatrices) {
+  constexpr std::int64_t length = 4096;
+  const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).product_flops; };
+  EXPECT_EQ(flops("11111"), 2 * 4 * d * d + 2 * d * (length + 1)) << "projections and scores";
+  EXPECT_EQ(flops("21111"), 2 * 4 * d * d) << "a state in place of scores";
+  EXPECT_EQ(flops("23.1.1.1.1"), 8 * d * d + 2 * d * (length + 1)) << "without the convolutions";
+  EXPECT_EQ(flops("41111"), 2 * (3 * d * d + 2 * d * 48 + 32 * d));
+  EXPECT_EQ(flops("71111"), 2 * 4 * d * d);
+  EXPECT_EQ(flops("13.1.1.1.1"), 2 * 3 * d * (24 + 32));
+  EXPECT_EQ(flops("11112-11112", 1), 2 * 2 * d * d + 2 * d * (length + 1)) << "k and v are read";
+  EXPECT_EQ(account_of("41111", paper).training_product_flops, 3 * (2 * (3 * d * d + 2 * d * 48 + 32 * d) + 2 * d * 50257));
+}
+
 /// One LIV of a class that is made of another one of the default catalogue.
 template <class Change>
 LivAccount changed(const char* name, Change change, Dimensions dimensions = paper) {

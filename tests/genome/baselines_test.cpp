@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include <starling/base/error.hpp>
 #include <starling/genome/validity.hpp>
 
@@ -88,6 +91,54 @@ TEST(GenomeOrBaseline, ReadsBoth) {
   EXPECT_THAT(message_of("99.1.1.1.1"), HasSubstr("LIV 1: class 99 is not in the catalogue 'liquid'"));
   EXPECT_THAT(message_of("1111"), HasSubstr("4 digits"));
   EXPECT_THAT(message_of(""), HasSubstr("no LIV"));
+}
+
+// --- matched to a size
+
+constexpr Dimensions at_768{.width = 768, .length = 4096, .vocabulary = 257};
+
+std::int64_t size_of(std::string_view name, std::size_t depth, Dimensions sizes, std::int64_t width) {
+  sizes.width = width;
+  return account(Catalogue::liquid(), baseline(Catalogue::liquid(), name, depth), sizes).parameters.without_embedding();
+}
+
+TEST(MatchedBaseline, IsTheSameArchitectureWhereItsOwnSizeIsAskedFor) {
+  for (const auto vary : {Vary::depth, Vary::width, Vary::nearest}) {
+    const auto match = matched_baseline(Catalogue::liquid(), "transformer++", 24, at_768, 84'934'656 + 19'200, vary);
+    EXPECT_EQ(match.depth, 24u);
+    EXPECT_EQ(match.width, 768);
+    EXPECT_EQ(match.parameters, 84'934'656 + 19'200);
+  }
+}
+
+TEST(MatchedBaseline, ComesAsNearAsAnyDepthOrWidthDoes) {
+  const Dimensions sizes{.width = 96, .length = 256, .vocabulary = 257};
+  for (const auto& name : baseline_names(Catalogue::liquid())) {
+    for (const std::int64_t target : {20'000, 123'456, 304'928, 2'000'000}) {
+      const auto deep = matched_baseline(Catalogue::liquid(), name, 6, sizes, target, Vary::depth);
+      const auto wide = matched_baseline(Catalogue::liquid(), name, 6, sizes, target, Vary::width);
+      const auto nearest = matched_baseline(Catalogue::liquid(), name, 6, sizes, target, Vary::nearest);
+      const auto off = [&](std::int64_t parameters) { return std::abs(parameters - target); };
+      EXPECT_EQ(deep.width, 96);
+      EXPECT_EQ(wide.depth, 6u);
+      EXPECT_EQ(deep.parameters, size_of(name, deep.depth, sizes, 96));
+      EXPECT_EQ(wide.parameters, size_of(name, 6, sizes, wide.width));
+      EXPECT_EQ(off(nearest.parameters), std::min(off(deep.parameters), off(wide.parameters)));
+      for (std::size_t depth = 2; depth <= 80; ++depth) EXPECT_LE(off(deep.parameters), off(size_of(name, depth, sizes, 96))) << depth;
+      for (std::int64_t width = 16; width < 512; width += 16) EXPECT_LE(off(wide.parameters), off(size_of(name, 6, sizes, width))) << width;
+    }
+  }
+}
+
+TEST(MatchedBaseline, PassesOverWidthsThatDoNotFit) {
+  const Dimensions sizes{.width = 96, .length = 256, .vocabulary = 257};
+  const auto target = size_of("transformer++", 6, sizes, 112);
+  const auto fits = [](std::int64_t width) { return width != 112; };
+  EXPECT_EQ(matched_baseline(Catalogue::liquid(), "transformer++", 6, sizes, target, Vary::width).width, 112);
+  EXPECT_NE(matched_baseline(Catalogue::liquid(), "transformer++", 6, sizes, target, Vary::width, fits).width, 112);
+  EXPECT_THROW(matched_baseline(Catalogue::liquid(), "transformer++", 6, sizes, target, Vary::width, [](std::int64_t) { return false; }),
+               UserError);
+  EXPECT_THROW(matched_baseline(Catalogue::liquid(), "transformer+", 6, sizes, target), UserError);
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST(GenomeText, ErrorsNameTheLivAndTheCharacter) {
 
 TEST(GenomeText, AnyBytesAreReadOrRefused) {
   Stream stream(2, Purpose::test);
-  const std::string alphabet = "0123456789.-1121";
+  const std::string alphabet = "0123456789.-112:::";
   for (int i = 0; i < 20000; ++i) {
     std::string text(stream.below(24), ' ');
     const bool wild = stream.chance(0.2);

@@ -3,9 +3,13 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <starling/base/random.hpp>
 #include <starling/genome/legality.hpp>
+#include <starling/genome/plan.hpp>
+#include <starling/genome/validity.hpp>
+#include <starling/genome/variation.hpp>
 #include <starling/model/model.hpp>
 
 #include "model_support.hpp"
@@ -115,6 +119,69 @@ TEST(LegalClasses, CompileGenerateAndAreCountedWithEverySharingStrategy) {
     }
   }
   EXPECT_EQ(seen.size(), 7u) << "four token mixings, and of semi-separable ones four kinds of A";
+}
+
+/// Genomes of a search whose segments evolve, some generations away from the catalogue.
+genome::Genome evolved(const genome::Space& space, int generations, Stream& stream) {
+  auto genome = genome::sample(space, stream);
+  for (int i = 0; i < generations; ++i) {
+    const auto child = genome::crossover(space, genome, genome::sample(space, stream), 2, stream);
+    genome = genome::repair(space, genome::mutate(space, child, 0.05, stream), stream);
+  }
+  return genome::canonical(*space.catalogue, genome);
+}
+
+TEST(LegalClasses, OfEvolvedSegmentsCompileGenerateAndAreCountedWithEverySharingStrategy) {
+  Stream stream(3, Purpose::test);
+  genome::Space space;
+  space.depth = 2;
+  space.require_mixer_and_map = false;
+  space.operators = space.featurizers = true;
+  space.width = tiny.width;
+  const auto& catalogue = *space.catalogue;
+  std::set<std::string> classes;
+  for (int i = 0; i < 60; ++i) {
+    for (const auto& liv : evolved(space, 4, stream).livs) {
+      if (!genome::has_segments(liv)) continue;
+      genome::Genome alone{{{.liv_class = liv.liv_class, .segments = liv.segments}}};
+      if (!classes.insert(genome::to_text(alone)).second) continue;
+      const auto strategies = genome::feature_strategies(catalogue, liv);
+      for (int strategy = 1; strategy <= strategies; ++strategy) {
+        for (std::int16_t weights = 1; weights <= 2; ++weights) {
+          auto reader = alone.livs[0];
+          reader.featurizer_strategy = weights;
+          reader.feature_strategy = static_cast<std::int16_t>(strategy);
+          const genome::Genome genome{{reader, {.liv_class = 8}, reader}};
+          SCOPED_TRACE(genome::to_text(genome));
+          const auto plan = genome::make_plan(catalogue, genome);
+          EXPECT_EQ(plan.livs[2].weight_owner, weights == 2 ? 0u : 2u);
+          expect_counts(catalogue, genome, tiny);
+          if (strategy == 1 || weights == 1) expect_steps_are_rows(perturbed(catalogue, genome, tiny, at::kDouble), tiny, 1e-8);
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+  EXPECT_GT(classes.size(), 60u);
+}
+
+TEST(LegalClasses, OfEvolvedGenomesAreCountedAsTheyAreSharedAndLearn) {
+  Stream stream(4, Purpose::test);
+  genome::Space space;
+  space.operators = space.featurizers = space.paths = space.routes = space.variable_depth = true;
+  space.width = tiny.width;
+  for (int i = 0; i < 60; ++i) {
+    const auto genome = evolved(space, 3, stream);
+    SCOPED_TRACE(genome::to_text(genome));
+    expect_counts(*space.catalogue, genome, tiny);
+    const Model model(*space.catalogue, genome, tiny, static_cast<std::uint64_t>(i));
+    const auto loss = model.loss(token_tensor(2, 9, 11, 1), token_tensor(2, 9, 11, 2));
+    loss.backward();
+    for (const auto& parameter : model.parameters()) {
+      ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+      EXPECT_TRUE(std::isfinite(parameter.value.grad().norm().item<double>())) << parameter.name;
+    }
+  }
 }
 
 TEST(LegalClasses, HaveFiniteGradientsForEveryWeight) {

@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <set>
 #include <stdexcept>
 
 #include <starling/base/random.hpp>
@@ -119,9 +120,12 @@ void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& gen
   const auto account = genome::account(catalogue, genome, dimensions);
   const Model model(catalogue, genome, dimensions, 1);
   genome::Parameters counted;
+  const std::set<std::string> end_matrices{"embedding", "input.weight", "output.weight"};
+  const std::set<std::string> end_vectors{"input.bias", "output.bias", "output.skip"};
   for (const auto& candidate : model.parameters()) {
-    EXPECT_EQ(candidate.decay, candidate.matrix || candidate.name == "embedding") << candidate.name;
-    if (candidate.name == "embedding") {
+    const bool is_end_matrix = end_matrices.contains(candidate.name);
+    EXPECT_EQ(candidate.decay, candidate.matrix || is_end_matrix) << candidate.name;
+    if (is_end_matrix || end_vectors.contains(candidate.name)) {
       counted.embedding += candidate.value.numel();
     } else if (candidate.matrix) {
       counted.matrices += candidate.value.numel();
@@ -156,11 +160,13 @@ void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& gen
 
 void expect_steps_are_rows(const Model& model, const genome::Dimensions& dimensions, double tolerance) {
   const c10::NoGradGuard no_gradient;
-  const auto tokens = token_tensor(3, dimensions.length, dimensions.vocabulary, 8);
-  const auto whole = model.logits(tokens);
+  Stream stream(8, Purpose::test);
+  const auto inputs = dimensions.channels > 0 ? reference::random_tensor({3, dimensions.length, dimensions.channels}, stream)
+                                              : token_tensor(3, dimensions.length, dimensions.vocabulary, 8);
+  const auto whole = model.logits(inputs);
   const auto state = model.begin(3, dimensions.length);
   for (std::int64_t t = 0; t < dimensions.length; ++t) {
-    const auto logits = model.step(tokens.select(1, t), *state);
+    const auto logits = model.step(inputs.select(1, t), *state);
     ASSERT_LT(reference::largest_difference(logits, whole.select(1, t)), tolerance) << "token " << t;
   }
   EXPECT_EQ(state->position, dimensions.length);

@@ -41,7 +41,7 @@ Model perturbed(const genome::Catalogue& catalogue, const genome::Genome& genome
 
 /// The model's weights and state are as many numbers as the formulas say, in all and LIV by LIV.
 void expect_counts(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions);
-/// Token by token the model gives the logits of the whole sequence.
+/// Token by token, or row by row of a series, the model gives the logits of the whole sequence.
 void expect_steps_are_rows(const Model& model, const genome::Dimensions& dimensions, double tolerance);
 
 /// The parameter of that name; throws std::out_of_range.

@@ -184,7 +184,7 @@ TEST(Model, ComputesInBfloat16NearWhatItComputesInDouble) {
     const auto loss = rounded.loss(tokens, targets);
     EXPECT_EQ(loss.scalar_type(), at::kFloat);
     EXPECT_NEAR(loss.item<double>(), exact.loss(tokens, targets).item<double>(), 3e-3);
-    EXPECT_NEAR(rounded.score(tokens, targets).nats / static_cast<double>(targets.numel()), loss.item<double>(), 1e-5);
+    EXPECT_NEAR(rounded.score(tokens, targets).sum / static_cast<double>(targets.numel()), loss.item<double>(), 1e-5);
     loss.backward();
     exact.loss(tokens, targets).backward();
     std::vector<at::Tensor> all, differences;
@@ -236,7 +236,7 @@ TEST(Loss, IsTheMeanCrossEntropyOfTheLogitsOverTheTargetsThatCount) {
 
   const auto score = model.score(tokens, targets);
   EXPECT_EQ(score.counted, 6);
-  EXPECT_NEAR(score.nats, sum, 1e-11);
+  EXPECT_NEAR(score.sum, sum, 1e-11);
   EXPECT_TRUE(score.predictions.equal(log_probability.argmax(-1)));
 }
 
@@ -251,7 +251,7 @@ TEST(Loss, OfPaddedSequencesIsThatOfEachAloneForEveryClassAndSharingStrategy) {
     double nats = 0;
     for (int sequence = 0; sequence < 2; ++sequence) {
       const auto alone = [&](const at::Tensor& batch) { return batch.narrow(0, sequence, 1).narrow(1, 0, lengths[sequence]).contiguous(); };
-      nats += model.score(alone(tokens), alone(targets)).nats;
+      nats += model.score(alone(tokens), alone(targets)).sum;
     }
     const auto gradients = [&] {
       std::vector<at::Tensor> all;

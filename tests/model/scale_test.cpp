@@ -56,7 +56,8 @@ TEST_P(Scale, OutputsAndGradientsAreFiniteAndOfSaneSizeInLittleMemory) {
   mallopt(M_MMAP_THRESHOLD, 1 << 17);
   const auto& catalogue = genome::Catalogue::liquid();
   const auto [id, type] = GetParam();
-  const auto op = operators::compile(translate(catalogue, catalogue.at(id), {.width = width, .length = length, .vocabulary = 257}, 12));
+  const auto op = operators::compile(
+      translate(catalogue.at(id), catalogue.featurizer_of(catalogue.at(id)), {.width = width, .length = length, .vocabulary = 257}, 12));
   std::vector<at::Tensor> inputs;
   std::uint64_t index = 0;
   const auto filled = [&](const std::vector<operators::TensorSpec>& specs) {

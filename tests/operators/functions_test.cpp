@@ -309,6 +309,28 @@ TEST(CrossEntropy, IsTheSameAcrossTheChunksItWorksIn) {
   EXPECT_TRUE(predictions.equal(at::matmul(hidden, embedding.t()).argmax(-1)));
 }
 
+TEST(CrossEntropy, OfPartsAddsUpWhereItIsToldHowManyTargetsTheWholeHas) {
+  Stream stream(12, Purpose::test);
+  const auto hidden = leaf({5, 4}, stream);
+  const auto embedding = leaf({7, 4}, stream);
+  const auto targets = indices({3, -100, 0, 6, -100});
+  const auto whole = cross_entropy(hidden, embedding, targets);
+  whole.backward();
+  const auto dhidden = hidden.grad().clone();
+  const auto dembedding = embedding.grad().clone();
+  hidden.mutable_grad() = at::Tensor();
+  embedding.mutable_grad() = at::Tensor();
+  double sum = 0;
+  for (const auto& [first, count] : {std::pair{0, 1}, std::pair{1, 1}, std::pair{2, 3}}) {
+    const auto part = cross_entropy(hidden.narrow(0, first, count), embedding, targets.narrow(0, first, count), 3);
+    part.backward();
+    sum += part.item<double>();
+  }
+  EXPECT_NEAR(sum, whole.item<double>(), 1e-14);
+  EXPECT_LT(largest_difference(hidden.grad(), dhidden), 1e-15);
+  EXPECT_LT(largest_difference(embedding.grad(), dembedding), 1e-15);
+}
+
 TEST(CrossEntropy, IsZeroWithAZeroGradientWhereNoTargetCounts) {
   Stream stream(10, Purpose::test);
   const auto hidden = leaf({2, 4}, stream);

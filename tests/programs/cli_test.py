@@ -14,6 +14,8 @@ import sys
 import tempfile
 import unittest
 
+from tiny import make_text
+
 PROGRAMS = os.path.abspath(sys.argv.pop(1))
 STARLING = os.path.join(PROGRAMS, "starling")
 EXPERIMENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "experiments")
@@ -266,8 +268,45 @@ class Check(Case):
     def test_the_experiments_that_come_with_starling_are_sound(self):
         names = [name for name in os.listdir(EXPERIMENTS) if name.endswith(".toml")]
         self.assertIn("quickstart.toml", names)
+        # Data that is not on every machine is made by the command that the file tells.
+        with open(os.path.join(EXPERIMENTS, "series.toml")) as file:
+            command = re.search(r"awk '.*?' > waves\.csv", file.read().replace("\n#", "\n"), re.DOTALL)[0]
+        subprocess.run(command, shell=True, check=True, cwd=self.directory, timeout=60)
+        self.pack_data()
         for name in names:
             self.output("check", os.path.join(EXPERIMENTS, name))
+
+    def test_the_experiments_of_the_paper_have_its_sizes(self):
+        self.pack_data()
+        for name, objectives in (("quality", ["quality"]), ("quality_size", ["quality", "parameters"]),
+                                 ("quality_cache", ["quality", "cache"])):
+            file = os.path.join(EXPERIMENTS, f"star_125m_{name}.toml")
+            experiment = self.json("check", file)["experiment"]
+            self.assertEqual(experiment["search"]["objectives"], objectives)
+            self.assertEqual(experiment["search"]["population"], 16)
+        plan = self.json("run", file, "--dry-run", "--tflops", "300")
+        self.assertEqual(plan["evaluations"], 288)
+        self.assertEqual(plan["steps_per_candidate"], 4960)  # of a quarter of a million tokens, 1.3 billion in all
+        transformer = plan["baselines"][0]
+        self.assertEqual((transformer["name"], transformer["parameters"]), ("transformer++", 84_934_656 + 19_200 + 257 * 768))
+        self.assertEqual(transformer["cache_bytes"], 2 * 12 * 2 * 768 * 4096)
+        # Six FLOPs per parameter and token, and attention.
+        attention = 3 * 12 * 4 * 768 * 4097 // 2
+        self.assertEqual(transformer["training_flops_per_token"], 6 * (84_934_656 + 257 * 768) + attention)
+        memory = plan["memory_bytes"]
+        self.assertEqual(memory["optimizer"], 2 * memory["weights"])
+        self.assertEqual(memory["copies"], memory["weights"] // 2)
+        self.assertLess(memory["least"], 80e9, "a sequence at a time fits one GPU")
+        self.assertGreater(memory["most"], 80e9, "a batch at once does not")
+        # 291 trainings at 300 TFLOP/s.
+        self.assertTrue(100 < plan["hours"] < 2000, plan["hours"])
+        hour = self.json("run", os.path.join(EXPERIMENTS, "star_1h_gpu.toml"), "task.vocabulary=32768", "--dry-run", "--tflops", "60")
+        self.assertTrue(0.5 < hour["hours"] < 1.2, hour["hours"])
+
+    def pack_data(self):
+        """Where the experiments look for tokens."""
+        make_text(self.directory)
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", "data/star")
 
 
 class Plan(Case):
@@ -292,8 +331,36 @@ class Plan(Case):
         for measure in ["parameters", "cache_bytes", "training_flops_per_token"]:
             spread = plan["random_genomes"][measure]
             self.assertTrue(spread["least"] <= spread["median"] <= spread["most"])
+        flops = plan["random_genomes"]["training_flops"]
+        self.assertEqual(flops["most"], plan["random_genomes"]["training_flops_per_token"]["most"] * 9 * 256)
+        memory = plan["memory_bytes"]
+        self.assertEqual((memory["weights"], memory["gradients"], memory["optimizer"], memory["copies"]),
+                         (memory["weights"], memory["weights"], 2 * memory["weights"], 0))
+        state = memory["weights"] + memory["gradients"] + memory["optimizer"]
+        self.assertEqual((memory["least"], memory["most"]),
+                         (state + memory["activations_of_a_sequence"], state + memory["activations_of_a_batch"]))
+        per_token = (memory["activations_of_a_batch"] - memory["activations_of_a_sequence"]) / (256 - 32)
+        self.assertGreater(per_token, 4 * 32 * 4 * 4, "four LIVs keep more than four activations of 32 channels")
         self.assertIn("9 steps, 2,304 tokens", self.output("run", name, "--dry-run", "training.tokens=2049"))
         self.assertEqual(os.listdir(self.directory), [name])
+
+    def test_dry_run_says_how_long_it_takes_at_which_speed(self):
+        name = self.write(EXPERIMENT)
+        stated = self.json("run", name, "--dry-run", "--tflops", "0.5", "workers=3")
+        flops = sum(stated["training_flops"].values())
+        self.assertAlmostEqual(stated["hours"], flops / (3 * 0.5e12) / 3600, delta=1e-9 * stated["hours"])
+        self.assertIn("--tflops", stated["throughput"]["from"])
+        measured = self.json("run", name, "--dry-run")
+        self.assertGreater(measured["throughput"]["flops_per_second"], 1e8)
+        self.assertIn("matrix product", measured["throughput"]["from"])
+        self.assertEqual(measured["training_flops"]["validation"], 0, "the text has not been read")
+        validated = self.json("run", name, "--dry-run", "task.validation_tokens=2048", "--tflops", "1")
+        training = validated["training_flops"]["search"] + validated["training_flops"]["baselines"]
+        self.assertAlmostEqual(validated["training_flops"]["validation"] / training, 1 / 3)
+        text = self.output("run", name, "--dry-run", "--tflops", "0.5")
+        for words in ("memory ", "time ", "500.0 GFLOP/s", "disk "):
+            self.assertIn(words, text)
+        self.assert_refused(["run", name, "--tflops", "1"], "--dry-run")
 
     def test_dry_run_of_a_recall_task_counts_the_positions_that_are_predicted(self):
         recall = os.path.join(EXPERIMENTS, "mad_recall.toml")
@@ -306,6 +373,13 @@ class Describe(Case):
     def describe(self, architecture, **options):
         words = [word for key, value in options.items() for word in ("--" + key, str(value))]
         return self.json("describe", architecture, *words)
+
+    def test_the_flops_of_a_training_are_those_of_its_tokens(self):
+        d = self.describe("transformer++", width=32, depth=4, length=32, tokens="2_000")
+        self.assertEqual(d["training_flops"], 2000 * d["training_flops_per_token"])
+        self.assertEqual(3 * d["forward_flops_per_token"], d["training_flops_per_token"])
+        self.assertIn("for a training on 2,000 tokens", self.output("describe", "transformer++", "--width", "32", "--depth", "4",
+                                                                    "--length", "32", "--tokens", "2000"))
 
     def test_transformer_has_the_published_numbers(self):
         small = self.describe("transformer++", width=768, depth=24, length=4096)
@@ -360,6 +434,31 @@ class Describe(Case):
 
     def test_canonical_form_is_told(self):
         self.assertEqual(self.describe("11211-81111", width=96, length=256)["canonical"], "11111-81111")
+
+    def test_describe_says_in_what_livs_differ_from_their_classes(self):
+        genome = "11111:00200:::34.0.4.0.0.0-81111-11111:30000"
+        d = self.describe(genome, width=96, length=512, band=64)
+        self.assertEqual(d["genome"], genome)
+        self.assertEqual(d["canonical"], "11111:00200:::34.0.4.0.0.0-81111-31111")
+        first, second, third = d["livs"]
+        self.assertEqual(first["class"], "SA-1*")
+        self.assertEqual(first["differs_from_class"], [
+            {"group": None, "gene": "structured sparsity", "class": "1", "liv": "2"},
+            {"group": "v", "gene": "token mixing", "class": "1", "liv": "3 (4 taps)"},
+            {"group": "v", "gene": "nonlinearity", "class": "1", "liv": "4"}])
+        self.assertEqual(first["class_genomes"]["operator_genome"], [1, 2, 2, 2, 3])
+        self.assertEqual(first["class_genomes"]["feature_groups"][2]["kernel"], 4)
+        self.assertEqual(first["cache"]["elements"], 2 * 64 * 96 + 3 * 96)
+        self.assertNotIn("differs_from_class", second)
+        self.assertEqual(third["class"], "SA-3", "the integers are those of SA-3")
+        text = self.output("describe", genome, "--width", "96", "--length", "512")
+        self.assertIn("LIV 1  SA-1* has structured sparsity 2, not 1; v: token mixing 3 (4 taps), not 1, nonlinearity 4, not 1\n", text)
+        self.assertNotIn("LIV 2  ", text)
+        self.assert_refused(["describe", "81111:00200-11111", "--width", "96", "--length", "512"],
+                            "LIV 1: its segments make no operator of GMemless: structured sparsity 2 (banded)")
+        self.assert_refused(["describe", "11111::0000.8-81111", "--width", "96", "--length", "512"], "character 8")
+        self.assert_refused(["describe", "11111:::000048:000048-81111", "--width", "96", "--length", "512"],
+                            "class 1 'SA-1*': the feature group 'k' is repeated 8 times, but there are 4 heads at width 96")
         self.assertIn("canonical  11111-81111", self.output("describe", "11211-81111", "--width", "96", "--length", "256"))
 
     def refuse(self, architecture, *parts, **options):

@@ -236,6 +236,59 @@ class Search(unittest.TestCase):
         self.assertGreater((genomes[2:, 0:30:5] == 0).sum(), 0)
         self.assertEqual(texts[0], "11111-81111-11111-81111-11111-81111", "baselines are plain")
 
+    def test_segments_evolve_where_they_are_asked_for_and_everything_reads_their_genomes(self):
+        keys = ["search.segments=['backbone', 'operator', 'featurizer']", "search.baselines=[]",
+                "search.objectives=['quality', 'cache', 'parameters']"]
+        result = self.run_starling("run", "tiny.toml", "budget.evaluations=24", "training.tokens=512", "--out", "evolved", *keys)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("evolved", "run.h5"), "r") as file:
+            values = file["genomes/values"][:]
+            names = file["genomes/gene"].asstr()[:].tolist()
+            texts = dict(zip(file["candidates"]["candidate_id"], file["genomes/text"].asstr()[:]))
+            self.assertTrue((file["evaluations"]["status"] == 0).all())
+            repaired = file["candidates"]["repaired"]
+        for segment in ("operator_", "group"):
+            columns = [i for i, name in enumerate(names) if name.split(".")[1].startswith(segment)]
+            self.assertGreater((values[:, columns] > 0).sum(), 0, segment)
+        self.assertGreater(repaired.sum(), 0)
+        self.assertGreater(len([text for text in texts.values() if ":" in text]), 12)
+        front = json.loads(self.run_starling("front", "evolved", "--json").stdout)
+        evolved = [row for row in front["front"] if ":" in row["genome"]]
+        self.assertGreater(len(evolved), 0)
+        for row in evolved:
+            number = row["id"]
+            self.assertEqual(row["genome"], texts[number])
+            kinds = row["repairs_by_kind"]
+            self.assertEqual(sum(kinds.values()), row["repairs"])
+            self.assertIn("illegal_featurizer", kinds)
+            shown = self.run_starling("show", "evolved", str(number))
+            self.assertEqual(shown.returncode, 0, shown.stderr)
+            self.assertIn(row["genome"], shown.stdout)
+            self.assertIn("* has ", shown.stdout)
+            described = self.run_starling("describe", row["genome"], "--experiment", "evolved/experiment.toml", "--width", "32", "--length", "32",
+                                          "--vocabulary", "257", "--json")
+            self.assertEqual(described.returncode, 0, described.stderr)
+            described = json.loads(described.stdout)
+            self.assertEqual(described["canonical"], row["genome"])
+            self.assertEqual(described["parameters"]["total"], row["parameters"])
+            self.assertEqual(described["cache"]["bytes"], row["cache_bytes"])
+            self.assertTrue(any(liv.get("differs_from_class") for liv in described["livs"]))
+            checkpoint = self.path("evolved", "checkpoints", f"{number:08d}.h5")
+            generated = self.run_starling("generate", checkpoint, "--prompt", "the ", "--tokens", "8", "--json")
+            self.assertEqual(generated.returncode, 0, generated.stderr)
+            self.assertEqual(json.loads(generated.stdout)["genome"], row["genome"])
+
+    def test_the_flops_of_training_are_an_objective(self):
+        result = self.run_starling("run", "tiny.toml", 'search.objectives=["quality", "flops"]')
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(self.path("runs", "tiny-1", "run.h5"), "r") as file:
+            flops = pd.DataFrame(file["evaluations"][:]).set_index("candidate_id")["obj_flops"]
+            genomes = dict(zip(file["candidates"]["candidate_id"], file["genomes/text"].asstr()[:]))
+        for candidate, genome in genomes.items():
+            described = self.run_starling("describe", genome, "--width", "32", "--length", "32", "--tokens", "2048", "--json")
+            self.assertEqual(flops[candidate], json.loads(described.stdout)["training_flops"])
+        self.assertGreater(flops.nunique(), 2)
+
     def test_every_mad_task_is_scored_by_accuracy(self):
         for name in "in-context-recall noisy-recall fuzzy-recall selective-copying compression memorisation".split():
             with self.subTest(name):
@@ -407,6 +460,29 @@ class Search(unittest.TestCase):
             table = pd.DataFrame(file["evaluations"][:])
             status = h5py.check_enum_dtype(file["evaluations"].dtype["status"])
         self.assertTrue((table["status"] == status["diverged"]).all())
+
+    def test_how_candidates_are_trained_is_what_the_file_says(self):
+        def train(out, *keys):
+            result = self.run_starling("run", "tiny.toml", "budget.evaluations=3", "search.algorithm=random", "search.baselines=[]", "evaluation.test=false",
+                                       "workers=1", "--out", out, *keys)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            with h5py.File(self.path(out, "run.h5"), "r") as file:
+                curves = pd.DataFrame(file["curves"][:])
+            shown = [json.loads(self.run_starling("show", out, str(i), "--json").stdout) for i in (1, 2, 3)]
+            return curves, shown
+
+        linear = ["training.schedule=linear", "training.final_learning_rate=0.5", "training.dropout=0.2"]
+        curves, shown = train("plain", *linear)
+        first = curves[curves["evaluation_id"] == 1]
+        np.testing.assert_allclose(first["lr"], 3e-3 * np.array([1] + [1 - 0.5 * i / 7 for i in range(1, 8)]), rtol=1e-12)
+        self.assertEqual([one["micro_batch_tokens"] for one in shown], [256] * 3)
+        again, shown = train("again", *linear, "training.recompute=true")
+        np.testing.assert_array_equal(again["train_loss"], curves["train_loss"])
+        parts, shown = train("parts", *linear, "training.micro_batch_tokens=64")
+        self.assertEqual([one["micro_batch_tokens"] for one in shown], [64] * 3)
+        np.testing.assert_allclose(parts["train_loss"], curves["train_loss"], atol=1e-3)
+        undropped, _ = train("undropped", *linear[:2])
+        self.assertGreater(np.abs(undropped["train_loss"] - curves["train_loss"]).max(), 1e-3)
 
     def test_a_full_disk_ends_the_run_with_what_was_recorded_before(self):
         """A limit on the size of files stands in for the disk: the journal cannot grow past it."""

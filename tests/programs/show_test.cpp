@@ -155,6 +155,35 @@ TEST_F(Show, SummarisesARun) {
   EXPECT_THAT(text, HasSubstr("lost        1 attempts\n"));
 }
 
+TEST_F(Show, OfASeriesTellsSquaredErrorsAndNoPerplexity) {
+  auto start = started();
+  start.experiment_toml = "[task]\nkind = \"series\"\n";
+  start.objectives[0].unit = "mean squared error of normalised columns";
+  auto ok = result(1, 0.0125, 3000);
+  ok.bits_per_byte = run::none;
+  run::TestRecorded test;
+  test.candidate_id = 1;
+  test.loss = 0.02;
+  write({start, run::ReferenceLoss{"last value", 0.25, run::none}, candidate(1, "31111-81111"), ok, test});
+  EXPECT_EQ(front_text(),
+            "candidate       MSE  on test  parameters  cache bytes  genome\n"
+            "──────────────────────────────────────────────────────────────────\n"
+            "1           0.01250  0.02000     123,456        3,000  31111-81111\n"
+            "──────────────────────────────────────────────────────────────────\n"
+            "last value  0.25000        –           –            –\n"
+            "\n"
+            "1        ─A3──M8─\n"
+            "A3 SA-3 · M8 GMemless\n");
+  EXPECT_THAT(show_text(), HasSubstr("reference   last value: MSE 0.25000\n"));
+  EXPECT_THAT(show_text(), HasSubstr("quality     best 0.0125 mean squared error of normalised columns by candidate 1\n"));
+  EXPECT_THAT(show_text(1), HasSubstr("measures    MSE 0.01250\non test     MSE 0.02000\n"));
+  const auto shown = show_json(1);
+  EXPECT_EQ(shown["loss"], 0.0125);
+  EXPECT_EQ(shown["test_loss"], 0.02);
+  for (const auto* const none : {"perplexity", "test_perplexity", "bits_per_byte", "accuracy"}) EXPECT_TRUE(shown[none].is_null()) << none;
+  EXPECT_TRUE(front_json()["references"][0]["perplexity"].is_null());
+}
+
 TEST_F(Show, SummarisesARunAsJson) {
   write_run();
   const auto data = show_json();
@@ -233,7 +262,11 @@ TEST_F(Show, PrintsTheFrontBesideBaselinesAndReferences) {
             "transformer++      12.182     3.6067     123,456        4,000  11111-81111\n"
             "striped-mamba           –          –       1,000            –  (diverged: loss is not finite at step 3)\n"
             "────────────────────────────────────────────────────────────────────────────────\n"
-            "unigram            33.115     5.0500           –            –\n");
+            "unigram            33.115     5.0500           –            –\n"
+            "\n"
+            "4        ─A3──M8─\n"
+            "6        ─C6──M8──C6─\n"
+            "A3 SA-3 · M8 GMemless · C6 GConv-1\n");
 }
 
 TEST_F(Show, PrintsTheFrontAsJson) {
@@ -261,6 +294,47 @@ TEST_F(Show, EndsWithoutAResultWhereNoneIsValid) {
   EXPECT_THAT(front_text(exit_code::no_valid_result), HasSubstr("No candidate has a result yet."));
   EXPECT_TRUE(front_json(exit_code::no_valid_result)["front"].empty());
   EXPECT_THAT(show_text(), HasSubstr("front       empty"));
+}
+
+/// Candidates 4 and 6 and a baseline on twice the tokens: the order of 4 and 6 turns round; 5 diverges.
+TEST_F(Show, SetsLongerTrainingsBesideThoseOfTheSearch) {
+  write_run();
+  {
+    auto journal = run::Journal::open(directory_ / "journal").journal;
+    journal.append(run::ExtensionStarted{"2026-01-02T00:00:00.000Z", "starling retrain", "0.1.0", "abc", "here"});
+    const auto longer = [](std::uint64_t id, double loss) {
+      auto evaluation = result(id, loss, 1);
+      evaluation.tokens = 10'240;
+      return run::RetrainingRecorded{10'240, evaluation};
+    };
+    journal.append(longer(6, 1.5));
+    journal.append(longer(4, 1.75));
+    journal.append(longer(1, 1.875));
+    journal.append(run::RetrainingRecorded{10'240, failure(5, search::Status::diverged, "too hot")});
+    run::TestRecorded test;
+    test.candidate_id = 6;
+    test.loss = 1.625;
+    test.asked_tokens = 10'240;
+    journal.append(test);
+    journal.append(run::ExtensionEnded{"done", "2026-01-02T00:01:00.000Z", 60, 50, 120, true});
+    journal.sync();
+  }
+  const auto data = show_json();
+  ASSERT_EQ(data["retrained"].size(), 1u);
+  EXPECT_EQ(data["retrained"][0]["candidates"], 4);
+  EXPECT_EQ(data["retrained"][0]["compared"], 3) << "one diverged";
+  // 4, 1, 6 in the search, 6, 4, 1 after it: of three pairs (4, 6) and (1, 6) have turned round.
+  EXPECT_DOUBLE_EQ(data["retrained"][0]["kendall_tau"], -1.0 / 3);
+  EXPECT_EQ(data["extensions"][0]["ended"]["reason"], "done");
+  EXPECT_EQ(data["ended"]["reason"], "budget");
+  EXPECT_THAT(show_text(), AllOf(HasSubstr("extended    2026-01-02T00:00:00.000Z by 'starling retrain': done after 1 min 0 s"),
+                                 HasSubstr("retrained   4 candidates on 10,240 tokens, Kendall τ -0.33")));
+  EXPECT_THAT(show_text(6), HasSubstr("retrained   10,240 tokens, ok: loss 1.5000"));
+  EXPECT_THAT(show_text(5), HasSubstr("diverged: too hot"));
+  const auto six = show_json(6);
+  EXPECT_EQ(six["loss"], 2.75) << "the search's own result stays what it is";
+  EXPECT_EQ(six["retrainings"][0]["loss"], 1.5);
+  EXPECT_EQ(six["retrainings"][0]["test_loss"], 1.625);
 }
 
 }  // namespace

@@ -36,6 +36,21 @@ TEST(StripPicture, ShowsOrderPathsRoutesAndSharing) {
             "● owner, ○ shares, ◉ both\n");
 }
 
+TEST(StripPicture, OfSeveralStandCloseTogetherWithOneLegend) {
+  EXPECT_EQ(strip_pictures(liquid,
+                           {{"39", genome::parse_genome("1121211-81111-1121210-8111110-6111110-01111-8111101-1121310")},
+                            {"7", genome::parse_genome("17.1.1.1.1-81111")}},
+                           false),
+            "39       ─A1~─M8─┬A1──M8~─A1─\n"
+            "                 ├M8\n"
+            "                 └C6\n"
+            "weights   ●───────○───────○\n"
+            "reads     ●───────○───────○\n"
+            "7        ─R17──M8──\n"
+            "A1 SA-1 · M8 GMemless · C6 GConv-1 · R17 Rec-1-Diff · ┬ in parallel · ~ routed\n"
+            "● owner, ○ shares, ◉ both\n");
+}
+
 TEST(StripPicture, OfPlainChainsIsOneLine) {
   EXPECT_EQ(picture("17.1.1.1.1-81111"),
             "LIV       1    2\n"
@@ -70,6 +85,13 @@ TEST(StripPicture, GoesOnFurtherDownWithTheGroupsThatDo) {
             std::string::npos)
       << drawn;
   EXPECT_NE(drawn.find("         ─M8──A1─\nreads    ─────○\n"), std::string::npos) << drawn;
+}
+
+TEST(StripPicture, MarksClassesThatSegmentsMake) {
+  EXPECT_EQ(picture("11111:00200-11111-81111:00050"),
+            "LIV       1    2    3\n"
+            "         ─A1*──A1───M9──\n"
+            "A1* SA-1* · A1 SA-1 · M9 GMemless-2\n");
 }
 
 TEST(StripPicture, IsColouredOnlyWhereAsked) {

@@ -28,17 +28,21 @@ REDUCED = {
         "build/release/starling run experiments/quickstart.toml budget.evaluations=17 training.tokens=2048 task.validation_tokens=4096"
         " --out runs/quickstart-1",
         "installs, builds, and searches for minutes; tests/scripts drives the script itself"),
+    "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_000_000": (
+        "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_096",
+        "forty times the tokens of the search take an hour"),
     "tools/test": (
         "tools/test --help | grep '^Usage: tools/test'",
         "would run this test, among others"),
+    "build/release/starling run experiments/series.toml": (
+        "build/release/starling run experiments/series.toml budget.evaluations=9 training.tokens=2048",
+        "searches for two minutes"),
     "tools/bench operators": (
         "tools/bench operators --rounds 1", "best times need rounds on a machine that has nothing else to do"),
-    "tools/bench train": (
-        "tools/bench train --steps 2" if CAN_COMPARE else "tools/bench --help | grep '^Usage: tools/bench train'",
-        "forty steps of three models take half a minute; the Python PyTorch that it compares with need not be installed"),
-    "tools/bench train --precision bf16": (
-        "tools/bench train --precision bf16 --steps 2" if CAN_COMPARE else "tools/bench --help | grep '^Usage: tools/bench train'",
-        "the same"),
+    "tools/bench cpu": (
+        "tools/bench cpu --rounds 1 --steps 2 --precision f32 striped-mamba" if CAN_COMPARE
+        else "tools/bench --help | grep '^Usage: tools/bench cpu'",
+        "five rounds of ten models take minutes; the Python PyTorch that it compares with need not be installed"),
 }
 
 

@@ -16,7 +16,8 @@ PROGRAM = None
 
 # The columns of format 1.0, in order: the documentation in a form that can fail.
 COLUMNS = {
-    "candidates": "candidate_id created_seq origin generation_equiv n_parents genome_hash n_params repaired name",
+    "candidates": "candidate_id created_seq origin generation_equiv n_parents genome_hash n_params repaired name "
+                  "width matched_to",
     "evaluations": "evaluation_id candidate_id seq status attempt fidelity steps tokens started_utc duration_s obj_quality obj_cache loss "
                    "bits_per_byte accuracy parameters cache_bytes peak_mem_bytes seed worker curve_start curve_count",
     "objectives": "name column unit direction",
@@ -27,6 +28,10 @@ COLUMNS = {
     "checkpoints": "candidate_id step seq bytes crc32c has_optimizer path",
     "devices": "worker host device pid joined_utc left_utc reason",
     "events": "seq time_utc type candidate_id detail_json",
+    "tests": "candidate_id seq loss bits_per_byte accuracy worker duration_s",
+    "retrainings": "evaluation_id candidate_id seq status attempt fidelity steps tokens started_utc duration_s obj_quality obj_cache loss "
+                   "bits_per_byte accuracy parameters cache_bytes peak_mem_bytes seed worker curve_start curve_count asked_tokens "
+                   "test_loss test_bits_per_byte test_accuracy",
 }
 ENUMS = {
     ("candidates", "origin"): ["random", "crossover", "mutation", "baseline", "user"],
@@ -128,9 +133,11 @@ class RunFile(unittest.TestCase):
         self.assertIn("evaluations", subprocess.run(["h5ls", self.path], check=True, capture_output=True, text=True).stdout)
 
     def test_curves_lie_where_evaluations_say(self):
-        curves, evaluations = self.file["curves"][:], self.file["evaluations"][:]
-        self.assertEqual(evaluations["curve_count"].sum(), len(curves))
-        for row in evaluations:
+        curves, evaluations, retrainings = self.file["curves"][:], self.file["evaluations"][:], self.file["retrainings"][:]
+        self.assertEqual(evaluations["curve_count"].sum() + retrainings["curve_count"].sum(), len(curves))
+        ids = np.concatenate([evaluations["evaluation_id"], retrainings["evaluation_id"]])
+        self.assertEqual(len(set(ids)), len(ids), "a curve belongs to one training")
+        for row in [*evaluations, *(row for row in retrainings if row["curve_count"] > 0)]:
             mine = curves[row["curve_start"]:row["curve_start"] + row["curve_count"]]
             self.assertTrue((mine["evaluation_id"] == row["evaluation_id"]).all())
             self.assertEqual(mine["step"].tolist(), list(range(1, 21)))
@@ -183,20 +190,33 @@ class RunFile(unittest.TestCase):
         genomes = self.file["genomes"]
         values = genomes["values"]
         self.assertEqual(values.dtype, np.int16)
-        self.assertEqual(values.shape, (80, 42))
+        self.assertEqual(values.shape, (80, 6 * 42))
         self.assertEqual(values.dims[0][0][:].tolist(), self.file["candidates"]["candidate_id"].tolist())
         names = values.dims[1][0].asstr()[:].tolist()
         self.assertEqual(names[:6], ["1.class", "1.featurizer_group", "1.featurizer_strategy", "1.feature_group", "1.feature_strategy",
                                      "2.class"])
-        self.assertEqual(names[30:34], ["1.path", "1.route", "2.path", "2.route"])
-        lengths = set()
+        later = [f"{liv}.{gene}" for liv in range(1, 7) for gene in ("path", "route")]
+        self.assertLess(set(later), set(names[30:]))
+        self.assertIn("1.operator_channel_mixing", names)
+        self.assertIn("6.group5_repeat", names)
+        shapes = set()
         for genes, text in zip(values[:], genomes["text"].asstr()[:]):
-            livs = [liv.split(".") if "." in liv else list(liv) for liv in text.split("-")]
-            lengths |= {len(liv) for liv in livs}
-            livs = [[int(gene) for gene in liv] + [0] * (7 - len(liv)) for liv in livs]
-            self.assertEqual([gene for liv in livs for gene in liv[:5]], genes[:30].tolist())
-            self.assertEqual([gene for liv in livs for gene in liv[5:]], genes[30:].tolist())
-        self.assertEqual(lengths, {5, 7})
+            by_name = dict(zip(names, genes.tolist()))
+            for number, liv in enumerate(text.split("-"), 1):
+                fields = [field.split(".") if "." in field else list(field) for field in liv.split(":")]
+                fields = [[int(gene) for gene in field] for field in fields]
+                shapes.add(tuple(len(field) for field in fields))
+                columns = [name for name in names if name.startswith(f"{number}.")]
+                groups = ["class featurizer_group featurizer_strategy feature_group feature_strategy path route".split(),
+                          [f"operator_{gene}" for gene in "featurizer token_mixing sparsity nonlinearity channel_mixing".split()]]
+                groups += [[f"group{group}_{gene}" for gene in "token_mixing sparsity nonlinearity channel_mixing expansion repeat".split()]
+                           for group in range(1, 6)]
+                self.assertEqual(set(columns), {f"{number}.{gene}" for group in groups for gene in group})
+                fields += [[]] * (len(groups) - len(fields))
+                expected = {gene: value for group, field in zip(groups, fields)
+                            for gene, value in zip(group, field + [0] * (len(group) - len(field)))}
+                self.assertEqual({gene: by_name[f"{number}.{gene}"] for gene in expected}, expected)
+        self.assertEqual(shapes, {(5,), (7,), (5, 5), (5, 0, 0, 0, 6)})
 
     def test_lineage_names_earlier_candidates(self):
         lineage = self.frame("lineage")
@@ -226,6 +246,17 @@ class RunFile(unittest.TestCase):
         checkpoints = self.frame("checkpoints")
         self.assertEqual((checkpoints.path != b"").sum(), 4)
         self.assertGreater((checkpoints.path == b"").sum(), 0)
+
+    def test_retrainings_have_what_the_test_part_says(self):
+        rows = self.frame("retrainings")
+        self.assertEqual(self.labels("retrainings", "status"), ["killed", "ok", "superseded"])
+        self.assertTrue((rows.asked_tokens == 40960).all())
+        self.assertEqual(rows.fidelity[1], 4)
+        self.assertEqual(rows.obj_quality[1], rows.loss[1])
+        self.assertEqual((rows.test_loss[1], rows.test_bits_per_byte[1]), (1.5, 2.5))
+        self.assertTrue(np.isnan([rows.test_loss[0], rows.test_loss[2], rows.test_accuracy[1]]).all())
+        self.assertNotIn(1.5, self.frame("tests").loss.tolist(), "the search's own weights have other numbers")
+        self.assertEqual(self.labels("events", "type")[-2:], ["extension_started", "extension_ended"])
 
     def test_provenance(self):
         provenance = self.file["provenance"]
@@ -260,7 +291,7 @@ class RunFile(unittest.TestCase):
                         self.assertGreaterEqual(now, last)
                         last = now
                         evaluations = f["evaluations"][:]
-                        self.assertEqual(evaluations["curve_count"].sum(), len(f["curves"]))
+                        self.assertEqual(evaluations["curve_count"].sum() + f["retrainings"]["curve_count"].sum(), len(f["curves"]))
                         self.assertTrue((evaluations["seq"] < now).all())
                 if not running:
                     break

@@ -65,6 +65,14 @@ class CheckpointTest : public ::testing::Test {
   std::filesystem::path file_ = directory_.path() / "checkpoints" / "00000012.h5";
 };
 
+TEST_F(CheckpointTest, ARetrainingHasAFileOfItsOwn) {
+  auto weights = sample_weights();
+  auto longer = info;
+  longer.asked_tokens = 4000;
+  EXPECT_EQ(write_checkpoint(directory_.path(), longer, weights.all()).path, "checkpoints/00000012-4000.h5");
+  EXPECT_FALSE(std::filesystem::exists(file_));
+}
+
 TEST_F(CheckpointTest, GivesBackEveryBitInOrder) {
   auto weights = sample_weights();
   const auto written = write_checkpoint(directory_.path(), info, weights.all());

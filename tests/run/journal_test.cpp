@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include <starling/base/error.hpp>
 
@@ -270,6 +271,62 @@ TEST_F(JournalTest, KeepsEveryAcknowledgedRecordWhenTheWriterIsKilled) {
       ASSERT_EQ(encode(entry.record), encode(records[entry.seq % records.size()]));
     }
   }
+}
+
+TEST_F(JournalTest, GoesOnWhereItEnded) {
+  const auto records = testing::sample_run({6, 2, 8});
+  write_records(records);
+  {
+    auto [journal, content] = Journal::open(path_);
+    EXPECT_EQ(content.entries.size(), records.size());
+    EXPECT_EQ(journal.next_seq(), records.size());
+    EXPECT_EQ(journal.append(records[3]), records.size());
+    journal.sync();
+  }
+  const auto content = read_journal(path_);
+  ASSERT_EQ(content.entries.size(), records.size() + 1);
+  for (std::size_t i = 0; i < records.size(); ++i) EXPECT_EQ(encode(content.entries[i].record), encode(records[i]));
+  EXPECT_EQ(encode(content.entries.back().record), encode(records[3]));
+}
+
+TEST_F(JournalTest, GoesOnBehindTheLastWholeRecordOfATornOne) {
+  const auto records = testing::sample_run({6, 2, 8});
+  const auto sizes = write_records(records);
+  for (const std::size_t torn : {std::size_t{1}, std::size_t{15}, sizes.back() - sizes[sizes.size() - 2] - 1}) {
+    std::filesystem::resize_file(path_, sizes.back() - torn);
+    {
+      auto [journal, content] = Journal::open(path_);
+      EXPECT_EQ(content.entries.size(), records.size() - 1);
+      journal.append(records.back());
+      journal.sync();
+    }
+    const auto content = read_journal(path_);
+    EXPECT_EQ(content.entries.size(), records.size());
+    EXPECT_EQ(content.torn_bytes, 0u);
+  }
+}
+
+TEST_F(JournalTest, LetsOneProcessWriteAtATime) {
+  std::optional<Journal> writer = Journal::create(path_);
+  EXPECT_THAT([&] { Journal::open(path_); }, ThrowsMessage<UserError>(HasSubstr("another process writes to this run")));
+  writer->append(RunEnded{});
+  writer->sync();
+  EXPECT_EQ(read_journal(path_).entries.size(), 1u) << "readers are kept out by nobody";
+  writer.reset();
+  std::optional<Journal::Opened> next = Journal::open(path_);
+  EXPECT_THROW(Journal::open(path_), UserError);
+  next.reset();
+  EXPECT_NO_THROW(Journal::open(path_));
+}
+
+TEST_F(JournalTest, IsNotOpenedWhereThereIsNoneOrItIsDamaged) {
+  EXPECT_THAT([&] { Journal::open(path_); }, ThrowsMessage<UserError>(HasSubstr("no such file")));
+  const auto sizes = write_records(testing::sample_run({6, 2, 8}));
+  auto bytes = read_file(path_);
+  bytes[sizes[2] + 20] ^= 1;
+  write_bytes(bytes);
+  EXPECT_THROW(Journal::open(path_), Failure);
+  EXPECT_EQ(read_file(path_), bytes) << "damage is never cut";
 }
 
 }  // namespace

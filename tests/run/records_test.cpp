@@ -58,6 +58,7 @@ TEST(Records, RoundTripWithEveryBitOfEveryField) {
     record.training_seed = stream.next64();
     record.steps = static_cast<std::int64_t>(stream.next64());
     record.tokens = static_cast<std::int64_t>(stream.next64());
+    record.micro_batch_tokens = static_cast<std::int64_t>(stream.next64());
     record.started_utc = any_text(stream);
     record.duration_s = any_double(stream);
     record.peak_mem_bytes = stream.next64();
@@ -85,6 +86,7 @@ TEST(Records, RoundTripWithEveryBitOfEveryField) {
     EXPECT_EQ(back.training_seed, record.training_seed);
     EXPECT_EQ(back.steps, record.steps);
     EXPECT_EQ(back.tokens, record.tokens);
+    EXPECT_EQ(back.micro_batch_tokens, record.micro_batch_tokens);
     EXPECT_EQ(back.started_utc, record.started_utc);
     EXPECT_EQ(bits(back.duration_s), bits(record.duration_s));
     EXPECT_EQ(back.peak_mem_bytes, record.peak_mem_bytes);
@@ -133,7 +135,7 @@ TEST(Records, KeepCandidatesWhole) {
   c.hash = ~std::uint64_t{0};
   c.parents = {7, 9};
   c.generation = 2.5;
-  c.repairs = {1, 2, 3, 4, 5, 6};
+  c.repairs = {1, 2, 3, 4, 5, 6, 7, 8};
   c.changed_genes = -1;
   const auto back = round_trip(CandidateAccepted{c, 123, "2026-01-31T12:34:56.789Z"});
   EXPECT_EQ(back.candidate.id, c.id);
@@ -159,18 +161,50 @@ TEST(Records, KeepPathsAndRoutesOfAGenome) {
   EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("field 'genome': genome, LIV 2")));
 }
 
-TEST(Records, ReadThoseWrittenBeforePathsAndRoutes) {
+TEST(Records, KeepSegmentsOfAGenome) {
+  CandidateAccepted accepted;
+  accepted.candidate.genome = genome::parse_genome("11111:00200::004000-81111-12.1.1.1.1:::::34.0.0.0.0.0");
+  EXPECT_EQ(round_trip(accepted).candidate.genome, accepted.candidate.genome);
+}
+
+TEST(Records, ReadThoseWrittenBeforePathsRoutesAndSegments) {
   CandidateAccepted accepted;
   accepted.candidate.genome = genome::parse_genome("11111-81112");
-  accepted.candidate.repairs = {1, 2, 3, 4, 5, 6};
+  accepted.candidate.repairs = {1, 2, 3, 4, 5, 6, 7, 8};
   auto object = nlohmann::json::from_cbor(encode(accepted));
   EXPECT_EQ(object["candidate"]["genome"], (nlohmann::json{1, 1, 1, 1, 1, 8, 1, 1, 1, 2})) << "a plain genome is written as ever";
-  object["candidate"]["repairs"].erase("lonely_path");
+  for (const auto* later : {"lonely_path", "illegal_operator", "illegal_featurizer"}) {
+    EXPECT_EQ(object["candidate"]["repairs"].erase(later), 1u) << later;
+  }
   const auto back = std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(object)));
   EXPECT_EQ(back.candidate.genome, accepted.candidate.genome);
   EXPECT_EQ(back.candidate.repairs, (genome::Repairs{1, 2, 3, 4, 5, 0}));
   object["candidate"]["repairs"].erase("composition");
   EXPECT_THAT([&] { decode(nlohmann::json::to_cbor(object)); }, ThrowsMessage<Failure>(HasSubstr("'composition'")));
+}
+
+TEST(Records, ReadThoseWrittenBeforeMicroBatches) {
+  EvaluationRecorded record;
+  record.tokens = 5;
+  record.micro_batch_tokens = 3;
+  auto object = nlohmann::json::from_cbor(encode(record));
+  object.erase("micro_batch_tokens");
+  const auto back = std::get<EvaluationRecorded>(decode(nlohmann::json::to_cbor(object)));
+  EXPECT_EQ(back.tokens, 5);
+  EXPECT_EQ(back.micro_batch_tokens, 0);
+}
+
+TEST(Records, ReadThoseWrittenBeforeRunsWereExtended) {
+  auto accepted = nlohmann::json::from_cbor(encode(CandidateAccepted{{}, 5, "t", 96, 3}));
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).width, 96);
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).matched_to, 3u);
+  for (const auto* name : {"width", "matched_to"}) accepted.erase(name);
+  EXPECT_EQ(std::get<CandidateAccepted>(decode(nlohmann::json::to_cbor(accepted))).width, 0);
+  TestRecorded tested;
+  tested.asked_tokens = 9;
+  auto test = nlohmann::json::from_cbor(encode(tested));
+  test.erase("asked_tokens");
+  EXPECT_EQ(std::get<TestRecorded>(decode(nlohmann::json::to_cbor(test))).asked_tokens, 0);
 }
 
 TEST(Records, IgnoreFieldsTheyDoNotKnow) {

@@ -15,6 +15,8 @@ genome::Genome random_genome(Stream& stream) {
     l.feature_strategy = static_cast<std::int16_t>(1 + stream.below(2));
     genome.livs.push_back(l);
   }
+  if (stream.chance(0.2)) genome.livs[1].segments[2] = 2;
+  if (stream.chance(0.1)) genome.livs[4].segments[20] = 34;
   if (stream.chance(0.3)) genome.livs[2].path = genome.livs[3].path = genome.livs[5].route = 1;
   return genome;
 }
@@ -96,6 +98,26 @@ EvaluationRecorded evaluation(std::uint64_t id, std::size_t points, Stream& stre
   return record;
 }
 
+/// Candidate 1 is trained again: given up once, then with a result that comes twice.
+void extend(std::vector<Record>& records, std::size_t points, Stream& stream) {
+  records.emplace_back(ExtensionStarted{"2026-02-01T12:00:00.000Z", "starling retrain sample-1", "0.1.0", "abc", "there"});
+  EvaluationRecorded killed;
+  killed.outcome = {1, search::Status::killed, {}};
+  killed.reason = "worker lost";
+  records.emplace_back(RetrainingRecorded{40'960, killed});
+  auto longer = evaluation(1, points, stream);
+  longer.tokens *= 4;
+  longer.outcome = {1, search::Status::ok, {longer.loss, static_cast<double>(longer.cache_bytes)}};
+  longer.checkpoint = {};
+  records.emplace_back(RetrainingRecorded{40'960, longer});
+  longer.outcome.status = search::Status::superseded;
+  longer.curve.clear();
+  records.emplace_back(RetrainingRecorded{40'960, longer});
+  records.emplace_back(
+      TestRecorded{.candidate_id = 1, .loss = 1.5, .bits_per_byte = 2.5, .worker = "w0", .time_utc = {}, .asked_tokens = 40'960});
+  records.emplace_back(ExtensionEnded{"done", "2026-02-01T12:01:00.500Z", 60.5, 50.25, 121.0, true});
+}
+
 }  // namespace
 
 std::vector<Record> sample_run(const SampleSize& size, std::uint64_t seed) {
@@ -140,6 +162,7 @@ std::vector<Record> sample_run(const SampleSize& size, std::uint64_t seed) {
   }
   records.emplace_back(WorkerLeft{"w1", 4712, "signal 9", "2026-01-31T12:40:00.000Z"});
   records.emplace_back(RunEnded{"budget", "2026-01-31T12:41:00.500Z", 364.5, 700.25, 729.0, true});
+  extend(records, size.curve_points, stream);
   return records;
 }
 

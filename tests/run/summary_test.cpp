@@ -37,6 +37,23 @@ TEST(Summary, CountsTheFirstResultOfACandidate) {
   EXPECT_GT(summary.lost.size(), 0u);
 }
 
+TEST(Summary, ARetrainingCountsThatWasNotKilledAndLeavesTheSearchAsItWas) {
+  const auto records = testing::sample_run({20, 2, 8});
+  const auto summary = summarise(testing::as_entries(records));
+  ASSERT_EQ(summary.retrainings.size(), 1u);
+  const auto& [key, retraining] = *summary.retrainings.begin();
+  EXPECT_EQ(key, (RetrainingKey{1, 40'960}));
+  EXPECT_EQ(retraining.outcome.status, search::Status::ok);
+  EXPECT_EQ(retraining.tokens, 4 * summary.evaluations.at(1).tokens);
+  EXPECT_EQ(summary.retraining_tests.at(key).loss, 1.5);
+  EXPECT_FALSE(summary.tests.contains(1)) << "the test of other weights";
+  ASSERT_EQ(summary.extensions.size(), 1u);
+  EXPECT_EQ(summary.extensions[0].started.host, "there");
+  ASSERT_TRUE(summary.extensions[0].ended);
+  EXPECT_EQ(summary.extensions[0].ended->reason, "done");
+  EXPECT_EQ(summary.ended->reason, "budget");
+}
+
 TEST(Summary, FrontIsWhatNothingDominatesSortedByTheFirstObjective) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const auto summary = summarise(testing::as_entries(testing::sample_run({60, 1, 8}, seed)));
@@ -80,7 +97,10 @@ TEST(Summary, IsReadFromTheJournalOfARunDirectory) {
   auto journal = Journal::create(directory.path() / "journal");
   EXPECT_THAT([&] { summarise(directory.path()); }, ThrowsMessage<UserError>(HasSubstr("before it began")));
   const auto records = testing::sample_run({10, 1, 8});
-  for (std::size_t i = 0; i + 1 < records.size(); ++i) journal.append(records[i]);
+  for (const auto& record : records) {
+    if (std::holds_alternative<RunEnded>(record)) break;
+    journal.append(record);
+  }
   const auto summary = summarise(directory.path());
   EXPECT_EQ(summary.candidates.size(), 10u);
   EXPECT_FALSE(summary.ended) << "the run goes on";

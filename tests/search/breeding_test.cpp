@@ -111,6 +111,38 @@ TEST(MakeChild, FillsInEverythingItKnows) {
   EXPECT_GT(repaired, 0);
 }
 
+TEST(MakeChild, OfASpaceWithSegmentsHasThemAndCountsTheirRepairs) {
+  Breeding breeding;
+  auto& space = breeding.space;
+  space.operators = space.featurizers = true;
+  breeding.crossover_points = 239;  // of 239 places
+  EXPECT_NO_THROW(require_breedable(breeding));
+  breeding.crossover_points = 240;
+  EXPECT_THROW(require_breedable(breeding), UserError);
+  breeding.crossover_points = 2;
+  std::vector<Member> members;
+  std::uint32_t operators = 0, featurizers = 0;
+  int with_segments = 0, shared = 0;
+  for (std::uint64_t index = 1; index < 300; ++index) {
+    const auto child = make_child(breeding, select_parents(breeding, {members, index}, index, 0), index, 0);
+    EXPECT_EQ(child.genome, make_child(breeding, select_parents(breeding, {members, index}, index, 0), index, 0).genome);
+    EXPECT_THAT(genome::findings(*space.catalogue, child.genome), IsEmpty());
+    EXPECT_EQ(child.genome, genome::canonical(*space.catalogue, child.genome));
+    for (const auto& liv : child.genome.livs) {
+      with_segments += genome::has_segments(liv);
+      shared += genome::has_segments(liv) && (liv.featurizer_strategy > 1 || liv.feature_strategy > 1);
+    }
+    operators += child.repairs.illegal_operator;
+    featurizers += child.repairs.illegal_featurizer;
+    members.push_back({std::make_shared<const Individual>(Individual{index, child.genome, {}}), 0, 1.0});
+    if (members.size() > 16) members.erase(members.begin());
+  }
+  EXPECT_GT(with_segments, 600);
+  EXPECT_GT(shared, 0);
+  EXPECT_GT(operators, 0u);
+  EXPECT_GT(featurizers, 0u);
+}
+
 TEST(MakeChild, OfASpaceWithPathsRoutesAndVariableDepthHasAllOfThem) {
   Breeding breeding;
   auto& space = breeding.space;

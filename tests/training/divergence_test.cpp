@@ -31,6 +31,25 @@ TEST(Divergence, IsAMeanOfTwentyStepsAboveTheFirstLossAndAHalf) {
   EXPECT_THAT(divergence.observe(5.6, 1).value_or(""), AllOf(HasSubstr("above the first loss"), HasSubstr("at step 41")));
 }
 
+TEST(Divergence, IsAGradientThatStaysAThousandTimesTheFirst) {
+  Divergence divergence(0);
+  EXPECT_EQ(divergence.observe(5, 2), std::nullopt);
+  for (int step = 2; step <= 40; ++step) EXPECT_EQ(divergence.observe(4, 2000), std::nullopt) << "at the bound, not above";
+  for (int step = 41; step <= 59; ++step) EXPECT_EQ(divergence.observe(4, 2001), std::nullopt) << "19 steps are not 20";
+  EXPECT_THAT(divergence.observe(4, 1e30).value_or(""),
+              AllOf(HasSubstr("gradient has exploded"), HasSubstr("at least 2e+03"), HasSubstr("at step 60")));
+}
+
+TEST(Divergence, IsNoGradientThatExplodesOnceOrDuringWarmUpOrFromNearlyNothing) {
+  Divergence spikes(0);
+  for (int step = 1; step <= 100; ++step) EXPECT_EQ(spikes.observe(3, step % 20 == 0 ? 1 : 1e6), std::nullopt);
+  Divergence warming(50);
+  for (int step = 1; step <= 50; ++step) EXPECT_EQ(warming.observe(3, step == 1 ? 1 : 1e6), std::nullopt);
+  EXPECT_NE(warming.observe(3, 1e6), std::nullopt);
+  Divergence flat(0);
+  for (int step = 1; step <= 100; ++step) EXPECT_EQ(flat.observe(3, step == 1 ? 1e-6 : 900), std::nullopt);
+}
+
 TEST(Divergence, IsNotASpike) {
   Divergence divergence(0);
   for (int step = 1; step <= 100; ++step) EXPECT_EQ(divergence.observe(step % 20 == 0 ? 12 : 3, 1), std::nullopt);

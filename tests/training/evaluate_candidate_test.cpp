@@ -56,6 +56,42 @@ TEST(EvaluateCandidate, TrainsInThePrecisionAskedFor) {
   EXPECT_NEAR(loss(Precision::bf16), loss(Precision::f32), 0.05);
 }
 
+TEST(MicroBatchTokens, AreHalvedUntilTheyFitAndAreWholeSequences) {
+  const auto account = genome::account(genome::Catalogue::liquid(), baseline(), tiny);
+  CandidateOptions options = quick();
+  options.training.batch_tokens = 10 * 16;
+  const auto per_sequence = [&] { return 16 * account.activation_bytes(tiny.width, 4, options.training.recompute).per_token; };
+  const std::int64_t weights = 12 * account.parameters.total() + 8 * account.parameters.embedding;
+  const auto fixed = account.activation_bytes(tiny.width, 4, false).fixed;
+  const auto sequences = [&](std::int64_t activations) {
+    return static_cast<double>(micro_batch_tokens(account, tiny.width, options, 16, weights + fixed + activations)) / 16;
+  };
+  EXPECT_EQ(sequences(10 * per_sequence()), 10);
+  EXPECT_EQ(sequences(10 * per_sequence() - 1), 5);
+  EXPECT_EQ(sequences(5 * per_sequence() - 1), 3);
+  EXPECT_EQ(sequences(3 * per_sequence() - 1), 2);
+  EXPECT_EQ(sequences(2 * per_sequence() - 1), 1);
+  EXPECT_EQ(sequences(0), 1) << "and then training says that it does not fit";
+  const auto kept = per_sequence();
+  options.precision = Precision::bf16;
+  EXPECT_EQ(sequences(9 * kept), 10);
+  options.precision = Precision::f32;
+  options.training.recompute = true;
+  EXPECT_LT(per_sequence(), kept);
+}
+
+TEST(EvaluateCandidate, TrainsInTheMicroBatchesThatItsMemoryAllows) {
+  const auto tokens = [](const CandidateOptions& options) {
+    return evaluate_candidate(genome::Catalogue::liquid(), baseline(), tiny, ToyTask(), options, 1, never).training.micro_batch_tokens;
+  };
+  CandidateOptions options = quick();
+  EXPECT_EQ(tokens(options), 128) << "a small batch fits on any machine";
+  options.memory_bytes = 0;
+  EXPECT_EQ(tokens(options), 16);
+  options.training.micro_batch_tokens = 64;
+  EXPECT_EQ(tokens(options), 64) << "what is asked for stays";
+}
+
 TEST(EvaluateCandidate, KeepsNothingOfWhatDivergedOrWasStopped) {
   const auto refuse = [](std::span<const Weight>) { FAIL(); };
   CandidateOptions wild = quick();

@@ -1,11 +1,16 @@
 // Random backbones of 24 LIVs at a steep schedule: how many diverge, and which classes they have more often than the others.
 #include <gtest/gtest.h>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <set>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include <starling/base/random.hpp>
 #include <starling/genome/validity.hpp>
@@ -20,22 +25,39 @@ namespace {
 
 constexpr int samples = 200;
 
+struct Outcome {
+  genome::Genome genome;
+  bool diverged = false;
+  std::string reason;
+};
+
 TEST(Stability, AtLeastNineteenOfTwentyRandomBackbonesTrain) {
   const ToyTask task({.length = 128});
   const genome::Space space{.depth = 24};
   const genome::Dimensions dimensions{.width = 64, .length = task.sequence_length(), .vocabulary = task.vocabulary()};
-  // 50 steps, the peak reached in the fifth.
-  const CandidateOptions options{.training = {.tokens = 50 * 1024, .batch_tokens = 1024, .learning_rate = 8e-4, .warmup = 0.1}};
+  // 50 steps of four sequences, the peak reached in the fifth.
+  const CandidateOptions options{.training = {.tokens = 50 * 512, .batch_tokens = 512, .learning_rate = 8e-4, .warmup = 0.1}};
   const std::atomic<bool> stop{false};
+  std::vector<Outcome> outcomes(samples);
+  std::atomic<int> next{0};
+  const auto train = [&] {
+    at::set_num_threads(1);
+    for (int sample = next++; sample < samples; sample = next++) {
+      const auto number = static_cast<std::uint64_t>(sample);
+      Stream stream(7, Purpose::test, number);
+      const auto genome = genome::sample(space, stream);
+      const auto result = evaluate_candidate(*space.catalogue, genome, dimensions, task, options, number, stop).training;
+      outcomes[number] = {genome, result.end != End::completed, result.reason};
+    }
+  };
+  std::vector<std::thread> threads(std::max(1U, std::thread::hardware_concurrency()));
+  for (auto& thread : threads) thread = std::thread(train);
+  for (auto& thread : threads) thread.join();
+
   int diverged = 0;
   std::map<int, std::pair<int, int>> by_class;  // genomes with the class, and how many of them diverged
-  for (int sample = 0; sample < samples; ++sample) {
-    Stream stream(7, Purpose::test, static_cast<std::uint64_t>(sample));
-    const auto genome = genome::sample(space, stream);
-    const auto result =
-        evaluate_candidate(*space.catalogue, genome, dimensions, task, options, static_cast<std::uint64_t>(sample), stop).training;
-    const bool failed = result.end != End::completed;
-    if (failed) fmt::print("{}: {}\n", genome::to_text(genome), result.reason);
+  for (const auto& [genome, failed, reason] : outcomes) {
+    if (failed) fmt::print("{}: {}\n", genome::to_text(genome), reason);
     diverged += failed;
     std::set<int> classes;
     for (const auto& liv : genome.livs) classes.insert(liv.liv_class);

@@ -11,12 +11,13 @@
 
 namespace starling {
 
-class ToyTask final : public tasks::Task {
+class ToyTask : public tasks::Task {
  public:
   struct Settings {
     bool accuracy = false;
     std::int64_t held_out = 10;  ///< sequences
     std::int64_t length = 16;
+    bool masked = false;  ///< of sequence i of a training batch the last i targets count, of the first none
   };
   ToyTask() = default;
   explicit ToyTask(Settings settings) : settings_(settings) {}
@@ -24,7 +25,10 @@ class ToyTask final : public tasks::Task {
   std::int64_t vocabulary() const override { return 11; }
   std::int64_t sequence_length() const override { return settings_.length; }
   tasks::Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
-    return batch(Stream(seed, Purpose::test, static_cast<std::uint64_t>(step)), sequences);
+    tasks::Batch made = batch(Stream(seed, Purpose::test, static_cast<std::uint64_t>(step)), sequences);
+    for (std::int64_t i = 0; settings_.masked && i < sequences; ++i)
+      made.targets[i].slice(0, 0, settings_.length - i).fill_(tasks::ignored);
+    return made;
   }
   std::int64_t held_out_batches(tasks::Split, std::int64_t sequences) const override {
     return (settings_.held_out + sequences - 1) / sequences;

@@ -6,9 +6,11 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <set>
 
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
+#include <starling/tasks/mad.hpp>
 
 #include "toy_task.hpp"
 
@@ -38,6 +40,13 @@ TEST(Extent, IsWholeStepsOfWholeSequences) {
   EXPECT_EQ(extent({.tokens = 1025, .batch_tokens = 128}, 16).steps, 9);
   EXPECT_EQ(extent({.tokens = 1000, .batch_tokens = 1024}, 127).sequences, 8);
   EXPECT_THROW(extent({.tokens = 1000, .batch_tokens = 100}, 128), UserError);
+}
+
+TEST(MicroBatch, IsWholeSequencesOfABatch) {
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128}, 16), 8);
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 63}, 16), 3);
+  EXPECT_EQ(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 4096}, 16), 8);
+  EXPECT_THROW(micro_batch({.tokens = 1000, .batch_tokens = 128, .micro_batch_tokens = 15}, 16), UserError);
 }
 
 TEST(Train, LearnsWhatCanBeLearned) {
@@ -117,6 +126,136 @@ TEST(Train, EveryClassTrainsInBfloat16) {
     const Result result = train(model, task, quick(), 1, never);
     EXPECT_EQ(result.end, End::completed) << liv_class.name << ": " << result.reason;
     EXPECT_LT(evaluate(model, task, tasks::Split::validation, never).loss, before - 0.5) << liv_class.name;
+  }
+}
+
+TEST(Train, FollowsTheScheduleAskedFor) {
+  for (const auto& [descent, last] : {std::pair{Descent::linear, 3e-3}, {Descent::cosine, 3e-3}, {Descent::constant, 1e-2}}) {
+    model::Model model = make_model();
+    Options options = quick();
+    options.schedule = descent;
+    options.final_learning_rate = 0.3;
+    const auto curve = train(model, ToyTask(), options, 1, never).curve;
+    EXPECT_DOUBLE_EQ(curve[0].learning_rate, 1e-2 / 8);
+    EXPECT_DOUBLE_EQ(curve.back().learning_rate, last);
+    if (descent == Descent::linear) {
+      EXPECT_DOUBLE_EQ(curve[25].learning_rate, 1e-2 - 7e-3 / 4);
+    }
+  }
+}
+
+TEST(Train, DropsTheSameWhateverTheMicroBatchesAndEvaluatesWithoutDropping) {
+  const ToyTask task({.masked = true});
+  for (const char* genome : {"transformer++", "striped-mamba"}) {
+    std::vector<Result> results;
+    std::vector<double> quality;
+    for (const std::int64_t micro_batch : {8, 8, 3, 1}) {
+      model::Model model = make_model(genome);
+      Options options = quick();
+      options.tokens = 20 * 128;
+      options.learning_rate = 1e-3;
+      options.dropout = 0.2;
+      options.micro_batch_tokens = micro_batch * 16;
+      results.push_back(train(model, task, options, 1, never));
+      quality.push_back(evaluate(model, task, tasks::Split::validation, never).loss);
+      EXPECT_EQ(quality.back(), evaluate(model, task, tasks::Split::validation, never).loss);
+      for (std::size_t i = 0; i < 20; ++i) {
+        EXPECT_NEAR(results.back().curve[i].train_loss, results[0].curve[i].train_loss, micro_batch == 8 ? 0 : 1e-3) << genome << " " << i;
+      }
+      EXPECT_NEAR(results.back().curve[0].grad_norm / results[0].curve[0].grad_norm, 1, 1e-5) << genome;
+    }
+    EXPECT_EQ(quality[0], quality[1]);
+    model::Model model = make_model(genome);
+    Options options = quick();
+    options.tokens = 20 * 128;
+    options.learning_rate = 1e-3;
+    const auto without = train(model, task, options, 1, never);
+    EXPECT_GT(std::abs(without.curve[0].train_loss - results[0].curve[0].train_loss), 1e-3);
+  }
+}
+
+TEST(Train, DropsAnewInEveryStepAndWithEverySeed) {
+  // Learning rate next to 0 and one batch for all steps: what differs is what is dropped.
+  class OneBatch final : public ToyTask {
+    tasks::Batch training_batch(std::uint64_t, std::int64_t, std::int64_t sequences) const override {
+      return ToyTask::training_batch(1, 0, sequences);
+    }
+  };
+  std::set<double> losses;
+  for (const std::uint64_t seed : {1, 2}) {
+    model::Model model = make_model();
+    Options options = quick();
+    options.tokens = 5 * 128;
+    options.learning_rate = 1e-30;
+    options.dropout = 0.2;
+    for (const Point& point : train(model, OneBatch(), options, seed, never).curve) losses.insert(point.train_loss);
+  }
+  EXPECT_EQ(losses.size(), 10u);
+}
+
+TEST(Train, RecomputesToTheSameBits) {
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    std::vector<Result> results;
+    for (const bool recompute : {false, true}) {
+      model::Model model = make_model("striped-mamba", 1, type);
+      Options options = quick();
+      options.tokens = 20 * 128;
+      options.dropout = 0.1;
+      options.micro_batch_tokens = 64;
+      options.recompute = recompute;
+      results.push_back(train(model, ToyTask(), options, 1, never));
+    }
+    for (std::size_t i = 0; i < results[0].curve.size(); ++i) {
+      EXPECT_EQ(results[0].curve[i].train_loss, results[1].curve[i].train_loss) << i;
+      EXPECT_EQ(results[0].curve[i].grad_norm, results[1].curve[i].grad_norm) << i;
+    }
+  }
+}
+
+// The first step, where both start from the same weights, to the rounding of sums; then rounding grows with the steps.
+void expect_micro_batches_change_nothing(const tasks::Task& task, const genome::Dimensions& dimensions, std::string_view genome,
+                                         at::ScalarType type, double tolerance) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  std::vector<Result> results;
+  for (const std::int64_t micro_batch : {8, 4, 3, 1}) {
+    model::Model model(catalogue, genome::genome_or_baseline(catalogue, genome, 2), dimensions, 1, model::Model::Initialization::glorot,
+                       type);
+    const std::int64_t length = task.sequence_length();
+    results.push_back(
+        train(model, task,
+              {.tokens = 20 * 8 * length, .batch_tokens = 8 * length, .micro_batch_tokens = micro_batch * length, .learning_rate = 1e-3}, 1,
+              never));
+    EXPECT_EQ(results.back().micro_batch_tokens, micro_batch * length);
+    const auto& whole = results.front().curve;
+    const auto& parts = results.back().curve;
+    EXPECT_NEAR(parts[0].train_loss, whole[0].train_loss, tolerance * whole[0].train_loss) << genome << " " << micro_batch;
+    EXPECT_NEAR(parts[0].grad_norm, whole[0].grad_norm, 10 * tolerance * whole[0].grad_norm) << genome << " " << micro_batch;
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_NEAR(parts[i].train_loss, whole[i].train_loss, 1000 * tolerance) << genome << " " << micro_batch << " step " << i;
+    }
+  }
+}
+
+TEST(Train, GivesEveryTokenTheSameWeightHoweverABatchIsDivided) {
+  const ToyTask full;
+  const ToyTask masked({.masked = true});
+  const genome::Dimensions dimensions{.width = 16, .length = 16, .vocabulary = 11};
+  for (const char* genome : {"transformer++", "striped-mamba"}) {
+    expect_micro_batches_change_nothing(full, dimensions, genome, at::kFloat, 1e-6);
+    expect_micro_batches_change_nothing(masked, dimensions, genome, at::kFloat, 1e-6);
+    expect_micro_batches_change_nothing(masked, dimensions, genome, at::kBFloat16, 1e-5);
+  }
+}
+
+TEST(Train, DividesBatchesOfMadTasks) {
+  for (const MadTask name : {MadTask::selective_copying, MadTask::compression}) {
+    auto settings = mad_defaults(name);
+    settings.sequence_length = 32;
+    settings.copied = 4;
+    const auto task = tasks::make_mad(settings);
+    const genome::Dimensions dimensions{
+        .width = 16, .length = task->sequence_length(), .vocabulary = task->vocabulary(), .reconstructs = task->reconstructs()};
+    expect_micro_batches_change_nothing(*task, dimensions, "transformer++", at::kFloat, 1e-6);
   }
 }
 

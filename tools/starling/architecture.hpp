@@ -9,6 +9,7 @@
 #include <starling/genome/catalogue.hpp>
 #include <starling/genome/genome.hpp>
 #include <starling/genome/plan.hpp>
+#include <starling/run/summary.hpp>
 
 namespace starling::tools {
 
@@ -25,6 +26,8 @@ struct Classes {
   genome::Dimensions dimensions;  ///< the experiment's; without one 768 channels, 4096 tokens
 };
 Classes classes_of(const ClassSource& source);
+/// The classes that a run searches: those of its experiment.
+const genome::Catalogue& catalogue_of(const run::RunSummary& summary);
 
 /// One letter per LIV, by family: "AM(RM~)CM"; in parentheses what runs in parallel, ~ behind what is routed.
 std::string strip(const genome::Catalogue& catalogue, const genome::Genome& genome);
@@ -38,7 +41,19 @@ std::string group_names(const genome::Featurizer& featurizer, genome::GroupMask 
 
 /// The five integers of an operator genome.
 std::vector<int> operator_integers(const genome::OperatorGenome& op);
+/// An integer in which a LIV's operator or featurizer is not as its class says.
+struct Difference {
+  std::string group;  ///< "k"; "" of the operator
+  std::string gene;   ///< "nonlinearity"
+  std::string of_class;
+  std::string of_liv;
+};
+/// Those of a LIV in canonical form; what its groups differ from is its featurizer.
+std::vector<Difference> differences(const genome::Catalogue& catalogue, const genome::Liv& liv);
+/// "LIV 2  SA-1* has structured sparsity 2, not 1; k: nonlinearity 4, not 1", a line for each LIV that has segments; "" where none has.
+std::string segment_lines(const genome::Catalogue& catalogue, const genome::Genome& genome);
+
 /// Id, name, family, operator genome and featurizer genome of a class.
-nlohmann::ordered_json class_genomes_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class);
+nlohmann::ordered_json class_genomes_json(const genome::LivClass& liv_class, const genome::Featurizer& featurizer);
 
 }  // namespace starling::tools

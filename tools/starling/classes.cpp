@@ -34,7 +34,7 @@ std::vector<std::string> strategies(const genome::Catalogue& catalogue, const ge
 
 Json class_json(const genome::Catalogue& catalogue, const genome::LivClass& liv_class, const genome::Dimensions& sizes) {
   const auto numbers = alone(catalogue, liv_class, sizes);
-  auto object = class_genomes_json(catalogue, liv_class);
+  auto object = class_genomes_json(liv_class, catalogue.featurizer_of(liv_class));
   object["feature_sharing_strategies"] = strategies(catalogue, liv_class);
   object["parameters"] = {{"matrices", numbers.parameters.matrices}, {"vectors", numbers.parameters.vectors}};
   object["cache"] = {{"elements_per_token", numbers.cache.per_token()},

@@ -29,6 +29,8 @@ constexpr const char* exit_codes =
 constexpr std::int64_t largest_width = 65'536;
 constexpr std::int64_t largest_length = 1'073'741'824;
 constexpr std::int64_t largest_depth = 4'096;
+constexpr std::int64_t most_workers = 1'024;
+constexpr std::int64_t most_tokens = 1'000'000'000'000'000;
 
 /// Every line of a message tells who speaks, so that it can be found in a log. Does not throw where standard error is
 /// closed.
@@ -54,6 +56,8 @@ class CommandLine {
     add_check();
     add_show();
     add_front();
+    add_baselines();
+    add_retrain();
     add_classes();
     add_describe();
     add_generate();
@@ -101,7 +105,13 @@ class CommandLine {
     command->add_option("experiment", run_.experiment, "Experiment file")->required()->type_name("FILE");
     add_overrides(command, run_.overrides);
     command->add_option("--out", run_.out, "Directory for the results, new or empty; default runs/NAME-N")->type_name("DIR");
-    command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
+    auto* const dry_run = command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
+    command
+        ->add_option("--tflops", run_.tflops,
+                     "For --dry-run: what a worker computes in training, in 10^12 FLOP/s; else half of what a matrix product reaches here")
+        ->check(CLI::Range(1e-6, 1e6))
+        ->needs(dry_run)
+        ->type_name("X");
     command->add_flag("--print-config", run_.print_config, "Print the experiment with every default filled in, and do nothing");
     command->add_flag("--quiet", run_.quiet, "No progress");
     add_json(command, run_.json);
@@ -130,6 +140,63 @@ class CommandLine {
     auto* command = add("front", "Show the Pareto front of a run, beside its baselines", [this] { return tools::front(front_); });
     command->add_option("run", front_.run, "Run directory")->required()->type_name("RUN");
     add_json(command, front_.json);
+  }
+
+  static void add_workers(CLI::App* command, std::optional<std::int64_t>& workers) {
+    command->add_option("--workers", workers, "Worker processes, else as many as the experiment has")
+        ->check(CLI::Range(std::int64_t{1}, most_workers))
+        ->type_name("N");
+  }
+
+  /// Large numbers as TOML has them.
+  static std::string without_underscores(std::string number) {
+    std::erase(number, '_');
+    return number;
+  }
+
+  void add_baselines() {
+    auto& a = baselines_;
+    auto* command = add("baselines", "Train baselines as a search trains its candidates, and put them into a run",
+                        [this] { return tools::baselines(baselines_); });
+    command->add_option("source", a.source, "Experiment file, for a new run, or the directory of a run that ended")
+        ->required()
+        ->type_name("FILE|RUN");
+    add_overrides(command, a.overrides);
+    command->add_option("--names", a.names, "Which, else those of the experiment")->delimiter(',')->type_name("NAME,…");
+    command->add_flag("--match-front", a.match_front, "Each also as large as every member of the front");
+    command->add_option("--match", a.match, "Each also as large as these candidates")->delimiter(',')->type_name("ID,…");
+    command->add_option("--vary", a.vary, "What is changed to match a size; nearest takes what comes nearer to it")
+        ->check(CLI::IsMember({"depth", "width", "nearest"}))
+        ->type_name("depth|width|nearest")
+        ->capture_default_str();
+    command->add_option("--out", a.out, "Directory of a new run, new or empty; default runs/NAME-N")->type_name("DIR");
+    add_workers(command, a.workers);
+    command->add_flag("--quiet", a.quiet, "No progress");
+    add_json(command, a.json);
+  }
+
+  void add_retrain() {
+    auto& a = retrain_;
+    auto* command =
+        add("retrain", "Train candidates of a run on more tokens, and compare the orders", [this] { return tools::retrain(retrain_); });
+    command->add_option("run", a.run, "Directory of a run that ended")->required()->type_name("RUN");
+    auto* const front = command->add_flag("--front", a.front, "Every member of the front");
+    auto* const ids = command->add_option("--ids", a.ids, "These candidates")->delimiter(',')->type_name("ID,…");
+    auto* const baselines = command->add_flag("--baselines", a.baselines, "The baselines of the run");
+    command->add_option("--tokens", a.tokens, "To train on; 5_000_000 is 5000000")
+        ->required()
+        ->check(CLI::Range(std::int64_t{1}, most_tokens))
+        ->transform(without_underscores)
+        ->type_name("N");
+    add_workers(command, a.workers);
+    command->add_flag("--quiet", a.quiet, "No progress");
+    add_json(command, a.json);
+    command->callback([this, front, ids, baselines] {
+      if (front->empty() && ids->empty() && baselines->empty()) {
+        throw CLI::RequiredError("one of --front, --ids, --baselines");
+      }
+      work_ = [this] { return tools::retrain(retrain_); };
+    });
   }
 
   void add_source(CLI::App* command, ClassSource& source) {
@@ -176,6 +243,10 @@ class CommandLine {
         ->check(CLI::Range(std::int64_t{1}, largest_length))
         ->type_name("N")
         ->capture_default_str();
+    command->add_option("--tokens", describe_.tokens, "Of a training, for its FLOPs; 5_000_000 is 5000000")
+        ->check(CLI::Range(std::int64_t{1}, most_tokens))
+        ->transform(without_underscores)
+        ->type_name("N");
     add_source(command, describe_.source);
     add_json(command, describe_.json);
   }
@@ -330,6 +401,8 @@ class CommandLine {
   CheckArguments check_;
   ShowArguments show_;
   FrontArguments front_;
+  BaselinesArguments baselines_;
+  RetrainArguments retrain_;
   ClassesArguments classes_;
   DescribeArguments describe_;
   GenerateArguments generate_;

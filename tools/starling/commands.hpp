@@ -50,6 +50,7 @@ struct DescribeArguments {
   std::optional<std::int64_t> depth;
   std::int64_t length = 0;
   std::int64_t vocabulary = byte_vocabulary;
+  std::optional<std::int64_t> tokens;  ///< of a training, to say what it costs
   bool json = false;
 };
 int describe(const DescribeArguments& arguments);
@@ -66,6 +67,32 @@ struct FrontArguments {
   bool json = false;
 };
 int front(const FrontArguments& arguments);
+
+struct BaselinesArguments {
+  std::filesystem::path source;  ///< an experiment file, or the directory of a run
+  std::vector<std::string> overrides;
+  std::vector<std::string> names;  ///< else those of the experiment
+  bool match_front = false;
+  std::vector<std::uint64_t> match;  ///< candidates
+  std::string vary = "nearest";      ///< "depth", "width"
+  std::optional<std::filesystem::path> out;
+  std::optional<std::int64_t> workers;
+  bool json = false;
+  bool quiet = false;
+};
+int baselines(const BaselinesArguments& arguments);
+
+struct RetrainArguments {
+  std::filesystem::path run;
+  bool front = false;
+  bool baselines = false;
+  std::vector<std::uint64_t> ids;
+  std::int64_t tokens = 0;
+  std::optional<std::int64_t> workers;
+  bool json = false;
+  bool quiet = false;
+};
+int retrain(const RetrainArguments& arguments);
 
 struct GenerateArguments {
   std::filesystem::path checkpoint;

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <starling/experiment/schema.hpp>
+#include <starling/tasks/column_file.hpp>
 
 #include "architecture.hpp"
 #include "text.hpp"
@@ -18,8 +19,13 @@ std::string task_line(const experiment::Experiment& e) {
     return fmt::format("{}, vocabulary {}, {} training and {} test sequences of {} tokens", e.task.mad_task, e.task.vocabulary,
                        grouped(e.task.training_sequences), grouped(e.task.test_sequences), e.task.sequence_length);
   }
-  const auto amount = e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
   const auto files = e.task.files.size() == 1 ? e.task.files[0] : fmt::format("{} globs", e.task.files.size());
+  if (e.task.kind == "series") {
+    const auto& columns = e.task.columns;
+    return fmt::format("series of {} column{} ({}) of {}, sequences of {} rows", grouped(std::ssize(columns)),
+                       columns.size() == 1 ? "" : "s", tasks::listed(columns), files, e.task.sequence_length);
+  }
+  const auto amount = e.task.max_bytes == 0 ? std::string("all of") : fmt::format("at most {} bytes of", grouped(e.task.max_bytes));
   const auto tokens = experiment::reads_shards(e) && e.task.tokenizer == "none" ? std::string("tokens") : e.task.tokenizer;
   return fmt::format("{} on {} {}, sequences of {} {}, vocabulary {}", e.task.kind, amount, files, e.task.sequence_length, tokens,
                      grouped(e.task.vocabulary));
@@ -39,6 +45,7 @@ std::string configuration_summary(const experiment::Experiment& e) {
   }
   text += fmt::format("search    {}, {}, minimises {}, population {}\n", e.search.algorithm, e.search.schedule,
                       fmt::join(e.search.objectives, " and "), e.search.population);
+  if (e.search.segments.size() > 1) text += fmt::format("segments  {} evolve\n", fmt::join(e.search.segments, ", "));
   text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}, {}\n", grouped(e.evaluations),
                       grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate, e.training.precision);
   text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
@@ -58,7 +65,10 @@ nlohmann::ordered_json configuration_json(const experiment::Experiment& experime
   if (!experiment.model.classes.empty()) {
     const auto& catalogue = experiment::catalogue(experiment);
     auto& rows = object["class"] = nlohmann::ordered_json::array();
-    for (const auto& row : experiment.model.classes) rows.push_back(class_genomes_json(catalogue, catalogue.at(row.liv_class.id)));
+    for (const auto& row : experiment.model.classes) {
+      const auto& liv_class = catalogue.at(row.liv_class.id);
+      rows.push_back(class_genomes_json(liv_class, catalogue.featurizer_of(liv_class)));
+    }
   }
   return object;
 }

@@ -58,6 +58,7 @@ class Description {
     }
     fmt::print("strip      {}   {}\n\n{}\n{}\n", strip(catalogue_, genome_), strip_legend(),
                strip_picture(catalogue_, genome_, wants_colour()), liv_table().text());
+    if (const auto lines = segment_lines(catalogue_, genome_); !lines.empty()) fmt::print("{}\n", lines);
     const auto& p = account_.parameters;
     fmt::print("parameters   {} = {} in matrices + {} in vectors + {} in the embedding\n", grouped(p.total()), grouped(p.matrices),
                grouped(p.vectors), grouped(p.embedding));
@@ -69,7 +70,11 @@ class Description {
     fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(arguments_.length)),
                grouped(arguments_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
     fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
-    fmt::print("FLOPs        {} per token in training\n", grouped(account_.training_flops));
+    fmt::print("FLOPs        {} per token in training = {} forward + {} backward\n", grouped(account_.training_flops), grouped(forward()),
+               grouped(account_.training_flops - forward()));
+    if (arguments_.tokens) {
+      fmt::print("             {}FLOP for a training on {} tokens\n", si(training_on(*arguments_.tokens)), grouped(*arguments_.tokens));
+    }
   }
 
   Json json() const {
@@ -88,15 +93,28 @@ class Description {
     object["parameters"] = parameters_json(account_.parameters);
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
+    object["forward_flops_per_token"] = forward();
+    if (arguments_.tokens) object["training_flops"] = training_on(*arguments_.tokens);
+    const auto present = genome::without_empty(genome_);
     auto& livs = object["livs"] = Json::array();
     for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
       const auto& part = plan_.livs[i];
       Json liv;
       liv["liv"] = i + 1;
       liv["class"] = part.liv_class->name;
+      if (part.derived) {
+        auto& differs = liv["differs_from_class"] = Json::array();
+        for (const auto& change : differences(catalogue_, present.livs[i])) {
+          differs.push_back({{"group", change.group.empty() ? Json() : Json(change.group)},
+                             {"gene", change.gene},
+                             {"class", change.of_class},
+                             {"liv", change.of_liv}});
+        }
+        liv["class_genomes"] = class_genomes_json(*part.liv_class, *part.featurizer);
+      }
       liv["weights_of"] = part.weight_owner + 1;
       liv["reads_from"] = part.reads == 0 ? Json() : Json(part.feature_owner + 1);
-      liv["reads"] = group_names(catalogue_.featurizer_of(*part.liv_class), part.reads);
+      liv["reads"] = group_names(*part.featurizer, part.reads);
       liv["parallel_to"] = Json::array();
       for (std::size_t k = 0; k < part.path_size && part.path_size > 1; ++k) {
         if (part.path_first + k != i) liv["parallel_to"].push_back(part.path_first + k + 1);
@@ -111,6 +129,10 @@ class Description {
   }
 
  private:
+  /// Of the three parts of training the backward pass takes two.
+  std::int64_t forward() const { return account_.training_flops / 3; }
+  double training_on(std::int64_t tokens) const { return static_cast<double>(account_.training_flops) * static_cast<double>(tokens); }
+
   static Json parameters_json(const genome::Parameters& p) {
     return {{"matrices", p.matrices},
             {"vectors", p.vectors},
@@ -140,9 +162,8 @@ class Description {
       const auto& part = plan_.livs[i];
       const auto& liv = account_.livs[i];
       const auto weights = part.weight_owner == i ? std::string("own") : fmt::format("of {}", part.weight_owner + 1);
-      const auto reads = part.reads == 0 ? std::string("–")
-                                         : fmt::format("{} of {}", group_names(catalogue_.featurizer_of(*part.liv_class), part.reads),
-                                                       part.feature_owner + 1);
+      const auto reads =
+          part.reads == 0 ? std::string("–") : fmt::format("{} of {}", group_names(*part.featurizer, part.reads), part.feature_owner + 1);
       std::vector<std::string> cells{fmt::format("{}", i + 1), part.liv_class->name, weights, reads};
       if (paths) {
         cells.push_back(part.path_size > 1 ? fmt::format("{} … {}", part.path_first + 1, part.path_first + part.path_size) : "–");

@@ -1,10 +1,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
 #include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
@@ -12,7 +15,9 @@
 
 #include "commands.hpp"
 #include "configuration.hpp"
+#include "packing.hpp"
 #include "run.hpp"
+#include "sibling.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -20,14 +25,32 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Weights, gradients and the two moments of AdamW, f32.
-constexpr std::int64_t training_bytes_per_parameter = 16;
+/// What training a model takes, in bytes.
+struct Memory {
+  std::int64_t weights = 0;    ///< f32
+  std::int64_t gradients = 0;  ///< f32
+  std::int64_t optimiser = 0;  ///< the two moments of AdamW, f32
+  std::int64_t copies = 0;     ///< of the weights, in bf16
+  std::int64_t sequence = 0;   ///< activations of one sequence at a time, by the upper bound of accounting.hpp
+  std::int64_t batch = 0;      ///< activations of a whole batch at once
+
+  std::int64_t least() const { return weights + gradients + optimiser + copies + sequence; }
+  std::int64_t most() const { return weights + gradients + optimiser + copies + batch; }
+};
 
 struct Cost {
   std::string name;
   std::int64_t parameters = 0;
   std::int64_t cache_bytes = 0;
   std::int64_t training_flops = 0;  ///< per token
+  Memory memory{};
+};
+
+/// How fast a worker is thought to compute.
+struct Throughput {
+  double flops = 0;          ///< per second and worker
+  std::string from;          ///< where the number comes from
+  std::int64_t workers = 1;  ///< that compute at once
 };
 
 struct Plan {
@@ -37,35 +60,113 @@ struct Plan {
   std::int64_t tokens = 0;  ///< of one candidate, whole batches
   double search_flops = 0;  ///< candidates as the drawn ones are on average
   double baseline_flops = 0;
+  double validation_flops = 0;   ///< of all of them; 0 where the size of the validation part is not known before its text is read
+  std::int64_t checkpoints = 0;  ///< bytes on disk
+  std::optional<std::int64_t> token_bytes{};  ///< bytes on disk; nothing: not known before
 };
 
-Cost cost_of(std::string name, const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions) {
-  const auto account = genome::account(catalogue, genome, dimensions);
-  return {std::move(name), account.parameters.total(), account.cache.bytes(dimensions.length), account.training_flops};
+Memory memory_of(const genome::Account& account, const experiment::Experiment& e) {
+  const bool bf16 = e.training.precision == "bf16";
+  const auto parameters = account.parameters.total();
+  const auto activations = account.activation_bytes(e.model.width, bf16 ? 2 : 4, e.training.recompute);
+  return {.weights = 4 * parameters,
+          .gradients = 4 * parameters,
+          .optimiser = 8 * parameters,
+          .copies = bf16 ? 2 * parameters : 0,
+          .sequence = activations.fixed + activations.per_token * e.task.sequence_length,
+          .batch = activations.fixed + activations.per_token * e.training.batch_tokens};
+}
+
+Cost cost_of(std::string name, const genome::Genome& genome, const experiment::Experiment& e) {
+  const auto dimensions = experiment::dimensions(e);
+  const auto account = genome::account(experiment::catalogue(e), genome, dimensions);
+  return {std::move(name), account.parameters.total(), account.cache.bytes(dimensions.length), account.training_flops,
+          memory_of(account, e)};
+}
+
+/// Whatever of `member` is largest, over all models that are counted.
+template <class Member>
+const Cost& largest(const Plan& plan, Member member) {
+  const auto& drawn = *std::ranges::max_element(plan.drawn, {}, member);
+  if (plan.baselines.empty()) return drawn;
+  const auto& baseline = *std::ranges::max_element(plan.baselines, {}, member);
+  return std::invoke(member, baseline) > std::invoke(member, drawn) ? baseline : drawn;
+}
+
+const Memory& largest_memory(const Plan& plan) {
+  return largest(plan, [](const Cost& cost) { return cost.memory.most(); }).memory;
+}
+
+/// Of the tokens that text becomes before a search; nothing where the text is not there yet.
+std::optional<std::int64_t> token_bytes(const experiment::Experiment& e) {
+  constexpr std::int64_t bytes_per_token = 2;  // a token is a byte of text or more
+  try {
+    return packs_text(e) ? bytes_per_token * text_bytes(e) : 0;
+  } catch (const UserError&) {
+    return std::nullopt;
+  }
+}
+
+/// Checkpoints of a front as large as the population and of the baselines.
+std::int64_t checkpoint_bytes(const experiment::Experiment& e, const Plan& plan) {
+  const auto kept = e.search.population + static_cast<std::int64_t>(plan.baselines.size());
+  return kept * 4 * largest(plan, &Cost::parameters).parameters;
 }
 
 Plan make_plan(const experiment::Experiment& e) {
   constexpr std::uint64_t draws = 256;
   const auto space = experiment::search_settings(e).breeding.space;
-  const auto dimensions = experiment::dimensions(e);
   Plan plan;
   const auto positions = e.task.kind == "mad" ? starling::positions(experiment::mad_options(e)) : e.task.sequence_length;
   const auto step_tokens = e.training.batch_tokens / positions * positions;
   plan.steps = (e.training.tokens + step_tokens - 1) / step_tokens;
   plan.tokens = plan.steps * step_tokens;
   for (const auto& name : e.search.baselines) {
-    plan.baselines.push_back(cost_of(name, *space.catalogue, genome::baseline(*space.catalogue, name, space.depth), dimensions));
+    plan.baselines.push_back(cost_of(name, genome::baseline(*space.catalogue, name, space.depth), e));
     plan.baseline_flops += static_cast<double>(plan.baselines.back().training_flops) * static_cast<double>(plan.tokens);
   }
   double mean_flops = 0;
   for (std::uint64_t i = 1; i <= draws; ++i) {
     Stream stream(e.seed, Purpose::sample, i);
-    plan.drawn.push_back(cost_of("", *space.catalogue, genome::sample(space, stream), dimensions));
+    plan.drawn.push_back(cost_of("", genome::sample(space, stream), e));
     mean_flops += static_cast<double>(plan.drawn.back().training_flops) / static_cast<double>(draws);
   }
   plan.search_flops = mean_flops * static_cast<double>(plan.tokens) * static_cast<double>(e.evaluations);
+  // A forward pass is a third of training.
+  const auto validated = static_cast<double>(e.task.validation_tokens) / static_cast<double>(plan.tokens) / 3;
+  plan.validation_flops = (plan.search_flops + plan.baseline_flops) * validated;
+  plan.checkpoints = checkpoint_bytes(e, plan);
+  plan.token_bytes = token_bytes(e);
   std::ranges::sort(plan.drawn, {}, &Cost::training_flops);
   return plan;
+}
+
+/// What a training reaches of the speed of matrix products alone: `tools/bench train` finds more for most models, less for small widths.
+constexpr double share_of_products = 0.5;
+
+/// As it was stated, or measured: a product of two matrices in a worker.
+Throughput throughput(const experiment::Experiment& e, std::optional<double> stated_tflops) {
+  if (stated_tflops) return {*stated_tflops * 1e12, "as --tflops says", e.workers};
+  std::string output;
+  run_program(sibling_program("starling-worker"), {"doctor", "--json"}, output);
+  const auto found = Json::parse(output, nullptr, false);
+  if (found.is_discarded()) throw Failure("'starling-worker doctor --json' printed no JSON");
+  // Where products in bf16 are slow, training makes them in f32.
+  const double f32 = found.at("f32_gflops_one_thread"), bf16 = found.at("bf16_gflops_one_thread");
+  const double product = 1e9 * (e.training.precision == "bf16" ? std::max(f32, bf16) : f32);
+  const auto workers = std::min<std::int64_t>(e.workers, found.at("cores"));
+  return {share_of_products * product, fmt::format("half of the {}FLOP/s that a matrix product reaches here on one thread", si(product)),
+          workers};
+}
+
+double hours(const Plan& plan, const Throughput& speed) {
+  const double flops = plan.search_flops + plan.baseline_flops + plan.validation_flops;
+  return flops / (speed.flops * static_cast<double>(speed.workers)) / 3600;
+}
+
+/// "1.2 h", "3 min 20 s": of hours.
+std::string time_text(double h) {
+  return h < 48 ? duration(3600 * h) : fmt::format("{} h ({:.0f} days)", grouped(static_cast<std::int64_t>(h)), h / 24);
 }
 
 /// Least, median and most of one number over the drawn genomes.
@@ -82,13 +183,7 @@ Spread spread(const std::vector<Cost>& costs, std::int64_t Cost::*member) {
   return {values.front(), values[values.size() / 2], values.back()};
 }
 
-std::int64_t largest_model(const Plan& plan) {
-  std::int64_t most = spread(plan.drawn, &Cost::parameters).most;
-  for (const auto& cost : plan.baselines) most = std::max(most, cost.parameters);
-  return most;
-}
-
-Json json(const experiment::Experiment& e, const Plan& plan) {
+Json json(const experiment::Experiment& e, const Plan& plan, const Throughput& speed) {
   const auto cost_json = [](const Cost& cost) {
     return Json{{"name", cost.name},
                 {"parameters", cost.parameters},
@@ -110,24 +205,42 @@ Json json(const experiment::Experiment& e, const Plan& plan) {
                               {"parameters", spread_json(&Cost::parameters)},
                               {"cache_bytes", spread_json(&Cost::cache_bytes)},
                               {"training_flops_per_token", spread_json(&Cost::training_flops)}};
-  object["training_flops"] = {{"search", plan.search_flops}, {"baselines", plan.baseline_flops}};
-  object["largest_training_state_bytes"] = training_bytes_per_parameter * largest_model(plan);
+  const auto flops = spread(plan.drawn, &Cost::training_flops);
+  const auto whole = [&](std::int64_t per_token) { return static_cast<double>(per_token) * static_cast<double>(plan.tokens); };
+  object["random_genomes"]["training_flops"] = {
+      {"least", whole(flops.least)}, {"median", whole(flops.median)}, {"most", whole(flops.most)}};
+  object["training_flops"] = {{"search", plan.search_flops}, {"baselines", plan.baseline_flops}, {"validation", plan.validation_flops}};
+  const auto& memory = largest_memory(plan);
+  object["memory_bytes"] = {{"weights", memory.weights},
+                            {"gradients", memory.gradients},
+                            {"optimizer", memory.optimiser},
+                            {"copies", memory.copies},
+                            {"activations_of_a_sequence", memory.sequence},
+                            {"activations_of_a_batch", memory.batch},
+                            {"least", memory.least()},
+                            {"most", memory.most()}};
+  object["throughput"] = {{"flops_per_second", speed.flops}, {"workers", speed.workers}, {"from", speed.from}};
+  object["hours"] = hours(plan, speed);
+  object["disk_bytes"] = {{"checkpoints", plan.checkpoints}, {"tokens", plan.token_bytes ? Json(*plan.token_bytes) : Json()}};
   return object;
 }
 
-void print_text(const experiment::Experiment& e, const Plan& plan) {
+void print_text(const experiment::Experiment& e, const Plan& plan, const Throughput& speed) {
   using enum Table::Align;
   fmt::print("{}\n", configuration_summary(e));
-  Table table({{"", left}, {"parameters"}, {"cache bytes"}, {"training FLOPs/token"}});
+  Table table({{"", left}, {"parameters"}, {"cache bytes"}, {"training FLOPs/token"}, {"training"}});
+  const auto whole = [&](std::int64_t per_token) {
+    return fmt::format("{}FLOP", si(static_cast<double>(per_token) * static_cast<double>(plan.tokens)));
+  };
   for (const auto& cost : plan.baselines) {
-    table.add({cost.name, grouped(cost.parameters), grouped(cost.cache_bytes), grouped(cost.training_flops)});
+    table.add({cost.name, grouped(cost.parameters), grouped(cost.cache_bytes), grouped(cost.training_flops), whole(cost.training_flops)});
   }
   const auto parameters = spread(plan.drawn, &Cost::parameters);
   const auto cache = spread(plan.drawn, &Cost::cache_bytes);
   const auto flops = spread(plan.drawn, &Cost::training_flops);
   table.rule();
   const auto row = [&](std::string name, std::int64_t Spread::*at) {
-    table.add({std::move(name), grouped(parameters.*at), grouped(cache.*at), grouped(flops.*at)});
+    table.add({std::move(name), grouped(parameters.*at), grouped(cache.*at), grouped(flops.*at), whole(flops.*at)});
   };
   row(fmt::format("{} random genomes: least", plan.drawn.size()), &Spread::least);
   row("median", &Spread::median);
@@ -137,20 +250,32 @@ void print_text(const experiment::Experiment& e, const Plan& plan) {
   fmt::print("all together    {} evaluations and {} baselines, {} tokens\n", grouped(e.evaluations), plan.baselines.size(),
              grouped(plan.tokens * (e.evaluations + static_cast<std::int64_t>(plan.baselines.size()))));
   fmt::print("training        about {}FLOP for the search, {}FLOP for the baselines\n", si(plan.search_flops), si(plan.baseline_flops));
-  fmt::print(
-      "memory          {} for weights, gradients and optimiser of the largest model, for each worker, and its "
-      "activations\n",
-      byte_size(static_cast<double>(training_bytes_per_parameter * largest_model(plan))));
+  if (plan.validation_flops > 0) fmt::print("validation      about {}FLOP\n", si(plan.validation_flops));
+  const auto& memory = largest_memory(plan);
+  const auto bytes = [](std::int64_t count) { return byte_size(static_cast<double>(count)); };
+  fmt::print("memory          of the largest, on each device: {} weights, {} gradients, {} moments of the optimiser{}\n",
+             bytes(memory.weights), bytes(memory.gradients), bytes(memory.optimiser),
+             memory.copies > 0 ? fmt::format(", {} copies in bf16", bytes(memory.copies)) : "");
+  fmt::print("                activations at most {} for a sequence, {} for a batch: {} to {} in all\n", bytes(memory.sequence),
+             bytes(memory.batch), bytes(memory.least()), bytes(memory.most()));
+  fmt::print("time            about {} on {} worker{} at {}FLOP/s each, {}\n", time_text(hours(plan, speed)), speed.workers,
+             speed.workers == 1 ? "" : "s", si(speed.flops), speed.from);
+  const auto tokens = !plan.token_bytes       ? std::string(", and the tokens of text that is not there yet")
+                      : *plan.token_bytes > 0 ? fmt::format(", at most {} for the tokens of the text", bytes(*plan.token_bytes))
+                                              : std::string();
+  fmt::print("disk            {} for checkpoints of {} on the front and {} baselines{}\n", bytes(plan.checkpoints), e.search.population,
+             plan.baselines.size(), tokens);
 }
 
 }  // namespace
 
-int dry_run(const experiment::Experiment& experiment, bool as_json) {
+int dry_run(const experiment::Experiment& experiment, std::optional<double> tflops, bool as_json) {
   const auto plan = make_plan(experiment);
+  const auto speed = throughput(experiment, tflops);
   if (as_json) {
-    fmt::print("{}\n", json(experiment, plan).dump(2));
+    fmt::print("{}\n", json(experiment, plan, speed).dump(2));
   } else {
-    print_text(experiment, plan);
+    print_text(experiment, plan, speed);
   }
   return exit_code::done;
 }

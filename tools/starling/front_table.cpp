@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "losses.hpp"
 #include "records_json.hpp"
 #include "text.hpp"
 
@@ -69,9 +70,7 @@ Rows collect(const run::RunSummary& summary) {
   for (const auto id : summary.front) all.rows.push_back(candidate_row(summary, id, fmt::format("{}", id)));
   if (!summary.baselines.empty()) next_group();
   for (const auto id : summary.baselines) {
-    const auto found = summary.candidates.find(id);
-    all.rows.push_back(
-        candidate_row(summary, id, found == summary.candidates.end() ? fmt::format("{}", id) : found->second.candidate.name));
+    all.rows.push_back(candidate_row(summary, id, candidate_label(summary, id)));
   }
   if (!summary.references.empty()) next_group();
   for (const auto& reference : summary.references) all.rows.push_back({.name = reference.name, .reference = &reference});
@@ -88,13 +87,19 @@ struct Measure {
 
 std::string render_front(const run::RunSummary& summary) {
   const auto [rows, groups] = collect(summary);
-  // A column is there where any row has a value for it: text has no accuracy, MAD tasks have no bytes.
+  // A column is there where any row has a value for it: text has no accuracy, MAD tasks have no bytes, series have neither nor a perplexity.
+  const Losses losses(summary);
+  const auto perplexity = [losses](double loss) { return losses.perplexity(loss); };
+  const auto squared = [losses](double loss) { return losses.mean_squared_error(loss); };
   std::vector<Measure> measures;
-  for (auto& measure : std::vector<Measure>{{"accuracy", [](const Row& row) { return row.accuracy(); }, 4},
-                                            {"on test", [](const Row& row) { return row.test_accuracy(); }, 4},
-                                            {"perplexity", [](const Row& row) { return std::exp(row.loss()); }, 3},
-                                            {"on test", [](const Row& row) { return std::exp(row.test_loss()); }, 3},
-                                            {"bits/byte", [](const Row& row) { return row.bits_per_byte(); }, 4}}) {
+  for (auto& measure :
+       std::vector<Measure>{{"accuracy", [](const Row& row) { return row.accuracy(); }, 4},
+                            {"on test", [](const Row& row) { return row.test_accuracy(); }, 4},
+                            {"perplexity", [=](const Row& row) { return perplexity(row.loss()); }, 3},
+                            {"on test", [=](const Row& row) { return perplexity(row.test_loss()); }, 3},
+                            {"MSE", [=](const Row& row) { return squared(row.loss()); }, Losses::squared_error_digits},
+                            {"on test", [=](const Row& row) { return squared(row.test_loss()); }, Losses::squared_error_digits},
+                            {"bits/byte", [](const Row& row) { return row.bits_per_byte(); }, 4}}) {
     if (std::ranges::any_of(rows, [&](const Row& row) { return std::isfinite(measure.value(row)); }))
       measures.push_back(std::move(measure));
   }

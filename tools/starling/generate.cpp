@@ -87,6 +87,12 @@ int generate_pieces(const GenerateArguments& arguments, const experiment::Experi
 int generate(const GenerateArguments& arguments) {
   const auto info = run::read_checkpoint_info(arguments.checkpoint);
   const auto experiment = experiment::parse(info.experiment, arguments.checkpoint.string() + ": experiment");
+  if (experiment.task.kind == "series") {
+    throw UserError(
+        fmt::format("{}: this model predicts the columns of a series, expected one of text or of a MAD task: a series has no "
+                    "tokens that could continue a prompt",
+                    arguments.checkpoint.string()));
+  }
   if (experiment.task.kind == "language-model" && experiment.task.tokenizer.ends_with(".model")) {
     return generate_pieces(arguments, experiment);
   }

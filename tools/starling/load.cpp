@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <starling/base/error.hpp>
+#include <starling/tasks/column_file.hpp>
 #include <starling/tasks/find_files.hpp>
 #include <starling/tasks/sentence_piece.hpp>
 #include <starling/tasks/token_data.hpp>
@@ -63,10 +64,12 @@ void resolve_shards(experiment::Experiment& experiment) {
 
 experiment::Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   auto experiment = experiment::load(file, overrides);
-  if (experiment.task.kind != "language-model") return experiment;
+  auto& task = experiment.task;
+  if (task.kind == "series") task.columns = tasks::series_columns(tasks::find_files(task.files), task.columns);
+  if (task.kind != "language-model") return experiment;
   if (experiment::reads_shards(experiment)) {
     resolve_shards(experiment);
-  } else if (experiment.task.tokenizer.ends_with(".model")) {
+  } else if (task.tokenizer.ends_with(".model")) {
     resolve_tokenizer(experiment);
   }
   return experiment;

@@ -10,8 +10,8 @@
 namespace starling::tools {
 
 /// experiment::load(), then task.vocabulary, task.separator and task.tokenizer from the tokenizer and the token shards where the file leaves
-/// them out, so that checking, counting, planning and the workers, which get the result, agree. Tokenizer and shards are opened, text is not.
-/// Throws UserError.
+/// them out, and task.columns of a series in full from its files, so that checking, counting, planning and the workers, which get the result,
+/// agree. Tokenizer, shards and files of series are opened, text is not. Throws UserError.
 experiment::Experiment load_experiment(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
 }  // namespace starling::tools

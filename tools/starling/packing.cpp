@@ -21,15 +21,20 @@ bool packs_text(const experiment::Experiment& experiment) {
   if (task.kind != "language-model" || experiment::reads_shards(experiment)) return false;
   if (has_model(experiment)) return true;
   if (task.max_bytes > 0 && task.max_bytes <= most_bytes_in_memory) return false;
+  return text_bytes(experiment) > most_bytes_in_memory;
+}
+
+std::int64_t text_bytes(const experiment::Experiment& experiment) {
   // Text shrinks to a third or a fifth.
   constexpr std::int64_t grows = 5;
+  const auto& task = experiment.task;
   std::int64_t bytes = 0;
   for (const auto& path : tasks::find_files(task.files)) {
     std::error_code error;
     const auto size = fs::file_size(path, error);
     if (!error) bytes += static_cast<std::int64_t>(size) * (tasks::is_compressed(path) ? grows : 1);
   }
-  return bytes > most_bytes_in_memory;
+  return task.max_bytes > 0 ? std::min(bytes, task.max_bytes) : bytes;
 }
 
 tasks::PackIndex pack_text(const experiment::Experiment& experiment, const fs::path& run_directory, const std::function<void()>& tick) {

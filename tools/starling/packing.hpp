@@ -17,6 +17,9 @@ inline constexpr std::int64_t most_bytes_in_memory = 64'000'000;
 /// files are, or may become when they are decompressed, larger than most_bytes_in_memory.
 bool packs_text(const experiment::Experiment& experiment);
 
+/// Bytes of text that it uses: of the files as they are, or may become when they are decompressed, at most task.max_bytes.
+std::int64_t text_bytes(const experiment::Experiment& experiment);
+
 /// Packs it into RUN/data, which the workers find, and throws what `tick` throws, UserError or Failure.
 tasks::PackIndex pack_text(const experiment::Experiment& experiment, const std::filesystem::path& run_directory,
                            const std::function<void()>& tick);

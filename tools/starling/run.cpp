@@ -13,7 +13,7 @@ namespace starling::tools {
 int run(const RunArguments& arguments) {
   const auto experiment = load_experiment(arguments.experiment, arguments.overrides);
   if (arguments.print_config) return print_config(experiment, arguments.json);
-  if (arguments.dry_run) return dry_run(experiment, arguments.json);
+  if (arguments.dry_run) return dry_run(experiment, arguments.tflops, arguments.json);
   return search(experiment, arguments);
 }
 

@@ -15,6 +15,7 @@ struct RunArguments {
   std::vector<std::string> overrides;
   std::optional<std::filesystem::path> out;
   bool dry_run = false;
+  std::optional<double> tflops;  ///< of a worker, for dry_run
   bool print_config = false;
   bool json = false;
   bool quiet = false;
@@ -26,8 +27,9 @@ int run(const RunArguments& arguments);
 
 /// --print-config: the resolved TOML, or JSON.
 int print_config(const experiment::Experiment& experiment, bool json);
-/// --dry-run: what a search would do and cost, by formula; nothing is trained and nothing is written.
-int dry_run(const experiment::Experiment& experiment, bool json);
+/// --dry-run: what a search would do and cost, by formula; nothing is trained and nothing is written. How long it takes follows from
+/// `tflops`, what a worker computes in a second (10¹² FLOP), or, without it, from a matrix product that a worker measures here.
+int dry_run(const experiment::Experiment& experiment, std::optional<double> tflops, bool json);
 /// The search itself.
 int search(const experiment::Experiment& experiment, const RunArguments& arguments);
 

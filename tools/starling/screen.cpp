@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "text.hpp"
@@ -37,11 +36,6 @@ std::string_view cut(std::string_view line, std::size_t columns) {
   return line;
 }
 
-std::string quality_text(const run::EvaluationRecorded& evaluation) {
-  if (std::isfinite(evaluation.accuracy)) return fmt::format("accuracy {:.3f}", evaluation.accuracy);
-  return fmt::format("perplexity {:.3f}", std::exp(evaluation.loss));
-}
-
 std::string label(const search::Candidate& candidate) {
   return candidate.name.empty() ? search::to_string(candidate.origin) : candidate.name;
 }
@@ -49,7 +43,17 @@ std::string label(const search::Candidate& candidate) {
 }  // namespace
 
 Screen::Screen(const experiment::Experiment& experiment, Style style, std::FILE* out)
-    : experiment_(experiment), style_(style), out_(out), points_(experiment.search.objectives.size()) {}
+    : experiment_(experiment),
+      losses_(experiment.task.kind),
+      style_(style),
+      out_(out),
+      points_(experiment.search.objectives.size()),
+      expected_(experiment.evaluations) {}
+
+void Screen::expect(std::int64_t trainings) {
+  expected_ = trainings;
+  searches_ = false;
+}
 
 void Screen::record(const run::JournalEntry& entry) {
   const std::lock_guard lock(mutex_);
@@ -57,6 +61,8 @@ void Screen::record(const run::JournalEntry& entry) {
     candidates_[accepted->candidate.id] = accepted->candidate;
   } else if (const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry.record)) {
     evaluated(*evaluation);
+  } else if (const auto* retraining = std::get_if<run::RetrainingRecorded>(&entry.record)) {
+    evaluated(retraining->evaluation, retraining->asked_tokens);
   } else if (const auto* lost = std::get_if<run::AttemptLost>(&entry.record)) {
     ++lost_;
     if (style_ == Style::lines) {
@@ -68,24 +74,25 @@ void Screen::record(const run::JournalEntry& entry) {
   changed_ = true;
 }
 
-void Screen::evaluated(const run::EvaluationRecorded& evaluation) {
+void Screen::evaluated(const run::EvaluationRecorded& evaluation, std::int64_t retrained_on) {
   if (evaluation.outcome.status == search::Status::superseded) return;
   const auto& candidate = candidates_[evaluation.outcome.id];
   const bool baseline = candidate.origin == search::Origin::baseline;
-  if (!baseline) ++counted_;
+  if (!baseline || !searches_) ++counted_;
   if (evaluation.outcome.status == search::Status::diverged) ++diverged_;
   if (evaluation.outcome.status == search::Status::killed) ++killed_;
   const bool ok = evaluation.outcome.status == search::Status::ok;
-  if (ok && !baseline) {
+  if (ok && !baseline && searches_) {
     points_.add(evaluation.outcome.objectives);
     if (!best_ || evaluation.outcome.objectives.front() < best_->outcome.objectives.front()) best_ = evaluation;
   }
   if (style_ != Style::lines) return;
-  const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", quality_text(evaluation), grouped(evaluation.parameters),
+  const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", losses_.quality(evaluation), grouped(evaluation.parameters),
                                      grouped(evaluation.cache_bytes))
                        : fmt::format("{}: {}", search::to_string(evaluation.outcome.status), evaluation.reason);
-  put(fmt::format("{:>6.1f} s  {:>3}/{}  #{} {}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, experiment_.evaluations,
-                  evaluation.outcome.id, label(candidate), what, evaluation.duration_s, evaluation.worker));
+  const auto on = retrained_on > 0 ? fmt::format(" on {} tokens", grouped(retrained_on)) : std::string();
+  put(fmt::format("{:>6.1f} s  {:>3}/{}  #{} {}{}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, expected_, evaluation.outcome.id,
+                  label(candidate), on, what, evaluation.duration_s, evaluation.worker));
 }
 
 void Screen::progress(const std::string& worker, const actors::Progress& progress) {
@@ -99,18 +106,18 @@ double Screen::elapsed_s() const { return std::chrono::duration<double>(std::chr
 std::vector<std::string> Screen::block(std::size_t columns) const {
   const double elapsed = elapsed_s();
   std::string left;
-  if (counted_ >= experiment_.search.population / 2 && counted_ > 0) {
-    const double rest = elapsed / static_cast<double>(counted_) * static_cast<double>(experiment_.evaluations - counted_);
+  if (counted_ > 0 && (!searches_ || counted_ >= experiment_.search.population / 2)) {
+    const double rest = elapsed / static_cast<double>(counted_) * static_cast<double>(expected_ - counted_);
     left = fmt::format(", about {} left", duration(rest));
   }
   const auto bar = std::min(widest_bar, std::max<std::size_t>(columns, 4) - 4);
-  const auto done = static_cast<std::size_t>(counted_), all = static_cast<std::size_t>(std::max<std::int64_t>(experiment_.evaluations, 1));
+  const auto done = static_cast<std::size_t>(counted_), all = static_cast<std::size_t>(std::max<std::int64_t>(expected_, 1));
   const auto filled = std::min(bar * done / all, bar);
-  std::vector<std::string> lines{
-      fmt::format("{}: {} of {} evaluated after {}{}", experiment_.name, counted_, experiment_.evaluations, duration(elapsed), left),
-      "  [" + std::string(filled, '#') + std::string(bar - filled, '.') + "]"};
+  std::vector<std::string> lines{fmt::format("{}: {} of {} {} after {}{}", experiment_.name, counted_, expected_,
+                                             searches_ ? "evaluated" : "trained", duration(elapsed), left),
+                                 "  [" + std::string(filled, '#') + std::string(bar - filled, '.') + "]"};
   if (best_) {
-    lines.push_back(fmt::format("  best   {}  #{}  cache {} B", quality_text(*best_), best_->outcome.id, grouped(best_->cache_bytes)));
+    lines.push_back(fmt::format("  best   {}  #{}  cache {} B", losses_.quality(*best_), best_->outcome.id, grouped(best_->cache_bytes)));
     const auto front = search::nondominated(points_).size();
     lines.push_back(fmt::format("  front  {} candidate{}   diverged {}   killed {}   attempts lost {}", front, front == 1 ? "" : "s",
                                 diverged_, killed_, lost_));

@@ -15,6 +15,8 @@
 #include <starling/run/journal.hpp>
 #include <starling/search/pareto.hpp>
 
+#include "losses.hpp"
+
 namespace starling::tools {
 
 /// Safe to call from several threads. Where `out` cannot be written (a closed pipe, a terminal that is gone) nothing is shown and
@@ -24,6 +26,9 @@ class Screen {
   enum class Style { silent, lines, block };
 
   Screen(const experiment::Experiment& experiment, Style style, std::FILE* out = stderr);
+
+  /// Not a search: so many trainings, of candidates and baselines alike.
+  void expect(std::int64_t trainings);
 
   void record(const run::JournalEntry& entry);
   void progress(const std::string& worker, const actors::Progress& progress);
@@ -35,13 +40,14 @@ class Screen {
   void finish();
 
  private:
-  void evaluated(const run::EvaluationRecorded& evaluation);
+  void evaluated(const run::EvaluationRecorded& evaluation, std::int64_t retrained_on = 0);
   std::vector<std::string> block(std::size_t columns) const;
   std::string up_to_the_block();
   void put(std::string_view text);
   double elapsed_s() const;
 
   experiment::Experiment experiment_;
+  Losses losses_;
   Style style_;
   std::FILE* out_;
   std::mutex mutex_;
@@ -50,6 +56,8 @@ class Screen {
   std::map<std::string, actors::Progress> workers_;
   std::optional<run::EvaluationRecorded> best_;
   search::Points points_;
+  std::int64_t expected_ = 0;  ///< trainings, or the candidates of the search
+  bool searches_ = true;
   std::int64_t counted_ = 0;
   std::int64_t diverged_ = 0;
   std::int64_t killed_ = 0;

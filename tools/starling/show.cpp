@@ -11,7 +11,9 @@
 #include <starling/genome/catalogue.hpp>
 
 #include "architecture.hpp"
+#include "budgets.hpp"
 #include "commands.hpp"
+#include "losses.hpp"
 #include "records_json.hpp"
 #include "text.hpp"
 
@@ -51,6 +53,18 @@ const run::EvaluationRecorded* best(const RunSummary& summary, std::size_t objec
 double occupancy(const RunSummary& summary) {
   if (!summary.ended || !(summary.ended->worker_s > 0)) return run::none;
   return summary.ended->busy_s / summary.ended->worker_s;
+}
+
+void print_extensions(const RunSummary& summary) {
+  for (const auto& [started, ended] : summary.extensions) {
+    const auto how = ended ? fmt::format("{} after {}", ended->reason, duration(ended->wall_s)) : std::string("no end is recorded");
+    fmt::print("extended    {} by '{}': {}\n", started.time_utc, started.command_line, how);
+  }
+  for (const auto tokens : retrained_budgets(summary)) {
+    const auto comparison = compare_budgets(summary, tokens);
+    fmt::print("retrained   {} candidates on {} tokens, Kendall τ {}\n", comparison.rows.size(), grouped(tokens),
+               comparison.tau ? fixed(*comparison.tau, 2) : "–");
+  }
 }
 
 std::string status_text(const RunSummary& summary) {
@@ -98,7 +112,7 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
   fmt::print("front       {}\n", summary.front.empty() ? "empty" : fmt::format("candidates {}", fmt::join(summary.front, " ")));
   for (const auto id : summary.baselines) {
     const auto found = summary.evaluations.find(id);
-    const auto& name = summary.candidates.at(id).candidate.name;
+    const auto name = candidate_label(summary, id);
     if (found == summary.evaluations.end()) {
       fmt::print("baseline    {} (candidate {}): pending\n", name, id);
     } else if (found->second.outcome.status != search::Status::ok) {
@@ -112,14 +126,16 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
       fmt::print("baseline    {} (candidate {}): {}\n", name, id, fmt::join(values, ", "));
     }
   }
-  for (const auto& reference : summary.references) {
-    fmt::print("reference   {}: loss {} nats per token, {} bits per byte\n", reference.name, fixed(reference.loss, 4),
-               fixed(reference.bits_per_byte, 4));
-  }
+  const Losses losses(summary);
+  for (const auto& reference : summary.references) fmt::print("reference   {}: {}\n", reference.name, losses.reference(reference));
+  print_extensions(summary);
   if (!summary.lost.empty()) fmt::print("lost        {} attempts\n", summary.lost.size());
   if (!summary.superseded.empty()) fmt::print("superseded  {} results\n", summary.superseded.size());
   std::vector<std::string> workers;
-  for (const auto& worker : summary.workers) workers.push_back(fmt::format("{} ({} on {})", worker.worker, worker.device, worker.host));
+  for (const auto& worker : summary.workers) {
+    auto text = fmt::format("{} ({} on {})", worker.worker, worker.device, worker.host);
+    if (std::ranges::find(workers, text) == workers.end()) workers.push_back(std::move(text));  // one that was replaced has the name again
+  }
   fmt::print("workers     {}\n", workers.empty() ? "none joined" : fmt::format("{}", fmt::join(workers, ", ")));
   if (std::isfinite(occupancy(summary))) fmt::print("occupancy   {:.1f} %\n", 100 * occupancy(summary));
 }
@@ -140,6 +156,20 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   if (summary.ended) {
     object["ended"] = {{"reason", summary.ended->reason}, {"time_utc", summary.ended->time_utc}, {"complete", summary.ended->complete},
                        {"wall_s", summary.ended->wall_s}, {"busy_s", summary.ended->busy_s},     {"worker_s", summary.ended->worker_s}};
+  }
+  auto& extensions = object["extensions"] = Json::array();
+  for (const auto& [begun, end] : summary.extensions) {
+    extensions.push_back({{"started_utc", begun.time_utc}, {"command_line", begun.command_line}, {"host", begun.host}});
+    extensions.back()["ended"] =
+        end ? Json{{"reason", end->reason}, {"time_utc", end->time_utc}, {"complete", end->complete}, {"wall_s", end->wall_s}} : Json();
+  }
+  auto& budgets = object["retrained"] = Json::array();
+  for (const auto tokens : retrained_budgets(summary)) {
+    const auto comparison = compare_budgets(summary, tokens);
+    budgets.push_back({{"tokens", tokens},
+                       {"candidates", comparison.rows.size()},
+                       {"compared", comparison.compared},
+                       {"kendall_tau", comparison.tau ? Json(*comparison.tau) : Json()}});
   }
   object["occupancy"] = std::isfinite(occupancy(summary)) ? Json(occupancy(summary)) : Json();
   object["candidates"] = counts(summary);
@@ -173,23 +203,38 @@ std::vector<run::CurvePoint> thinned(const std::vector<run::CurvePoint>& curve) 
   return points;
 }
 
+void print_retrainings(const RunSummary& summary, std::uint64_t id) {
+  const Losses losses(summary);
+  for (const auto& [key, e] : summary.retrainings) {
+    if (key.first != id) continue;
+    fmt::print("retrained   {} tokens, {}{}: {}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
+               e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy),
+               e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
+    if (const auto test = summary.retraining_tests.find(key); test != summary.retraining_tests.end()) {
+      const auto& t = test->second;
+      fmt::print("  on test   {}\n", losses.measures(t.loss, t.bits_per_byte, t.accuracy));
+    }
+  }
+}
+
 void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& e) {
   fmt::print("status      {}{}, attempt {} on {}, {} from {}\n", search::to_string(e.outcome.status),
              e.reason.empty() ? "" : ": " + e.reason, e.attempt, e.worker, duration(e.duration_s), e.started_utc);
   for (std::size_t i = 0; i < std::min(summary.started.objectives.size(), e.outcome.objectives.size()); ++i) {
     fmt::print("{:<11} {} {}\n", summary.started.objectives[i].name, number(e.outcome.objectives[i]), summary.started.objectives[i].unit);
   }
-  fmt::print("measures    loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(e.loss, 4), fixed(std::exp(e.loss), 3),
-             fixed(e.bits_per_byte, 4), fixed(e.accuracy, 4));
+  const Losses losses(summary);
+  fmt::print("measures    {}\n", losses.measures(e.loss, e.bits_per_byte, e.accuracy));
   if (const auto test = summary.tests.find(e.outcome.id); test != summary.tests.end()) {
     const auto& t = test->second;
-    fmt::print("on test     loss {}, perplexity {}, bits per byte {}, accuracy {}\n", fixed(t.loss, 4), fixed(std::exp(t.loss), 3),
-               fixed(t.bits_per_byte, 4), fixed(t.accuracy, 4));
+    fmt::print("on test     {}\n", losses.measures(t.loss, t.bits_per_byte, t.accuracy));
   }
   fmt::print("size        {} parameters, cache {} bytes, peak memory {}\n", grouped(e.parameters), grouped(e.cache_bytes),
              byte_size(static_cast<double>(e.peak_mem_bytes)));
-  fmt::print("trained     {} steps, {} tokens, seed {}\n", grouped(e.steps), grouped(e.tokens), e.training_seed);
+  fmt::print("trained     {} steps, {} tokens{}, seed {}\n", grouped(e.steps), grouped(e.tokens),
+             e.micro_batch_tokens > 0 ? fmt::format(", {} at once", grouped(e.micro_batch_tokens)) : "", e.training_seed);
   fmt::print("checkpoint  {}\n", e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
+  print_retrainings(summary, e.outcome.id);
   if (e.curve.empty()) return;
   Table table({{"step"}, {"tokens"}, {"train loss"}, {"val loss"}, {"learning rate"}, {"gradient norm"}, {"seconds"}});
   for (const auto& p : thinned(e.curve)) {
@@ -199,20 +244,14 @@ void print_evaluation(const RunSummary& summary, const run::EvaluationRecorded& 
   fmt::print("\ncurve, {} of {} points\n{}", thinned(e.curve).size(), e.curve.size(), table.text());
 }
 
-/// The classes that the run searches: those of its experiment.
-const genome::Catalogue& catalogue_of(const RunSummary& summary) {
-  const auto& started = summary.started;
-  if (started.experiment_toml.find("[[class]]") == std::string::npos) return genome::Catalogue::named(started.catalogue);
-  return experiment::catalogue(experiment::parse(started.experiment_toml, "experiment.toml of the run"));
-}
-
 void print_candidate(const RunSummary& summary, std::uint64_t id) {
   const auto& accepted = summary.candidates.at(id);
   const auto& c = accepted.candidate;
   const auto& catalogue = catalogue_of(summary);
-  fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + c.name);
+  fmt::print("candidate   {}{}\n", id, c.name.empty() ? "" : ", " + candidate_label(summary, id));
   fmt::print("genome      {}\n", genome::to_text(c.genome));
   fmt::print("strip       {}   {}\n", strip(catalogue, c.genome), strip_legend());
+  fmt::print("{}", segment_lines(catalogue, c.genome));
   fmt::print("origin      {}, generation {:.2f}, accepted {}\n", search::to_string(c.origin), c.generation, accepted.time_utc);
   fmt::print("parents     {}\n", c.parents.empty() ? "none" : fmt::format("{}", fmt::join(c.parents, " ")));
   const auto offspring = children(summary, id);

@@ -56,6 +56,29 @@ struct Lane {
   std::vector<Group> groups;
 };
 
+/// What the marks of pictures mean.
+struct Legend {
+  bool parallel = false;
+  bool routed = false;
+  bool sharing = false;
+
+  void add(const std::string& code, const std::string& class_name) {
+    if (seen_.insert(code).second) items_.push_back(fmt::format("{} {}", code, class_name));
+  }
+
+  std::string text() const {
+    auto items = items_;
+    if (parallel) items.emplace_back("┬ in parallel");
+    if (routed) items.emplace_back("~ routed");
+    if (sharing) items.emplace_back("● owner, ○ shares, ◉ both");
+    return joined(items, " · ", widest);
+  }
+
+ private:
+  std::vector<std::string> items_;
+  std::set<std::string> seen_;
+};
+
 class Picture {
  public:
   Picture(const genome::Catalogue& catalogue, const genome::Genome& genome, bool coloured)
@@ -71,20 +94,27 @@ class Picture {
   }
 
   std::string text() const {
-    const auto per_row = (widest - label_width) / cell_;
-    std::string all;
-    for (std::size_t begin = 0; begin < first_of_column_.size(); begin += per_row) {
-      if (begin > 0) all += "\n";
-      all += rows(begin, std::min(begin + per_row, first_of_column_.size()));
-    }
-    return all + legend();
+    Legend legend;
+    add_to(legend);
+    return drawn({}) + legend.text();
+  }
+
+  /// Without numbers and legend; the label stands in the first line.
+  std::string labelled(std::string_view label) const { return drawn(label); }
+
+  void add_to(Legend& legend) const {
+    const auto any = [&](auto holds) { return std::any_of(plan_.livs.begin(), plan_.livs.end(), holds); };
+    for (std::size_t i = 0; i < plan_.livs.size(); ++i) legend.add(code(i), plan_.livs[i].liv_class->name);
+    legend.parallel |= any([](const genome::LivPlan& liv) { return liv.path_size > 1; });
+    legend.routed |= any([](const genome::LivPlan& liv) { return liv.routed; });
+    legend.sharing |= !lanes_.empty();
   }
 
  private:
   /// "A1"
   std::string code(std::size_t liv) const {
     const auto& liv_class = *plan_.livs[liv].liv_class;
-    return fmt::format("{}{}", family_letter(liv_class.family), liv_class.id);
+    return fmt::format("{}{}{}", family_letter(liv_class.family), liv_class.id, plan_.livs[liv].derived ? "*" : "");
   }
 
   template <class Owner>
@@ -102,8 +132,19 @@ class Picture {
     }
   }
 
+  /// With the numbers of the LIVs above where there is no label.
+  std::string drawn(std::string_view label) const {
+    const auto per_row = (widest - label_width) / cell_;
+    std::string all;
+    for (std::size_t begin = 0; begin < first_of_column_.size(); begin += per_row) {
+      if (begin > 0 && label.empty()) all += "\n";
+      all += rows(begin, std::min(begin + per_row, first_of_column_.size()), begin > 0 && !label.empty() ? " " : label);
+    }
+    return all;
+  }
+
   /// The columns begin … end − 1 with what is below them.
-  std::string rows(std::size_t begin, std::size_t end) const {
+  std::string rows(std::size_t begin, std::size_t end, std::string_view label) const {
     std::size_t height = 1;
     for (auto column = begin; column < end; ++column) height = std::max(height, plan_.livs[first_of_column_[column]].path_size);
     std::vector<const Lane*> lanes;
@@ -113,12 +154,16 @@ class Picture {
       };
       if (std::any_of(lane.groups.begin(), lane.groups.end(), is_here)) lanes.push_back(&lane);
     }
-    Canvas canvas(1 + height + lanes.size(), label_width + (end - begin) * cell_);
-    canvas.write(0, 0, "LIV");
-    for (auto column = begin; column < end; ++column) draw_column(canvas, column, place(column, begin));
+    const std::size_t top = label.empty() ? 1 : 0;
+    Canvas canvas(top + height + lanes.size(), label_width + (end - begin) * cell_);
+    canvas.write(0, 0, label.empty() ? "LIV" : label);
+    for (auto column = begin; column < end; ++column) {
+      if (top > 0) canvas.write(0, place(column, begin), std::to_string(first_of_column_[column] + 1));
+      draw_column(canvas, top, column, place(column, begin));
+    }
     for (std::size_t i = 0; i < lanes.size(); ++i) {
-      canvas.write(1 + height + i, 0, lanes[i]->label);
-      for (const auto& group : lanes[i]->groups) draw_group(canvas, 1 + height + i, group, begin, end);
+      canvas.write(top + height + i, 0, lanes[i]->label);
+      for (const auto& group : lanes[i]->groups) draw_group(canvas, top + height + i, group, begin, end);
     }
     return canvas.text();
   }
@@ -126,12 +171,11 @@ class Picture {
   /// Where the code of a column begins; the joint is before it.
   std::size_t place(std::size_t column, std::size_t begin) const { return label_width + (column - begin) * cell_ + 1; }
 
-  void draw_column(Canvas& canvas, std::size_t column, std::size_t at) const {
+  void draw_column(Canvas& canvas, std::size_t top, std::size_t column, std::size_t at) const {
     const auto first = first_of_column_[column];
     const auto size = plan_.livs[first].path_size;
-    canvas.write(0, at, std::to_string(first + 1));
     for (std::size_t k = 0; k < size; ++k) {
-      const auto row = 1 + k;
+      const auto row = top + k;
       canvas.at(row, at - 1) = size == 1 ? "─" : k == 0 ? "┬" : k + 1 == size ? "└" : "├";
       const auto name = code(first + k);
       canvas.write(row, at, name);
@@ -162,20 +206,6 @@ class Picture {
     if (has_owner && mark != "◉") mark = "●";
   }
 
-  std::string legend() const {
-    std::vector<std::string> items;
-    std::set<int> seen;
-    const auto any = [&](auto holds) { return std::any_of(plan_.livs.begin(), plan_.livs.end(), holds); };
-    for (std::size_t i = 0; i < plan_.livs.size(); ++i) {
-      const auto& liv_class = *plan_.livs[i].liv_class;
-      if (seen.insert(liv_class.id).second) items.push_back(fmt::format("{} {}", code(i), liv_class.name));
-    }
-    if (any([](const genome::LivPlan& liv) { return liv.path_size > 1; })) items.emplace_back("┬ in parallel");
-    if (any([](const genome::LivPlan& liv) { return liv.routed; })) items.emplace_back("~ routed");
-    if (!lanes_.empty()) items.emplace_back("● owner, ○ shares, ◉ both");
-    return joined(items, " · ", widest);
-  }
-
   const genome::Catalogue& catalogue_;
   genome::Plan plan_;
   bool coloured_;
@@ -189,6 +219,17 @@ class Picture {
 
 std::string strip_picture(const genome::Catalogue& catalogue, const genome::Genome& genome, bool coloured) {
   return Picture(catalogue, genome, coloured).text();
+}
+
+std::string strip_pictures(const genome::Catalogue& catalogue, const std::vector<LabelledGenome>& genomes, bool coloured) {
+  std::string all;
+  Legend legend;
+  for (const auto& [label, genome] : genomes) {
+    const Picture picture(catalogue, genome, coloured);
+    all += picture.labelled(label);
+    picture.add_to(legend);
+  }
+  return all + legend.text();
 }
 
 }  // namespace starling::tools

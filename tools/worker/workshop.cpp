@@ -27,6 +27,14 @@ constexpr std::chrono::milliseconds progress_interval{500};
 tasks::Options task_options(const experiment::Experiment& experiment, const std::filesystem::path& directory) {
   const auto& task = experiment.task;
   if (task.kind == "mad") return experiment::mad_options(experiment);
+  if (task.kind == "series") {
+    return tasks::SeriesOptions{.files = task.files,
+                                .columns = experiment::columns(experiment),
+                                .sequence_length = task.sequence_length,
+                                .validation_fraction = task.validation_fraction,
+                                .test_fraction = task.test_fraction,
+                                .validation_tokens = task.validation_tokens};
+  }
   // Text that the coordinator has made tokens of.
   const auto packed = directory / "data";
   const auto separator = task.separator < 0 ? std::optional<std::uint16_t>() : static_cast<std::uint16_t>(task.separator);
@@ -45,16 +53,26 @@ tasks::Options task_options(const experiment::Experiment& experiment, const std:
                                      .seed = experiment.seed};
 }
 
+training::Descent descent_named(const std::string& name) {
+  if (name == "linear") return training::Descent::linear;
+  return name == "constant" ? training::Descent::constant : training::Descent::cosine;
+}
+
 training::CandidateOptions candidate_options(const experiment::Experiment& experiment) {
   const auto& from = experiment.training;
   training::CandidateOptions options;
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
+  options.training.micro_batch_tokens = from.micro_batch_tokens;
+  options.processes = experiment.workers;
   options.training.learning_rate = from.learning_rate;
+  options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
   options.training.final_learning_rate = from.final_learning_rate;
   options.training.weight_decay = from.weight_decay;
   options.training.gradient_clip = from.gradient_clip;
+  options.training.dropout = from.dropout;
+  options.training.recompute = from.recompute;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
   options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
   return options;
@@ -64,6 +82,7 @@ double objective(const std::string& name, const run::EvaluationRecorded& record,
   if (name == "quality") return by_accuracy ? 1.0 - record.accuracy : record.loss;
   if (name == "parameters") return static_cast<double>(account.parameters.without_embedding());
   if (name == "cache") return static_cast<double>(record.cache_bytes);
+  if (name == "flops") return static_cast<double>(account.training_flops) * static_cast<double>(record.tokens);
   throw std::logic_error("no measure for the objective " + name);
 }
 
@@ -71,12 +90,13 @@ double objective(const std::string& name, const run::EvaluationRecorded& record,
 class Bench {
  public:
   Bench(const std::string& experiment_toml, std::filesystem::path directory)
-      : experiment_toml_(experiment_toml),
-        experiment_(experiment::parse(experiment_toml, "experiment.toml")),
+      : experiment_(experiment::parse(experiment_toml, "experiment.toml")),
         directory_(std::move(directory)),
-        task_(tasks::make_task(task_options(experiment_, directory_))),
-        options_(candidate_options(experiment_)) {
-    if (task_->vocabulary() != experiment::vocabulary(experiment_)) throw std::logic_error("the task has another vocabulary than the plan");
+        task_(tasks::make_task(task_options(experiment_, directory_))) {
+    const auto sizes = experiment::dimensions(experiment_);
+    if (task_->vocabulary() != sizes.vocabulary || task_->channels() != sizes.channels) {
+      throw std::logic_error("the task has another vocabulary or other columns than the plan");
+    }
   }
 
   const tasks::Task& task() const { return *task_; }
@@ -96,10 +116,10 @@ class Bench {
       last_progress = now;
       on_progress({.id = job.id, .step = point.step, .steps = steps, .loss = point.train_loss});
     };
-    const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, weights); };
-    const auto& catalogue = experiment::catalogue(experiment_);
-    const auto result = training::evaluate_candidate(catalogue, job.genome, experiment::dimensions(experiment_), *task_, options_,
-                                                     job.training_seed, stop, on_step, keep);
+    const auto experiment = asked(job);
+    const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, experiment, weights); };
+    const auto result = training::evaluate_candidate(experiment::catalogue(experiment), job.genome, experiment::dimensions(experiment),
+                                                     *task_, candidate_options(experiment), job.training_seed, stop, on_step, keep);
     fill(record, result);
     record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
     spdlog::info("candidate {}: {} after {} steps in {:.2f} s, loss {:.4f} {}", job.id, search::to_string(record.outcome.status),
@@ -108,6 +128,14 @@ class Bench {
   }
 
  private:
+  /// The experiment with what the job has otherwise.
+  experiment::Experiment asked(const actors::Job& job) const {
+    auto experiment = experiment_;
+    if (job.width > 0) experiment.model.width = job.width;
+    if (job.tokens > 0) experiment.training.tokens = job.tokens;
+    return experiment;
+  }
+
   run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
     const auto begun = Clock::now();
     const auto quality = training::evaluate(load_model(directory_ / job.test_of).model, *task_, tasks::Split::test, stop);
@@ -120,16 +148,19 @@ class Bench {
     return record;
   }
 
-  run::CheckpointFile save(const actors::Job& job, std::span<const training::Weight> weights) const {
+  run::CheckpointFile save(const actors::Job& job, const experiment::Experiment& experiment,
+                           std::span<const training::Weight> weights) const {
     std::vector<run::ArrayView> arrays;
     for (const auto& weight : weights) arrays.push_back({weight.name, weight.shape, weight.data});
-    const auto steps = (experiment_.training.tokens + experiment_.training.batch_tokens - 1) / experiment_.training.batch_tokens;
-    return run::write_checkpoint(directory_, {job.id, genome::to_text(job.genome), experiment_toml_, steps}, arrays);
+    const auto steps = (experiment.training.tokens + experiment.training.batch_tokens - 1) / experiment.training.batch_tokens;
+    return run::write_checkpoint(directory_, {job.id, genome::to_text(job.genome), experiment::to_toml(experiment), steps, job.tokens},
+                                 arrays);
   }
 
   void fill(run::EvaluationRecorded& record, const training::CandidateResult& result) const {
     record.steps = result.training.steps;
     record.tokens = result.training.tokens;
+    record.micro_batch_tokens = result.training.micro_batch_tokens;
     record.reason = result.training.reason;
     record.peak_mem_bytes = result.peak_memory_bytes;
     record.loss = result.validation.loss;
@@ -156,11 +187,9 @@ class Bench {
     }
   }
 
-  std::string experiment_toml_;
   experiment::Experiment experiment_;
   std::filesystem::path directory_;
   std::shared_ptr<const tasks::Task> task_;
-  training::CandidateOptions options_;
 };
 
 }  // namespace

@@ -1,0 +1,30 @@
+// Errands: what is added to a run whose search is over or was never begun. The role takes the place of the population: it leases a given
+// list of trainings, and where their weights are kept measures them on the test part; there is no breeding.
+//
+// - A training that loses all its attempts is recorded as killed; a test that does is left out.
+// - `control` is told "done" when nothing is left.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include <starling/actors/interfaces.hpp>
+
+namespace starling::actors {
+
+struct ErrandSettings {
+  std::vector<Job> jobs;  ///< at most one per id; in this order, those that come back first. `attempt` is that of the first lease
+  std::uint32_t attempts = 3;
+  std::chrono::milliseconds least_deadline{3'600'000};
+  bool test = false;  ///< measure what was kept on the test part
+};
+
+struct ErrandWiring {
+  RecorderActor recorder;
+  ControlActor control;
+};
+
+PopulationActor::behavior_type errands(PopulationActor::pointer self, ErrandSettings settings, ErrandWiring wiring);
+
+}  // namespace starling::actors

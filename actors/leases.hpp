@@ -1,0 +1,105 @@
+// Who computes what: the evaluators with the work they ask for, and the leases that are out. Shared by the roles that hand out work; each
+// says itself what the work is and what its end means.
+//
+// A lease is (id, attempt). Its deadline runs from the moment it is started; a passed deadline or a lost evaluator costs one attempt, which
+// is recorded; a lease that was not started returns without cost.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+
+#include <starling/actors/interfaces.hpp>
+
+namespace starling::actors {
+
+class Leases {
+ public:
+  struct Owner {
+    std::function<void(std::uint64_t id)> take_back;  ///< a lease came back that was not started
+    std::function<void()> pump;                       ///< perhaps work can be handed out now
+  };
+  struct Wiring {
+    RecorderActor recorder;
+    ControlActor control;
+  };
+
+  /// Takes the down handler of `self`. A deadline is max(`least_deadline`, 4 × the mean of what was noted by took()).
+  Leases(PopulationActor::pointer self, Wiring wiring, std::chrono::milliseconds least_deadline, Owner owner);
+
+  // --- messages of evaluators, and deadlines
+  void demand(const std::string& worker, const EvaluatorActor& front, std::uint32_t credit);
+  void started(std::uint64_t id, std::uint32_t attempt);
+  void returned(std::uint64_t id, std::uint32_t attempt);
+  void lost(std::uint64_t id, std::uint32_t attempt, const std::string& reason);
+  void deadline_passed(std::uint64_t id, std::uint32_t attempt);
+
+  // --- what the owner does
+  /// Whether an evaluator waits for work.
+  bool wanted() const;
+  /// To the evaluator with credit that holds the fewest leases; there must be one.
+  void hand_out(Job job);
+  /// The result of `attempt` is durable: the lease is over. Where it came from an expired lease, a later attempt may be under way: nobody
+  /// needs that any more.
+  void settle(std::uint64_t id, std::uint32_t attempt);
+  void took(double seconds);
+  /// Nothing is left to hand out and somebody would be idle: take a prefetched lease from one who is busy.
+  void recall_for_the_idle();
+  /// Tells every evaluator to end, those that come later too.
+  void stop();
+  bool stopped() const { return stopped_; }
+
+ private:
+  struct Front {
+    EvaluatorActor front;
+    std::string worker;
+    std::uint32_t credit = 0;  ///< candidates it waits for
+  };
+  struct Lease {
+    std::uint32_t attempt = 0;
+    caf::actor_addr evaluator;
+    std::string worker;
+    bool started = false;
+    bool recalled = false;
+  };
+  using Fronts = std::map<caf::actor_addr, Front>;
+  using Table = std::map<std::uint64_t, Lease>;
+
+  Fronts::iterator hungriest();
+  std::size_t held(const caf::actor_addr& evaluator) const;
+  Table::iterator find(std::uint64_t id, std::uint32_t attempt);
+  void evaluator_down(const caf::actor_addr& address);
+  void lose(Table::iterator lease, const std::string& reason);
+  std::chrono::milliseconds deadline() const;
+
+  PopulationActor::pointer self_;
+  Wiring wiring_;
+  std::chrono::milliseconds least_deadline_;
+  Owner owner_;
+  Fronts evaluators_;
+  Table leases_;
+  double total_duration_s_ = 0;
+  std::uint64_t durations_ = 0;
+  bool stopped_ = false;
+};
+
+/// The behaviour of a role that hands out work: `role` has durable(entry), begin() and leases().
+template <class Role>
+PopulationActor::behavior_type leasing_behavior(std::shared_ptr<Role> role) {
+  return {
+      [=](durable_atom, const EntryPtr& entry) { role->durable(entry); },
+      [=](demand_atom, const std::string& worker, const EvaluatorActor& front, std::uint32_t credit) {
+        role->leases().demand(worker, front, credit);
+      },
+      [=](started_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->leases().started(id, attempt); },
+      [=](returned_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->leases().returned(id, attempt); },
+      [=](lost_atom, const std::string&, std::uint64_t id, std::uint32_t attempt, const std::string& reason) {
+        role->leases().lost(id, attempt, reason);
+      },
+      [=](deadline_atom, std::uint64_t id, std::uint32_t attempt) { role->leases().deadline_passed(id, attempt); },
+      [=](begin_atom) { role->begin(); },
+      [=](stop_atom) { role->leases().stop(); },
+  };
+}
+
+}  // namespace starling::actors

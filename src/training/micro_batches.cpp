@@ -1,0 +1,46 @@
+#include <starling/training/micro_batches.hpp>
+
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <new>
+#include <string_view>
+
+#include <starling/base/error.hpp>
+
+namespace starling::training {
+namespace {
+
+/// LibTorch's messages go on with a back trace.
+std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+}  // namespace
+
+bool is_out_of_memory(const std::exception& error) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const c10::OutOfMemoryError*>(&error)) return true;
+  // LibTorch's allocator of the processor has an error of no type of its own.
+  if (!dynamic_cast<const c10::Error*>(&error)) return false;
+  const std::string_view text = error.what();
+  return text.find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos ||
+         text.find("DefaultCPUAllocator: not enough memory") != std::string_view::npos;
+}
+
+void MicroBatches::run(std::int64_t batch, const std::function<void()>& begin,
+                       const std::function<void(std::int64_t first, std::int64_t count)>& piece) {
+  for (;;) {
+    try {
+      begin();
+      for (std::int64_t first = 0; first < batch; first += sequences_) piece(first, std::min(sequences_, batch - first));
+      return;
+    } catch (const std::exception& error) {
+      if (!is_out_of_memory(error)) throw;
+      if (std::min(sequences_, batch) == 1) {
+        throw Failure(fmt::format("out of memory with micro-batches of one sequence: {}", first_line(error.what())));
+      }
+    }
+    sequences_ = (std::min(sequences_, batch) + 1) / 2;
+  }
+}
+
+}  // namespace starling::training
