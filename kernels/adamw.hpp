@@ -31,6 +31,14 @@ struct AdamW {
   double gradient_scale = 1;
 };
 
+/// The steps of several tensors, as one call of each gives them; on a device few launches do them all.
+template <class T>
+struct AdamWList {
+  const AdamW<T>* tensors = nullptr;
+  std::int64_t count = 0;
+};
+
+/// *sum = Σ x², squared and summed in double.
 template <class T>
 struct SumOfSquares {
   const T* x = nullptr;
@@ -41,10 +49,16 @@ struct SumOfSquares {
 template <Level level, class T>
 void execute(const AdamW<T>& arguments);
 template <Level level, class T>
+void execute(const AdamWList<T>& arguments);
+template <Level level, class T>
 void execute(const SumOfSquares<T>& arguments);
 
 template <class T>
 void adamw(const AdamW<T>& arguments) {
+  dispatch(arguments);
+}
+template <class T>
+void adamw(const AdamWList<T>& arguments) {
   dispatch(arguments);
 }
 

@@ -31,6 +31,11 @@ void execute(const AdamW<T>& a) {
 }
 
 template <Level level, class T>
+void execute(const AdamWList<T>& a) {
+  for (std::int64_t i = 0; i < a.count; ++i) execute<level>(a.tensors[i]);
+}
+
+template <Level level, class T>
 void execute(const SumOfSquares<T>& a) {
   constexpr int chains = 8;
   Pack<double> sums[chains] = {};
@@ -52,6 +57,8 @@ void execute(const SumOfSquares<T>& a) {
 
 template void execute<here>(const AdamW<float>&);
 template void execute<here>(const AdamW<double>&);
+template void execute<here>(const AdamWList<float>&);
+template void execute<here>(const AdamWList<double>&);
 template void execute<here>(const SumOfSquares<float>&);
 template void execute<here>(const SumOfSquares<double>&);
 

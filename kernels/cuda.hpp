@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <functional>
 
+#include <starling/kernels/adamw.hpp>
 #include <starling/kernels/convert.hpp>
+#include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
@@ -64,5 +66,13 @@ template <class T>
 inline constexpr bool on_device<GatedScanForward<T>> = true;
 template <class T>
 inline constexpr bool on_device<GatedScanBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<AdamW<T>> = true;
+template <class T>
+inline constexpr bool on_device<AdamWList<T>> = true;
+template <class T>
+inline constexpr bool on_device<SumOfSquares<T>> = true;
+template <class T>
+inline constexpr bool on_device<CrossEntropy<T>> = true;
 
 }  // namespace starling::kernels

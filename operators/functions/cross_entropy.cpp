@@ -10,9 +10,11 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
@@ -27,6 +29,8 @@ using torch::autograd::variable_list;
 // matrix-vector one.
 constexpr std::int64_t chunk_elements = std::int64_t{1} << 18;
 constexpr std::int64_t chunk_rows_min = 128;
+// On a device there is no cache to stay in, and every chunk costs a wait.
+constexpr std::int64_t chunk_elements_of_device = std::int64_t{1} << 26;
 
 void check_targets(const at::Tensor& targets, std::int64_t vocabulary) {
   const auto* const values = targets.data_ptr<std::int64_t>();
@@ -44,7 +48,7 @@ template <class Use>
 void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&& use) {
   const auto rows = hidden.size(0);
   const auto vocabulary = embedding.size(0);
-  const auto chunk = std::min(rows, std::max(chunk_rows_min, chunk_elements / vocabulary));
+  const auto chunk = std::min(rows, std::max(chunk_rows_min, (hidden.is_cpu() ? chunk_elements : chunk_elements_of_device) / vocabulary));
   const auto buffer = at::empty({chunk, vocabulary}, hidden.options());
   for (std::int64_t first = 0; first < rows; first += chunk) {
     const auto count = std::min(chunk, rows - first);
@@ -53,6 +57,18 @@ void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&&
     product_into(logits, part, embedding.t());
     use(first, part, logits);
   }
+}
+
+// Waits for a device, whose sums decide whether training goes on.
+template <class T>
+kernels::CrossEntropySums run_chunk(const at::Tensor& logits, kernels::CrossEntropy<T> arguments) {
+  if (logits.is_cpu()) return kernels::cross_entropy(arguments);
+  kernels::CrossEntropySums sums;
+  const auto there = at::empty({static_cast<std::int64_t>(sizeof(sums))}, logits.options().dtype(at::kByte));
+  arguments.sums = static_cast<kernels::CrossEntropySums*>(there.data_ptr());
+  run_kernel(logits, arguments);
+  std::memcpy(&sums, there.cpu().data_ptr(), sizeof(sums));
+  return sums;
 }
 
 struct CrossEntropy : Function<CrossEntropy> {
@@ -68,17 +84,18 @@ struct CrossEntropy : Function<CrossEntropy> {
       dhidden = at::empty(hidden.sizes(), hidden.options());
       dembedding = at::zeros(embedding.sizes(), exact_options(embedding));
     }
+    const auto there = targets.to(hidden.device());
     double sum = 0;
     for_each_chunk(hidden, embedding, [&](std::int64_t first, const at::Tensor& part, const at::Tensor& logits) {
       with_type(logits, [&]<class T>(T) {
-        sum += kernels::cross_entropy<T>({.logits = data<T>(logits),
-                                          .targets = targets.data_ptr<std::int64_t>() + first,
-                                          .dlogits = wants_gradient ? data<T>(logits) : nullptr,
-                                          .rows = logits.size(0),
-                                          .vocabulary = logits.size(1),
-                                          .logits_stride = logits.size(1),
-                                          .dlogits_stride = logits.size(1),
-                                          .gradient_scale = static_cast<kernels::Compute<T>>(share)})
+        sum += run_chunk<T>(logits, {.logits = data<T>(logits),
+                                     .targets = there.data_ptr<std::int64_t>() + first,
+                                     .dlogits = wants_gradient ? data<T>(logits) : nullptr,
+                                     .rows = logits.size(0),
+                                     .vocabulary = logits.size(1),
+                                     .logits_stride = logits.size(1),
+                                     .dlogits_stride = logits.size(1),
+                                     .gradient_scale = static_cast<kernels::Compute<T>>(share)})
                    .loss;
       });
       if (!wants_gradient) return;
@@ -99,7 +116,7 @@ struct CrossEntropy : Function<CrossEntropy> {
 }  // namespace
 
 at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets, std::int64_t counted) {
-  const auto rows = targets.contiguous();
+  const auto rows = targets.cpu().contiguous();
   check_targets(rows, embedding.size(0));
   const bool wants_gradient = c10::GradMode::is_enabled() && (hidden.requires_grad() || embedding.requires_grad());
   return CrossEntropy::apply(hidden, embedding, rows, wants_gradient, counted);
@@ -108,17 +125,18 @@ at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, 
 kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,
                                 const at::Tensor& predictions) {
   const c10::NoGradGuard no_gradient;
-  const auto rows = targets.contiguous();
+  const auto rows = targets.cpu().contiguous();
   check_targets(rows, embedding.size(0));
+  const auto there = rows.to(hidden.device());
   kernels::CrossEntropySums total;
   for_each_chunk(flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
     with_type(logits, [&]<class T>(T) {
-      const auto sums = kernels::cross_entropy<T>({.logits = data<T>(logits),
-                                                   .targets = rows.data_ptr<std::int64_t>() + first,
-                                                   .predictions = predictions.data_ptr<std::int64_t>() + first,
-                                                   .rows = logits.size(0),
-                                                   .vocabulary = logits.size(1),
-                                                   .logits_stride = logits.size(1)});
+      const auto sums = run_chunk<T>(logits, {.logits = data<T>(logits),
+                                              .targets = there.data_ptr<std::int64_t>() + first,
+                                              .predictions = predictions.data_ptr<std::int64_t>() + first,
+                                              .rows = logits.size(0),
+                                              .vocabulary = logits.size(1),
+                                              .logits_stride = logits.size(1)});
       total.loss += sums.loss;
       total.count += sums.count;
       total.correct += sums.correct;

@@ -1,9 +1,13 @@
 #include "support.hpp"
 
+#include <starling/kernels/adamw_device.hpp>
+
+#include <memory>
+
 namespace starling::kernels {
 namespace {
 
-class AdamWTest : public AtEachLevel {};
+class AdamWTest : public AtEachEngine {};
 
 template <class T, class Engine>
 Arrays run_steps(std::int64_t count, Engine engine) {
@@ -36,27 +40,89 @@ TEST_P(AdamWTest, AgreesWithTheReferenceOverSeveralSteps) {
 TEST_P(AdamWTest, TheFirstStepMovesByTheLearningRate) {
   std::vector<float> p{1, 1, 1}, m(3, 0.0f), v(3, 0.0f);
   const std::vector<float> g{1e-3f, -50, 0};
-  adamw(AdamW<float>{
+  kernel(AdamW<float>{
       .parameter = p.data(), .gradient = g.data(), .first = m.data(), .second = v.data(), .count = 3, .step = 1, .learning_rate = 0.1});
   EXPECT_NEAR(p[0], 0.9, 1e-5);
   EXPECT_NEAR(p[1], 1.1, 1e-5);
   EXPECT_EQ(p[2], 1);
 }
 
+/// Of all tensors one call for the list, or one for each.
+template <class T>
+Arrays step_tensors(const std::vector<std::int64_t>& counts, bool as_list) {
+  Stream stream = test_stream(31);
+  std::vector<std::vector<T>> parameter, gradient, first, second;
+  std::vector<std::vector<bfloat16>> rounded;
+  for (const std::int64_t count : counts) {
+    parameter.push_back(as<T>(normal_numbers(stream, count)));
+    gradient.push_back(as<T>(normal_numbers(stream, count)));
+    first.push_back(as<T>(normal_numbers(stream, count)));
+    second.push_back(std::vector<T>(static_cast<std::size_t>(count), T(2)));
+    rounded.emplace_back(static_cast<std::size_t>(count));
+  }
+  std::vector<AdamW<T>> calls;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    calls.push_back({.parameter = parameter[i].data(),
+                     .gradient = gradient[i].data(),
+                     .first = first[i].data(),
+                     .second = second[i].data(),
+                     .count = counts[i],
+                     .step = 3,
+                     .learning_rate = 1e-2,
+                     .weight_decay = i % 2 ? 0.1 : 0.0});
+    if constexpr (sizeof(T) == sizeof(float)) calls.back().rounded = i % 3 ? rounded[i].data() : nullptr;
+  }
+  if (as_list)
+    kernel(AdamWList<T>{calls.data(), static_cast<std::int64_t>(calls.size())});
+  else
+    for (const auto& call : calls) kernel(call);
+  Arrays out;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    out["parameter" + std::to_string(i)] = numbers_of(parameter[i]);
+    out["first" + std::to_string(i)] = numbers_of(first[i]);
+    out["second" + std::to_string(i)] = numbers_of(second[i]);
+    out["rounded" + std::to_string(i)] = numbers_of(rounded[i]);
+  }
+  return out;
+}
+
+TEST_P(AdamWTest, AListIsItsTensorsOneByOne) {
+  std::vector<std::int64_t> counts{4097, 0, 1, 7, 9000};
+  for (std::int64_t count = 1; count <= 50; ++count) counts.push_back(count);
+  EXPECT_EQ(step_tensors<float>(counts, true), step_tensors<float>(counts, false));
+  EXPECT_EQ(step_tensors<double>(counts, true), step_tensors<double>(counts, false));
+}
+
+TEST(AdamWOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  expect_same_in_any_order([] { return step_tensors<float>({4097, 7, 30}, true); });
+  Stream stream = test_stream(8);
+  const auto x = as<float>(normal_numbers(stream, 9000));
+  expect_same_in_any_order([&] {
+    double sum = 0;
+    kernel(SumOfSquares<float>{x.data(), 9000, &sum});
+    return Arrays{{"sum", {sum}}};
+  });
+}
+
 TEST_P(AdamWTest, TheSumOfSquaresIsExactInDoubleAndShowsNaN) {
+  const auto squares = []<class T>(const std::vector<T>& x) {
+    auto sum = std::make_unique<double>();
+    kernel(SumOfSquares<T>{x.data(), static_cast<std::int64_t>(x.size()), sum.get()});
+    return *sum;
+  };
   Stream stream = test_stream(9);
-  for (std::int64_t count : {0, 1, 63, 64, 1000}) {
+  for (std::int64_t count : {0, 1, 63, 64, 1000, 9000}) {
     const Numbers x = normal_numbers(stream, count, 1e3);
     double expected = 0;
     for (double v : x) expected += v * v;
-    EXPECT_NEAR(sum_of_squares(as<float>(x).data(), count), expected, 1e-13 * expected);
-    EXPECT_NEAR(sum_of_squares(x.data(), count), expected, 1e-13 * expected);
+    EXPECT_NEAR(squares(as<float>(x)), expected, 1e-13 * expected);
+    EXPECT_NEAR(squares(x), expected, 1e-13 * expected);
   }
   std::vector<float> broken(100, 1.0f);
   broken[50] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(std::isnan(sum_of_squares(broken.data(), 100)));
+  EXPECT_TRUE(std::isnan(squares(broken)));
   broken[50] = 3e38f;
-  EXPECT_TRUE(std::isfinite(sum_of_squares(broken.data(), 100)));
+  EXPECT_TRUE(std::isfinite(squares(broken)));
 }
 
 TEST_P(AdamWTest, WritesTheNewParameterRoundedToo) {
@@ -73,18 +139,18 @@ TEST_P(AdamWTest, WritesTheNewParameterRoundedToo) {
                       .second = second_alone.data(),
                       .count = count,
                       .learning_rate = 1e-2};
-    adamw(call);
+    kernel(call);
     call.parameter = parameter.data();
     call.first = first.data();
     call.second = second.data();
     call.rounded = copy.data();
-    adamw(call);
+    kernel(call);
     EXPECT_EQ(parameter, alone);
     for (std::size_t i = 0; i < copy.size(); ++i) EXPECT_EQ(copy[i].bits, bfloat16(parameter[i]).bits) << i;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, AdamWTest, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, AdamWTest, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

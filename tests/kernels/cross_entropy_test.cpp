@@ -1,9 +1,13 @@
 #include "support.hpp"
 
+#include <starling/kernels/cross_entropy_device.hpp>
+
+#include <memory>
+
 namespace starling::kernels {
 namespace {
 
-class CrossEntropyTest : public AtEachLevel {};
+class CrossEntropyTest : public AtEachEngine {};
 
 struct Result {
   CrossEntropySums sums;
@@ -16,16 +20,17 @@ Result run_case(std::int64_t rows, std::int64_t vocabulary, const Numbers& in, c
   std::vector<T> gradient(rows * vocabulary);
   std::vector<Compute<T>> losses(rows);
   std::vector<std::int64_t> predictions(rows);
-  Result result;
-  engine(CrossEntropy<T>{logits.data(), targets.data(), gradient.data(), losses.data(), predictions.data(), &result.sums, rows, vocabulary,
+  const auto sums = std::make_unique<CrossEntropySums>();
+  engine(CrossEntropy<T>{logits.data(), targets.data(), gradient.data(), losses.data(), predictions.data(), sums.get(), rows, vocabulary,
                          vocabulary + 1, vocabulary, Compute<T>(0.25)});
+  Result result{*sums, {}};
   result.arrays = {{"losses", numbers_of(losses)}, {"dlogits", numbers_of(gradient)}, {"predictions", numbers_of(predictions)}};
   return result;
 }
 
 TEST_P(CrossEntropyTest, AgreesWithTheReferenceAndIgnoresRows) {
   Stream stream = test_stream(1);
-  for (std::int64_t vocabulary : {1, 2, 15, 16, 100, 257}) {
+  for (std::int64_t vocabulary : {1, 2, 15, 16, 100, 257, 1500}) {
     constexpr std::int64_t rows = 6;
     const Numbers logits = normal_numbers(stream, rows * (vocabulary + 1), 4);
     std::vector<std::int64_t> targets;
@@ -42,6 +47,17 @@ TEST_P(CrossEntropyTest, AgreesWithTheReferenceAndIgnoresRows) {
     }
     EXPECT_EQ(counted_targets(targets.data(), rows), rows - 1);
   }
+}
+
+TEST(CrossEntropyOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  Stream stream = test_stream(5);
+  const std::vector<std::int64_t> targets{3, ignored_target, 1299, 0};
+  const Numbers logits = normal_numbers(stream, 4 * 1301);
+  expect_same_in_any_order([&] {
+    Result result = run_case<float>(4, 1300, logits, targets, kernel);
+    result.arrays["loss"] = {result.sums.loss};
+    return result.arrays;
+  });
 }
 
 TEST_P(CrossEntropyTest, TheGradientIsACentralDifference) {
@@ -76,11 +92,17 @@ TEST_P(CrossEntropyTest, WorksInPlaceAndWithoutAGradient) {
                            .vocabulary = 33,
                            .logits_stride = 33,
                            .dlogits_stride = 33};
-  const CrossEntropySums sums = cross_entropy(call);
+  const auto loss_of = [](CrossEntropy<float> arguments) {
+    const auto written = std::make_unique<CrossEntropySums>();
+    arguments.sums = written.get();
+    kernel(arguments);
+    return written->loss;
+  };
+  const double loss = loss_of(call);
   call.dlogits = nullptr;
-  EXPECT_EQ(cross_entropy(call).loss, sums.loss);
+  EXPECT_EQ(loss_of(call), loss);
   call.logits = call.dlogits = in_place.data();
-  EXPECT_EQ(cross_entropy(call).loss, sums.loss);
+  EXPECT_EQ(loss_of(call), loss);
   EXPECT_EQ(in_place, gradient);
 }
 
@@ -109,7 +131,7 @@ TEST_P(CrossEntropyTest, LargeLogitsStayFiniteAndNonFiniteOnesShow) {
 
 TEST_P(CrossEntropyTest, InBfloat16LossesAreThoseOfFloatAndTheGradientIsTheirsRounded) {
   Stream stream = test_stream(4);
-  for (const std::int64_t vocabulary : {1, 15, 16, 257}) {
+  for (const std::int64_t vocabulary : {1, 15, 16, 257, 1030}) {
     Arrays in = rounded({{"logits", normal_numbers(stream, 5 * (vocabulary + 1), 4)}});
     const std::vector<std::int64_t> targets{0, vocabulary - 1, ignored_target, vocabulary / 2, 0};
     const auto compare = [&] {
@@ -132,7 +154,7 @@ TEST_P(CrossEntropyTest, InBfloat16LossesAreThoseOfFloatAndTheGradientIsTheirsRo
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, CrossEntropyTest, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, CrossEntropyTest, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -102,9 +102,9 @@ TEST_P(DiagonalScan, AHundredThousandSmallStepsInBfloat16AddUp) {
   const std::vector<float> a(length, 1.0f);
   const std::vector<bfloat16> b(length, bfloat16(1.0f));
   std::vector<bfloat16> h(length);
-  float final = 0;
-  kernel(DiagonalScanForward<bfloat16>{a.data(), b.data(), nullptr, h.data(), &final, 1, length, 1});
-  EXPECT_EQ(final, 100000.0f);
+  std::vector<float> final(1);
+  kernel(DiagonalScanForward<bfloat16>{a.data(), b.data(), nullptr, h.data(), final.data(), 1, length, 1});
+  EXPECT_EQ(final[0], 100000.0f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DiagonalScan, ::testing::ValuesIn(engines()), engine_label);
