@@ -145,7 +145,9 @@ class Search(unittest.TestCase):
         self.assertEqual(len(evaluations), 8)
         self.assertEqual(len(candidates), 8)
         self.assertEqual(genomes.shape, (8, 20))
-        self.assertEqual(len(devices), 2)
+        # A search of seconds may be over before the second worker has read the text.
+        self.assertIn(len(devices), (1, 2))
+        self.assertLessEqual(set(evaluations["worker"]), set(devices["worker"]))
         self.assertTrue(np.isfinite(evaluations["obj_quality"]).all())
         self.assertEqual(len(curves), int(evaluations["curve_count"].sum()))
         bred = candidates[candidates["n_parents"] > 0]
