@@ -1,5 +1,6 @@
 // A small RAII layer over HDF5's C API: identifiers that are given back, errors that are exceptions. A library of its own
-// (starling_hdf5), so that the rest of the base links no HDF5.
+// (starling_hdf5), so that the rest of the base links no HDF5. It stands below the run because tasks read columns of HDF5 files and know no
+// run directory; what writes HDF5 is in src/run alone.
 #pragma once
 
 #include <hdf5.h>

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <string>
@@ -48,6 +49,9 @@ TEST(Stability, AtLeastNineteenOfTwentyRandomBackbonesTrain) {
       const auto genome = genome::sample(space, stream);
       const auto result = evaluate_candidate(*space.catalogue, genome, dimensions, task, options, number, stop).training;
       outcomes[number] = {genome, result.end != End::completed, result.reason};
+      // Half an hour's work should be seen to go on.
+      fmt::print("{} of {}: {}\n", sample + 1, samples, result.end == End::completed ? "trained" : result.reason);
+      std::fflush(stdout);
     }
   };
   std::vector<std::thread> threads(std::max(1U, std::thread::hardware_concurrency()));
