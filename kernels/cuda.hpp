@@ -9,9 +9,14 @@
 #include <starling/kernels/convert.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/discretise.hpp>
 #include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
+#include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
 #include <starling/kernels/short_conv.hpp>
 
@@ -67,6 +72,14 @@ inline constexpr bool on_device<GatedScanForward<T>> = true;
 template <class T>
 inline constexpr bool on_device<GatedScanBackward<T>> = true;
 template <class T>
+inline constexpr bool on_device<MatrixRecurrenceForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<MatrixRecurrenceBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LinearAttentionForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LinearAttentionBackward<T>> = true;
+template <class T>
 inline constexpr bool on_device<AdamW<T>> = true;
 template <class T>
 inline constexpr bool on_device<AdamWList<T>> = true;
@@ -74,5 +87,15 @@ template <class T>
 inline constexpr bool on_device<SumOfSquares<T>> = true;
 template <class T>
 inline constexpr bool on_device<CrossEntropy<T>> = true;
+template <class T>
+inline constexpr bool on_device<Rope<T>> = true;
+template <class T>
+inline constexpr bool on_device<Discretise<T>> = true;
+template <class T>
+inline constexpr bool on_device<DiscretiseBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LongConvolutionForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LongConvolutionBackward<T>> = true;
 
 }  // namespace starling::kernels
