@@ -13,7 +13,9 @@
 #include <starling/kernels/discretise.hpp>
 #include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
+#include <starling/kernels/linear_attention.hpp>
 #include <starling/kernels/long_convolution.hpp>
+#include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
 #include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
@@ -70,6 +72,14 @@ template <class T>
 inline constexpr bool on_device<GatedScanForward<T>> = true;
 template <class T>
 inline constexpr bool on_device<GatedScanBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<MatrixRecurrenceForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<MatrixRecurrenceBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LinearAttentionForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LinearAttentionBackward<T>> = true;
 template <class T>
 inline constexpr bool on_device<AdamW<T>> = true;
 template <class T>

@@ -21,6 +21,8 @@ class Summariser {
   void operator()(const EvaluationRecorded& record) {
     if (record.outcome.status == search::Status::superseded || !summary_.evaluations.try_emplace(record.outcome.id, record).second) {
       summary_.superseded.push_back(record);
+    } else {
+      summary_.evaluated.push_back(record.outcome.id);
     }
   }
   void operator()(const AttemptLost& record) { summary_.lost.push_back(record); }

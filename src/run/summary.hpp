@@ -27,6 +27,7 @@ struct RunSummary {
   std::optional<RunEnded> ended;
   std::map<std::uint64_t, CandidateAccepted> candidates;
   std::map<std::uint64_t, EvaluationRecorded> evaluations;  ///< the one that counts, by candidate
+  std::vector<std::uint64_t> evaluated;                     ///< their ids, in the order in which they were recorded
   std::map<std::uint64_t, TestRecorded> tests;              ///< the first of a candidate
   std::map<RetrainingKey, EvaluationRecorded> retrainings;  ///< the one that counts
   std::map<RetrainingKey, TestRecorded> retraining_tests;

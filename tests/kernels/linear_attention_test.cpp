@@ -2,10 +2,15 @@
 
 #include "support.hpp"
 
+#include <starling/kernels/linear_attention_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class LinearAttention : public AtEachLevel {};
+class LinearAttention : public AtEachEngine {};
+
+/// Rows with a gap between heads, as in a slice of a joint projection.
+constexpr std::int64_t gap = 3;
 
 struct Shape {
   std::int64_t batch;
@@ -13,11 +18,10 @@ struct Shape {
   std::int64_t heads;
   std::int64_t key_width;
   std::int64_t value_width;
+  std::int64_t between = gap;
 };
 
-/// Rows with a gap between heads, as in a slice of a joint projection.
-constexpr std::int64_t gap = 3;
-HeadStrides gapped(const Shape& s, std::int64_t width) { return contiguous_heads(s.length, s.heads, width + gap); }
+HeadStrides gapped(const Shape& s, std::int64_t width) { return contiguous_heads(s.length, s.heads, width + s.between); }
 
 template <class T, class Engine>
 Arrays run_case(const Shape& s, const Arrays& in, Engine engine, bool rounds_y = false) {
@@ -74,21 +78,27 @@ Arrays run_case(const Shape& s, const Arrays& in, Engine engine, bool rounds_y =
 Arrays inputs(const Shape& s) {
   Stream stream = test_stream(static_cast<std::uint64_t>(s.length * 1000 + s.key_width * 10 + s.value_width));
   const std::int64_t rows = s.batch * s.length * s.heads;
-  return {{"q", normal_numbers(stream, rows * (s.key_width + gap))},
-          {"k", normal_numbers(stream, rows * (s.key_width + gap))},
-          {"v", normal_numbers(stream, rows * (s.value_width + gap))},
-          {"dy", normal_numbers(stream, rows * (s.value_width + gap))}};
+  return {{"q", normal_numbers(stream, rows * (s.key_width + s.between))},
+          {"k", normal_numbers(stream, rows * (s.key_width + s.between))},
+          {"v", normal_numbers(stream, rows * (s.value_width + s.between))},
+          {"dy", normal_numbers(stream, rows * (s.value_width + s.between))}};
 }
 
 TEST_P(LinearAttention, AgreesWithTheReferenceOnAnyShape) {
   for (const Shape& s : {Shape{1, 1, 1, 1, 1}, Shape{2, 5, 2, 4, 4}, Shape{1, 33, 2, 24, 20}, Shape{1, 70, 1, 17, 33},
-                         Shape{2, 32, 1, 12, 64}, Shape{1, 100, 3, 36, 8}}) {
+                         Shape{2, 32, 1, 12, 64}, Shape{1, 100, 3, 36, 8}, Shape{1, 66, 1, 70, 67}, Shape{2, 140, 1, 8, 12, 4}}) {
     SCOPED_TRACE(s.length);
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
     expect_close(run_case<float>(s, in, kernel), expected, 1e-4);
     expect_close(run_case<double>(s, in, kernel), expected, 1e-12);
   }
+}
+
+TEST(LinearAttentionOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 70, 2, 20, 68};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
 
 TEST_P(LinearAttention, GradientsAreCentralDifferences) {
@@ -105,23 +115,23 @@ TEST_P(LinearAttention, StepsThatCarryTheStateGiveTheWholeSequence) {
     std::vector<float> y(v.size(), 0.0f), state(2 * 2 * 12 * 20), key_sum(2 * 2 * 12);
     for (std::int64_t t = 0; t < whole.length; t += piece) {
       const std::int64_t key = t * whole.heads * (12 + gap), value = t * whole.heads * (20 + gap);
-      linear_attention_forward(LinearAttentionForward<float>{.q = q.data() + key,
-                                                             .k = k.data() + key,
-                                                             .v = v.data() + value,
-                                                             .initial_state = state.data(),
-                                                             .initial_key_sum = key_sum.data(),
-                                                             .y = y.data() + value,
-                                                             .final_state = state.data(),
-                                                             .final_key_sum = key_sum.data(),
-                                                             .q_strides = gapped(whole, 12),
-                                                             .k_strides = gapped(whole, 12),
-                                                             .v_strides = gapped(whole, 20),
-                                                             .y_strides = gapped(whole, 20),
-                                                             .batch = whole.batch,
-                                                             .length = std::min(piece, whole.length - t),
-                                                             .heads = whole.heads,
-                                                             .key_width = 12,
-                                                             .value_width = 20});
+      kernel(LinearAttentionForward<float>{.q = q.data() + key,
+                                           .k = k.data() + key,
+                                           .v = v.data() + value,
+                                           .initial_state = state.data(),
+                                           .initial_key_sum = key_sum.data(),
+                                           .y = y.data() + value,
+                                           .final_state = state.data(),
+                                           .final_key_sum = key_sum.data(),
+                                           .q_strides = gapped(whole, 12),
+                                           .k_strides = gapped(whole, 12),
+                                           .v_strides = gapped(whole, 20),
+                                           .y_strides = gapped(whole, 20),
+                                           .batch = whole.batch,
+                                           .length = std::min(piece, whole.length - t),
+                                           .heads = whole.heads,
+                                           .key_width = 12,
+                                           .value_width = 20});
     }
     expect_close(numbers_of(y), expected.at("y"), 1e-4, "y");
     expect_close(numbers_of(state), expected.at("state"), 1e-4, "state");
@@ -160,7 +170,7 @@ TEST_P(LinearAttention, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, LinearAttention, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, LinearAttention, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -247,6 +247,25 @@ class Runs(Case):
             file.write("the quick\nbrown ")
         self.assertEqual(self.output("generate", checkpoint, "--prompt-file", "prompt", "--tokens", "20"), text)
 
+        several = ["--prompt", "the ", "--tokens", "12", "--samples", "3"]
+        texts = [continuation["text"] for continuation in self.json("generate", checkpoint, *several)["continuations"]]
+        self.assertEqual(self.output("generate", checkpoint, *several),
+                         "\n".join(f"--- {number}\nthe {text}\n" for number, text in enumerate(texts, 1)))
+
+        # It is read while it is made: nobody waits for a hundred thousand continuations.
+        process = subprocess.Popen([STARLING, "generate", checkpoint, "--prompt", "the ", "--tokens", "30", "--samples", "100000"],
+                                   cwd=self.cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        heard = b""
+        while len(heard) < 500:
+            piece = os.read(process.stdout.fileno(), 4096)
+            self.assertTrue(piece, "it ended before its time")
+            heard += piece
+        self.assertIsNone(process.poll())
+        self.assertTrue(heard.startswith(b"--- 1\nthe "), heard)
+        process.stdout.close()
+        self.assertNotEqual(process.wait(timeout=60), 0)
+        process.stderr.close()
+
 
 if __name__ == "__main__":
     unittest.main()

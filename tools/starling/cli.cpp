@@ -56,6 +56,7 @@ class CommandLine {
     add_check();
     add_show();
     add_front();
+    add_compare();
     add_baselines();
     add_retrain();
     add_classes();
@@ -140,6 +141,13 @@ class CommandLine {
     auto* command = add("front", "Show the Pareto front of a run, beside its baselines", [this] { return tools::front(front_); });
     command->add_option("run", front_.run, "Run directory")->required()->type_name("RUN");
     add_json(command, front_.json);
+  }
+
+  void add_compare() {
+    auto* command = add("compare", "Compare searches of the same task: hypervolume, fronts, best candidates",
+                        [this] { return tools::compare(compare_); });
+    command->add_option("runs", compare_.runs, "Run directories, two or more")->required()->type_name("RUN");
+    add_json(command, compare_.json);
   }
 
   static void add_workers(CLI::App* command, std::optional<std::int64_t>& workers) {
@@ -401,6 +409,7 @@ class CommandLine {
   CheckArguments check_;
   ShowArguments show_;
   FrontArguments front_;
+  CompareArguments compare_;
   BaselinesArguments baselines_;
   RetrainArguments retrain_;
   ClassesArguments classes_;

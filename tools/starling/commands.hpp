@@ -68,6 +68,12 @@ struct FrontArguments {
 };
 int front(const FrontArguments& arguments);
 
+struct CompareArguments {
+  std::vector<std::filesystem::path> runs;  ///< two or more
+  bool json = false;
+};
+int compare(const CompareArguments& arguments);
+
 struct BaselinesArguments {
   std::filesystem::path source;  ///< an experiment file, or the directory of a run
   std::vector<std::string> overrides;
