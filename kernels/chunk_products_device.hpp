@@ -1,76 +1,29 @@
 // Products of tiles, added to the sums of a block's threads. In float by tensor cores: a number is its leading 11 bits and a rest of 13,
 // and the products of the leading ones and of these with rests are summed, which leaves an error of 2⁻²¹ and makes an infinity a NaN; a
-// tile that holds bfloat16 as they were loaded has no rests. In double by plain multiply-adds. How a tensor core rounds its sums of eight is
-// a device's own.
+// tile that holds bfloat16 as they were loaded has no rests. In double by plain multiply-adds.
 //
 // Triangular products read nothing above the diagonal: a NaN of a later token stays there. Tensor cores multiply all pairs of a square, and
 // zero times NaN is NaN; squares on the diagonal are therefore summed term by term.
 #pragma once
 
 #include <starling/kernels/chunk_tiles_device.hpp>
+#include <starling/kernels/tensor_cores_device.hpp>
 
 namespace starling::kernels::device {
-
-/// Which factors of a product have no rest.
-enum class Exact { none, left, right, both };
-STARLING_DEVICE constexpr Exact exact(bool left, bool right) {
-  return left && right ? Exact::both : left ? Exact::left : right ? Exact::right : Exact::none;
-}
-
-/// sums (16 × 8) += left (16 × 8) right (8 × 8) of a warp, of numbers of 11 bits. Lane 4g + t holds left [g][t], [g + 8][t], [g][t + 4],
-/// [g + 8][t + 4], right [t][g], [t + 4][g] and sums [g][2t], [g][2t + 1], [g + 8][2t], [g + 8][2t + 1]: PTX, mma.m16n8k8 of tf32.
-STARLING_DEVICE inline void multiply([[maybe_unused]] const Block& block, const float (&left)[4], const float (&right)[2],
-                                     float (&sums)[4]) {
-#if defined(__CUDA_ARCH__)
-  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-      : "r"(__float_as_uint(left[0])), "r"(__float_as_uint(left[1])), "r"(__float_as_uint(left[2])), "r"(__float_as_uint(left[3])),
-        "r"(__float_as_uint(right[0])), "r"(__float_as_uint(right[1])));
-#else
-  const double given[] = {left[0], left[1], left[2], left[3], right[0], right[1]};
-  block.lockstep->give(given, 6);
-  const int group = block.lane() / 4, member = block.lane() % 4;
-  for (int i = 0; i < 4; ++i)
-    for (int k = 0; k < 8; ++k) {
-      const double* const of_left = block.lockstep->given_by(block.thread - block.lane() + group * 4 + k % 4);
-      const double* const of_right = block.lockstep->given_by(block.thread - block.lane() + (member * 2 + i % 2) * 4 + k % 4);
-      sums[i] += static_cast<float>(of_left[i / 2 + k / 4 * 2] * of_right[4 + k / 4]);
-    }
-#endif
-}
-
-STARLING_DEVICE inline float leading_bits(float x) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &x, sizeof(bits));
-  bits &= 0xffffe000u;
-  __builtin_memcpy(&x, &bits, sizeof(x));
-  return x;
-}
-template <int n>
-STARLING_DEVICE void split(float (&x)[n], float (&rest)[n]) {
-  for (int i = 0; i < n; ++i) {
-    const float leading = leading_bits(x[i]);
-    rest[i] = leading_bits(x[i] - leading);
-    x[i] = leading;
-  }
-}
 
 /// sums += left right, of a warp's 16 rows and all columns; right_of(column, right) gives that of 8 columns.
 template <Exact exact, class RightOf>
 STARLING_DEVICE void multiply_row(const Block& block, float (&left)[4], RightOf right_of, const TilePlace<float>& me,
                                   TileSums<float>& sums) {
-  constexpr bool of_left = exact == Exact::none || exact == Exact::right, of_right = exact == Exact::none || exact == Exact::left;
   float rest_of_left[4] = {};
-  if constexpr (of_left) split(left, rest_of_left);
+  if constexpr (left_has_rest(exact)) split(left, rest_of_left);
   for (int n = 0; n < me.columns; n += 2) {
     if (n / 2 * 8 >= me.end_column) continue;
     float right[2], rest_of_right[2] = {};
     right_of(n / 2 * 8, right);
-    if constexpr (of_right) split(right, rest_of_right);
+    if constexpr (right_has_rest(exact)) split(right, rest_of_right);
     float c[] = {sums.of[0][n], sums.of[0][n + 1], sums.of[1][n], sums.of[1][n + 1]};
-    if constexpr (of_left) multiply(block, rest_of_left, right, c);
-    if constexpr (of_right) multiply(block, left, rest_of_right, c);
-    multiply(block, left, right, c);
+    multiply<exact>(block, left, rest_of_left, right, rest_of_right, c);
     sums.of[0][n] = c[0], sums.of[0][n + 1] = c[1], sums.of[1][n] = c[2], sums.of[1][n + 1] = c[3];
   }
 }
