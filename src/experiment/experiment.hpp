@@ -93,7 +93,7 @@ struct Training {
   double dropout = 0;
   bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
-  std::string precision = "f32";          ///< "f32" | "bf16"
+  std::string precision = "f32";          ///< "f32" | "bf16" | "tf32"
 
   bool operator==(const Training&) const = default;
 };

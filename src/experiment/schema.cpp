@@ -178,8 +178,9 @@ std::vector<Key> make_schema() {
        "Compute activations inside LIVs again in the backward pass instead of keeping them: less memory, more time, the same results."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
-      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16"}},
-       "Number format of training; bf16 with weights, sums and states in f32."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16", "tf32"}},
+       "Number format of training; bf16 with weights, sums and states in f32; tf32, of GPUs alone, is f32 whose matrix products round "
+       "their factors to 10 bits."},
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
        "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
