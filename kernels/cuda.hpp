@@ -6,6 +6,7 @@
 #include <functional>
 
 #include <starling/kernels/adamw.hpp>
+#include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/convert.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
@@ -96,6 +97,10 @@ template <class T>
 inline constexpr bool on_device<Discretise<T>> = true;
 template <class T>
 inline constexpr bool on_device<DiscretiseBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<ComplexScanForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<ComplexScanBackward<T>> = true;
 template <class T>
 inline constexpr bool on_device<LongConvolutionForward<T>> = true;
 template <class T>

@@ -29,7 +29,7 @@ struct HeadRows {
 
   /// Tokens from `token` on, columns from `column` on.
   STARLING_DEVICE TileRows<X> of(Index batch, Index head, Index token, Index tokens, Index column = 0) const {
-    return {data + strides.at(batch, head) + token * strides.token + column, strides.token, tokens, width - column, bundles};
+    return {data + batch * strides.batch + head * strides.head + token * strides.token + column, strides.token, tokens, width - column, bundles};
   }
 };
 template <class X>
