@@ -1,167 +1,83 @@
-// Square tiles of a chunk of tokens in shared memory and products of tiles, which a block sums in registers: of a thread 8 rows × 4
-// columns. A tile is 64 × 64 (double: 32 × 32), zero where its array has ended. Triangular products touch nothing above the diagonal: a
-// NaN of a later token stays there.
-//
-// Per step of 4 along the inner dimension a thread loads 8 bundles of its rows and 4 bundles or 16 numbers of its columns for 128
-// multiply-adds. Rows are padded by a bundle, and every eighth by another, so that neither the columns of a warp nor its two groups of
-// rows meet in a bank.
+// Square tiles of a chunk of tokens in shared memory, zero where their arrays have ended: filled by a block, multiplied into sums that
+// lie in its threads' registers (chunk_products_device.hpp), written from there. A tile is 64 × 64 (double: 32 × 32).
 #pragma once
 
 #include <starling/kernels/device.hpp>
 
 namespace starling::kernels::device {
 
+/// Rows are padded by 16 bytes: neither rows nor, two rows apart, columns meet in a bank.
 template <class C>
 struct Tile {
   static constexpr int side = sizeof(C) == 4 ? 64 : 32;
   static constexpr int bundle = 16 / static_cast<int>(sizeof(C));
-  static constexpr int rows = 8;     ///< of a thread, neighbours
-  static constexpr int columns = 4;  ///< of a thread, `lanes` apart
-  static constexpr int lanes = side / columns;
-  static constexpr int threads = side / rows * lanes;
   static constexpr int stride = side + bundle;
-  static constexpr int elements = side * stride + side / rows * bundle;
+  static constexpr int elements = side * stride;
 
   C* data;
 
-  STARLING_DEVICE C* row(int r) const { return data + r * stride + r / rows * bundle; }
-  STARLING_DEVICE C& at(int r, int c) const { return row(r)[c]; }
+  STARLING_DEVICE C* row(int r) const { return data + r * stride; }
+  STARLING_DEVICE C& at(int r, int c) const { return data[r * stride + c]; }
 };
+
+/// Which sums are a thread's: in float those of a warp's 16 rows that tensor cores leave with it, in double 4 × 4. Of a product only what
+/// lies before `end_row` and `end_column` is wanted.
+template <class C>
+struct TilePlace;
+
+template <>
+struct TilePlace<float> {
+  static constexpr int rows = 2;
+  static constexpr int columns = 16;
+  static constexpr int threads = 128;
+  int first;  ///< row of the warp
+  int group;
+  int member;  ///< of four that share rows
+  int end_row;
+  int end_column;
+
+  /// Blocks begin at different rows: the long ones of triangles come to all schedulers of a multiprocessor.
+  STARLING_DEVICE static TilePlace of(const Block& block) {
+    const int number = (block.thread / warp + static_cast<int>(block.index % 4)) % 4;
+    return {number * 16, block.lane() / 4, block.lane() % 4, Tile<float>::side, Tile<float>::side};
+  }
+  STARLING_DEVICE int row(int r) const { return first + group + r * 8; }
+  STARLING_DEVICE int column(int n) const { return n / 2 * 8 + member * 2 + n % 2; }
+};
+
+template <>
+struct TilePlace<double> {
+  static constexpr int rows = 4;
+  static constexpr int columns = 4;
+  static constexpr int lanes = Tile<double>::side / columns;
+  static constexpr int threads = Tile<double>::side / rows * lanes;
+  int first;
+  int lane;
+  int end_row;
+  int end_column;
+
+  STARLING_DEVICE static TilePlace of(const Block& block) {
+    return {block.thread / lanes * rows, block.thread % lanes, Tile<double>::side, Tile<double>::side};
+  }
+  STARLING_DEVICE int row(int r) const { return first + r; }
+  STARLING_DEVICE int column(int n) const { return lane + n * lanes; }
+};
+
+template <class C>
+inline constexpr int tile_threads = TilePlace<C>::threads;
+
+template <class C>
+STARLING_DEVICE TilePlace<C> within(TilePlace<C> me, Index rows, Index columns) {
+  me.end_row = static_cast<int>(least(rows, Tile<C>::side));
+  me.end_column = static_cast<int>(least(columns, Tile<C>::side));
+  return me;
+}
 
 /// What a thread sums of a tile.
 template <class C>
 struct TileSums {
-  C of[Tile<C>::rows][Tile<C>::columns];
+  C of[TilePlace<C>::rows][TilePlace<C>::columns];
 };
-
-/// Which of them: rows from `row` on, columns `lane`, lane + lanes, …
-template <class C>
-struct TilePlace {
-  int row;
-  int lane;
-
-  /// Blocks begin at different rows: the long ones of triangles come to all schedulers of a multiprocessor.
-  STARLING_DEVICE static TilePlace of(const Block& block) {
-    using Of = Tile<C>;
-    constexpr int groups = Of::side / Of::rows;
-    const int turn = static_cast<int>(block.index % (groups / 2)) * 2;
-    return {(block.thread / Of::lanes + turn) % groups * Of::rows, block.thread % Of::lanes};
-  }
-  STARLING_DEVICE int column(int n) const { return lane + n * Tile<C>::lanes; }
-};
-
-/// sums += Σ left[row][m] right[m][column], m < depth.
-template <class C>
-STARLING_DEVICE void add_rows(Tile<C> left, Tile<C> right, int depth, const TilePlace<C>& me, TileSums<C>& sums) {
-  using Of = Tile<C>;
-  const C* const mine = left.row(me.row);
-  for (int m = 0; m < depth; m += Of::bundle) {
-    C l[Of::rows][Of::bundle];
-    for (int r = 0; r < Of::rows; ++r) load<Of::bundle>(mine + r * Of::stride + m, l[r]);
-    const C* const across = right.row(m) + me.lane;
-    for (int s = 0; s < Of::bundle; ++s)
-      for (int n = 0; n < Of::columns; ++n) {
-        const C x = across[s * Of::stride + n * Of::lanes];
-        for (int r = 0; r < Of::rows; ++r) sums.of[r][n] += l[r][s] * x;
-      }
-  }
-}
-
-/// sums += Σ left[row][m] right[column][m], m < depth.
-template <class C>
-STARLING_DEVICE void add_dots(Tile<C> left, Tile<C> right, int depth, const TilePlace<C>& me, TileSums<C>& sums) {
-  using Of = Tile<C>;
-  const C* const mine = left.row(me.row);
-  const C* theirs[Of::columns];
-  for (int n = 0; n < Of::columns; ++n) theirs[n] = right.row(me.column(n));
-  for (int m = 0; m < depth; m += Of::bundle) {
-    C x[Of::columns][Of::bundle];
-    for (int n = 0; n < Of::columns; ++n) load<Of::bundle>(theirs[n] + m, x[n]);
-    for (int r = 0; r < Of::rows; ++r) {
-      C l[Of::bundle];
-      load<Of::bundle>(mine + r * Of::stride + m, l);
-      for (int s = 0; s < Of::bundle; ++s)
-        for (int n = 0; n < Of::columns; ++n) sums.of[r][n] += l[s] * x[n][s];
-    }
-  }
-}
-
-/// sums += Σ left[m][row] right[m][column], m < depth.
-template <class C>
-STARLING_DEVICE void add_outer(Tile<C> left, Tile<C> right, int depth, const TilePlace<C>& me, TileSums<C>& sums) {
-  using Of = Tile<C>;
-  for (int m = 0; m < depth; ++m) {
-    C l[Of::rows];
-    for (int r = 0; r < Of::rows; r += Of::bundle) load<Of::bundle>(left.row(m) + me.row + r, l + r);
-    for (int n = 0; n < Of::columns; ++n) {
-      const C x = right.at(m, me.column(n));
-      for (int r = 0; r < Of::rows; ++r) sums.of[r][n] += l[r] * x;
-    }
-  }
-}
-
-/// sums = what they were, passed on through the row's tokens, + Σ_{m ≤ row} weights[row][m] right[m][column]. `decays`: before token m
-/// is added the sums are multiplied with decay[m][column].
-template <bool decays, class C>
-STARLING_DEVICE void add_earlier(Tile<C> weights, Tile<C> right, Tile<C> decay, const TilePlace<C>& me, TileSums<C>& sums) {
-  using Of = Tile<C>;
-  const C* const mine = weights.row(me.row);
-  const auto step = [&](const C(&l)[Of::rows][Of::bundle], int m, int s, int first_row) {
-    for (int n = 0; n < Of::columns; ++n) {
-      const C x = right.at(m + s, me.column(n));
-      if constexpr (decays) {
-        const C kept = decay.at(m + s, me.column(n));
-        for (int r = 0; r < Of::rows; ++r)
-          if (r >= first_row) sums.of[r][n] = sums.of[r][n] * kept + l[r][s] * x;
-      } else {
-        for (int r = 0; r < Of::rows; ++r)
-          if (r >= first_row) sums.of[r][n] += l[r][s] * x;
-      }
-    }
-  };
-  for (int m = 0; m < me.row; m += Of::bundle) {
-    C l[Of::rows][Of::bundle];
-    for (int r = 0; r < Of::rows; ++r) load<Of::bundle>(mine + r * Of::stride + m, l[r]);
-    for (int s = 0; s < Of::bundle; ++s) step(l, m, s, 0);
-  }
-  for (int d = 0; d < Of::rows; d += Of::bundle) {
-    C l[Of::rows][Of::bundle];
-    for (int r = 0; r < Of::rows; ++r) load<Of::bundle>(mine + r * Of::stride + me.row + d, l[r]);
-    for (int s = 0; s < Of::bundle; ++s) step(l, me.row + d, s, d + s);
-  }
-}
-
-/// The mirror image: Σ_{row ≤ m < count} weights[m][row] right[m][column], from the last token; behind token m > row the sums are
-/// multiplied with decay[m][column].
-template <bool decays, class C>
-STARLING_DEVICE void add_later(Tile<C> weights, Tile<C> right, Tile<C> decay, int count, const TilePlace<C>& me, TileSums<C>& sums) {
-  using Of = Tile<C>;
-  // of rows r ≤ last; the last of the diagonal is its own token's
-  const auto step = [&](int m, int last, bool diagonal) {
-    C l[Of::rows];
-    for (int r = 0; r < Of::rows; r += Of::bundle) load<Of::bundle>(weights.row(m) + me.row + r, l + r);
-    for (int n = 0; n < Of::columns; ++n) {
-      const C x = right.at(m, me.column(n));
-      for (int r = 0; r < Of::rows; ++r)
-        if (r <= last) sums.of[r][n] += l[r] * x;
-      if constexpr (decays) {
-        const C kept = decay.at(m, me.column(n));
-        for (int r = 0; r < Of::rows; ++r)
-          if (r < last || (r == last && !diagonal)) sums.of[r][n] *= kept;
-      }
-    }
-  };
-  for (int m = count - 1; m >= me.row + Of::rows; --m) step(m, Of::rows - 1, false);
-  for (int d = Of::rows - 1; d >= 0; --d)
-    if (me.row + d < count) step(me.row + d, d, true);
-}
-
-/// sums[row] *= factor[row].
-template <class C>
-STARLING_DEVICE void scale_rows(const C* factor, const TilePlace<C>& me, TileSums<C>& sums) {
-  for (int r = 0; r < Tile<C>::rows; ++r)
-    for (int n = 0; n < Tile<C>::columns; ++n) sums.of[r][n] *= factor[me.row + r];
-}
 
 /// Rows of an array, `stride` apart, of which `count` × `width` are left; `bundles`: they may be loaded as such.
 template <class X>
@@ -177,12 +93,12 @@ struct TileRows {
 template <class C, class X, class Map>
 STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> tile, Map map) {
   using Of = Tile<C>;
-  constexpr int per_row = Of::side / Of::bundle, under_way = 4;
-  static_assert(Of::side * per_row % (Of::threads * under_way) == 0);
-  for (int first = block.thread; first < Of::side * per_row; first += Of::threads * under_way) {
+  constexpr int per_row = Of::side / Of::bundle, under_way = 4, threads = tile_threads<C>;
+  static_assert(Of::side * per_row % (threads * under_way) == 0);
+  for (int first = block.thread; first < Of::side * per_row; first += threads * under_way) {
     C values[under_way][Of::bundle] = {};
     for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * Of::threads) / per_row, column = (first + i * Of::threads) % per_row * Of::bundle;
+      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
       if (row >= from.count) continue;
       const X* const at = from.data + row * from.stride + column;
       if (from.bundles && column + Of::bundle <= from.width) {
@@ -193,7 +109,7 @@ STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> t
       }
     }
     for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * Of::threads) / per_row, column = (first + i * Of::threads) % per_row * Of::bundle;
+      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
       for (int n = 0; n < Of::bundle; ++n)
         if (row < from.count && column + n < from.width) values[i][n] = map(row, column + n, values[i][n]);
       store<Of::bundle>(tile.row(row) + column, values[i]);
@@ -204,12 +120,19 @@ STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> t
 /// What a thread has summed, to the array.
 template <class C, class X>
 STARLING_DEVICE void write(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums) {
-  for (int r = 0; r < Tile<C>::rows; ++r) {
-    if (me.row + r >= to.count) continue;
-    X* const row = to.data + (me.row + r) * to.stride;
-    for (int n = 0; n < Tile<C>::columns; ++n)
+  for (int r = 0; r < me.rows; ++r) {
+    if (me.row(r) >= to.count) continue;
+    X* const row = to.data + me.row(r) * to.stride;
+    for (int n = 0; n < me.columns; ++n)
       if (me.column(n) < to.width) row[me.column(n)] = X(sums.of[r][n]);
   }
+}
+
+/// sums[row] *= factor[row].
+template <class C>
+STARLING_DEVICE void scale_rows(const C* factor, const TilePlace<C>& me, TileSums<C>& sums) {
+  for (int r = 0; r < me.rows; ++r)
+    for (int n = 0; n < me.columns; ++n) sums.of[r][n] *= factor[me.row(r)];
 }
 
 }  // namespace starling::kernels::device

@@ -1,6 +1,6 @@
 // What device kernels are written with. A kernel is a value with its arguments, `threads` per block, blocks(), shared_bytes() and
 // a body, operator()(Block&), that every thread runs. nvcc compiles bodies for the device; g++ compiles the same ones for tests,
-// which run them thread by thread on the CPU. Bodies use no atomics: equal inputs give equal bits, on any device.
+// which run them thread by thread on the CPU. Bodies use no atomics: equal inputs give equal bits on equal devices.
 //
 // A contract `x.hpp` has its device form in `x_device.hpp`: kernels, and launch_all(arguments, launcher) which launches them in order.
 // A launcher has launch(kernel) and scratch<T>(count): device memory that later launches of the same call may use.
@@ -23,8 +23,10 @@ inline constexpr int warp = 32;
 class Lockstep {
  public:
   virtual void wait_for_block() = 0;
-  /// `value` of thread `other`, which asks for this thread's.
-  virtual double exchange(double value, int other) = 0;
+  /// A thread's numbers, at most 8, for its warp, all of whose threads give as many.
+  virtual void give(const double* values, int count) = 0;
+  /// What a thread of the warp has given last; until this one gives again.
+  virtual const double* given_by(int thread) const = 0;
 
  protected:
   ~Lockstep() = default;
@@ -57,7 +59,9 @@ struct Block {
 #if defined(__CUDA_ARCH__)
     return __shfl_xor_sync(0xffffffffu, value, mask);
 #else
-    return static_cast<T>(lockstep->exchange(static_cast<double>(value), thread ^ mask));
+    const auto given = static_cast<double>(value);
+    lockstep->give(&given, 1);
+    return static_cast<T>(*lockstep->given_by(thread ^ mask));
 #endif
   }
 

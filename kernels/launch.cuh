@@ -12,8 +12,15 @@
 namespace starling::kernels {
 namespace {
 
+/// Blocks that a kernel asks to have on a multiprocessor at once; 0: as many as its registers allow.
 template <class Kernel>
-__global__ void __launch_bounds__(Kernel::threads) launched(const __grid_constant__ Kernel kernel) {
+constexpr int blocks_at_once() {
+  if constexpr (requires { Kernel::blocks_at_once; }) return Kernel::blocks_at_once;
+  return 0;
+}
+
+template <class Kernel>
+__global__ void __launch_bounds__(Kernel::threads, blocks_at_once<Kernel>()) launched(const __grid_constant__ Kernel kernel) {
   extern __shared__ __align__(16) unsigned char shared[];
   device::Block block{blockIdx.x, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x), shared, nullptr};
   kernel(block);

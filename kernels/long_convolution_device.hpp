@@ -7,7 +7,7 @@
 //
 // T 4096, 768 channels, per sequence and product (a training step has three): T (T + 1) · 768 = 12.9 GFLOP (13.3 in this form: tiles on
 // the diagonal take as long as others), 0.25 ms at 50 of the 67 TFLOP/s of an H100. Floor, bytes: x and y 12.6 MB in bfloat16, the
-// kernel 12.6 MB once for all sequences; this form reads 64 MB of inputs and 128 MB of lags, from the L2 cache nearly all. Transforms of
+// kernel 12.6 MB once for all sequences; this form reads 104 MB of inputs and 208 MB of lags, nearly all from the L2 cache. Transforms of
 // 2 T numbers would take 0.4 GFLOP and, in four passes over memory, some 0.03 ms: they win from about T = 512 on, where both take
 // 4 µs, and 8 times at T = 4096.
 #pragma once
@@ -22,19 +22,20 @@ inline constexpr int long_warps = 8;                        // of a block; lanes
 inline constexpr int long_tile = long_square * long_warps;  // outputs of a block, inputs of a step
 inline constexpr int long_lags = 2 * long_tile;             // in shared memory: lag l at l mod long_lags
 
-/// An array (sequences, tokens, channels) with `stride` between tokens and `batch` between sequences; `last` is the token that stands
-/// at 0 where it is gone through backwards, −1 where it is not.
+/// An array (sequences, tokens, channels), tokens `stride` and sequences `batch` apart.
 template <class T>
 struct LongArray {
   T* data;
   Index stride;
   Index batch;
-  Index last;
 
-  STARLING_DEVICE T& at(Index sequence, Index token, Index channel) const {
-    return data[sequence * batch + (last < 0 ? token : last - token) * stride + channel];
-  }
+  STARLING_DEVICE T* at(Index sequence, Index token, Index channel) const { return data + sequence * batch + token * stride + channel; }
 };
+/// The same from its last token on.
+template <class T>
+LongArray<T> backwards(const LongArray<T>& array, Index length) {
+  return {array.data + (length - 1) * array.stride, -array.stride, array.batch};
+}
 
 /// sums[i] += lag(i − j) · inputs[j] from input j on; `inputs` are `warp` apart. Lags are counted from that of equal places: high[i − j]
 /// are those ≥ 0, low[16 + i − j] the others. By recursion: registers cannot be indexed by a loop that stays one.
@@ -76,11 +77,16 @@ struct ToeplitzProduct {
   Index blocks() const { return length > first ? tiles() * quotient_up(batch, per_group) * quotient_up(channels, warp) : 0; }
   static constexpr std::size_t shared_bytes() { return (long_tile + long_lags) * warp * sizeof(C); }
 
-  /// A tile of an array: one token of each warp at a time, zero past the last token.
+  /// A thread's tokens of a tile that begins at `first`, one of each `long_warps`, to `tile`; zero past the last token.
   template <class From>
-  STARLING_DEVICE void fetch(const Block& block, const LongArray<From>& from, Index sequence, Index token, Index channel, C* to) const {
-    for (int t = block.thread / warp; t < long_tile; t += long_warps)
-      to[t * warp + block.lane()] = token + t < length && channel < channels ? C(from.at(sequence, token + t, channel)) : C(0);
+  STARLING_DEVICE void fetch(const Block& block, const LongArray<From>& from, Index sequence, Index first_token, Index channel,
+                             C* tile) const {
+    const int line = block.thread / warp;
+    const From* const mine = from.at(sequence, first_token + line, channel);
+    const Index tokens = channel < channels ? length - first_token - line : 0;
+    C values[long_square];
+    for (int i = 0; i < long_square; ++i) values[i] = i * long_warps < tokens ? C(mine[i * long_warps * from.stride]) : C(0);
+    for (int i = 0; i < long_square; ++i) tile[(line + i * long_warps) * warp] = values[i];
   }
 
   STARLING_DEVICE void operator()(Block& block) const {
@@ -95,13 +101,12 @@ struct ToeplitzProduct {
     const bool there = channel < channels && row * long_tile + mine < length;
     C sums[long_square] = {};
     for (Index sequence = group * per_group; sequence < least((group + 1) * per_group, batch); ++sequence) {
-      fetch(block, lags, sequence, row * long_tile, channel, tile_lags - block.lane() + row % 2 * long_tile * warp);
+      fetch(block, lags, sequence, row * long_tile, channel, tile_lags + row % 2 * long_tile * warp);
       for (Index column = 0; column <= row; ++column) {
         const Index distance = row - column;  // in tiles
-        fetch(block, inputs, sequence, column * long_tile, channel, tile_inputs - block.lane());
+        fetch(block, inputs, sequence, column * long_tile, channel, tile_inputs);
         if (distance > 0)
-          fetch(block, lags, sequence, (distance - 1) * long_tile, channel,
-                tile_lags - block.lane() + (distance - 1) % 2 * long_tile * warp);
+          fetch(block, lags, sequence, (distance - 1) * long_tile, channel, tile_lags + (distance - 1) % 2 * long_tile * warp);
         block.wait();
         if (there) add_tile(tile_inputs, tile_lags, distance, mine, sums);
         block.wait();
@@ -110,7 +115,7 @@ struct ToeplitzProduct {
     if (!there) return;
     for (int i = 0; i < long_square; ++i) {
       const Index place = row * long_tile + mine + i;
-      if (place >= first && place < length) out.at(group, place - first, channel) = Out(sums[i]);
+      if (place >= first && place < length) *out.at(group, place - first, channel) = Out(sums[i]);
     }
   }
 
@@ -161,7 +166,7 @@ struct SumLags {
     if (item >= length * channels) return;
     C sum = C(0);
     for (Index group = 0; group < groups; ++group) sum += partials[group * length * channels + item];
-    to.at(0, item / channels, item % channels) = sum;
+    *to.at(0, item / channels, item % channels) = sum;
   }
 };
 
@@ -213,9 +218,9 @@ template <class T, class Launcher>
 void launch_all(const LongConvolutionForward<T>& a, Launcher& launcher) {
   using C = Compute<T>;
   if (a.outputs <= device::LongOutputs<T>::most) return launcher.launch(device::LongOutputs<T>{a});
-  launcher.launch(device::ToeplitzProduct<C, T, T>{{a.kernel, a.kernel_stride, 0, -1},
-                                                   {a.x, a.x_stride, a.x_batch, -1},
-                                                   {a.y, a.y_stride, a.y_batch, -1},
+  launcher.launch(device::ToeplitzProduct<C, T, T>{{a.kernel, a.kernel_stride, 0},
+                                                   {a.x, a.x_stride, a.x_batch},
+                                                   {a.y, a.y_stride, a.y_batch},
                                                    a.batch,
                                                    1,
                                                    a.length,
@@ -226,28 +231,24 @@ void launch_all(const LongConvolutionForward<T>& a, Launcher& launcher) {
 template <class T, class Launcher>
 void launch_all(const LongConvolutionBackward<T>& a, Launcher& launcher) {
   using C = Compute<T>;
-  using device::Index;
-  const Index last = a.length - 1;
-  const device::LongArray<const T> dy{a.dy, a.dy_stride, a.dy_batch, last};
-  launcher.launch(device::ToeplitzProduct<C, T, T>{
-      {a.kernel, a.kernel_stride, 0, -1}, dy, {a.dx, a.dx_stride, a.dx_batch, last}, a.batch, 1, a.length, 0, a.channels});
+  using device::Index, device::LongArray, device::quotient_up;
+  if (a.length == 0) return;
+  const LongArray<const T> x{a.x, a.x_stride, a.x_batch};
+  const LongArray<const C> lags{a.kernel, a.kernel_stride, 0};
+  const auto dy = backwards(LongArray<const T>{a.dy, a.dy_stride, a.dy_batch}, a.length);
+  const auto dx = backwards(LongArray<T>{a.dx, a.dx_stride, a.dx_batch}, a.length);
+  const auto dkernel = backwards(LongArray<C>{a.dkernel, a.dkernel_stride, 0}, a.length);
+  launcher.launch(device::ToeplitzProduct<C, T, T>{lags, dy, dx, a.batch, 1, a.length, 0, a.channels});
   // Where tiles of lags alone do not keep a device busy, sequences are shared out.
   constexpr Index blocks_wanted = 768;
-  const Index blocks = device::quotient_up(a.length, device::long_tile) * device::quotient_up(a.channels, device::warp);
-  const Index groups_wanted = device::least(a.batch, device::quotient_up(blocks_wanted, blocks > 0 ? blocks : 1));
-  const Index per_group = groups_wanted > 0 ? device::quotient_up(a.batch, groups_wanted) : 1;
-  const Index groups = device::quotient_up(a.batch, per_group), elements = a.length * a.channels;
-  const device::LongArray<C> dkernel{a.dkernel, a.dkernel_stride, 0, last};
-  C* const partials = groups == 1 ? nullptr : launcher.template scratch<C>(groups * elements);
-  launcher.launch(device::ToeplitzProduct<T, T, C>{{a.x, a.x_stride, a.x_batch, -1},
-                                                   dy,
-                                                   groups == 1 ? dkernel : device::LongArray<C>{partials, a.channels, elements, -1},
-                                                   a.batch,
-                                                   per_group,
-                                                   a.length,
-                                                   0,
-                                                   a.channels});
-  if (groups != 1) launcher.launch(device::SumLags<C>{partials, dkernel, groups, a.length, a.channels});
+  const Index blocks = quotient_up(a.length, device::long_tile) * quotient_up(a.channels, device::warp);
+  const Index groups_wanted = device::least(a.batch, quotient_up(blocks_wanted, blocks > 0 ? blocks : 1));
+  const Index per_group = groups_wanted > 0 ? quotient_up(a.batch, groups_wanted) : 1;
+  const Index groups = quotient_up(a.batch, per_group), elements = a.length * a.channels;
+  if (groups == 1) return launcher.launch(device::ToeplitzProduct<T, T, C>{x, dy, dkernel, a.batch, per_group, a.length, 0, a.channels});
+  const LongArray<C> partials{launcher.template scratch<C>(groups * elements), a.channels, elements};
+  launcher.launch(device::ToeplitzProduct<T, T, C>{x, dy, partials, a.batch, per_group, a.length, 0, a.channels});
+  launcher.launch(device::SumLags<C>{partials.data, dkernel, groups, a.length, a.channels});
 }
 
 }  // namespace starling::kernels

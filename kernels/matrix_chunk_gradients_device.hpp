@@ -27,7 +27,8 @@ struct ChunkKeyGradients {
   HeadRows<C> dlog_decay;
   Index groups;
 
-  static constexpr int threads = Of::threads;
+  static constexpr int threads = tile_threads<C>;
+  static constexpr int blocks_at_once = 3;
   Index blocks() const { return a.rows() * a.chunks() * groups; }
   static constexpr std::size_t shared_bytes() { return ChunkMemory<C>::bytes(tiles, 5); }
 
@@ -74,19 +75,21 @@ struct ChunkKeyGradients {
         fill_value_gradients(value);
         fill_values(value, right);
         block.wait();
-        add_dots(left, right, width_of(a.v.width, value), me, sums);
+        add_dots<exact(exact_keys<T, form>, exact_rows<T>)>(block, left, right, width_of(a.v.width, value), within(me, p.count, p.count),
+                                                            sums);
         block.wait();
       }
-      for (int r = 0; r < Of::rows; ++r)
-        for (int n = 0; n < Of::columns; ++n) {
-          C& at = weights.at(me.row + r, me.column(n));
+      for (int r = 0; r < me.rows; ++r)
+        for (int n = 0; n < me.columns; ++n) {
+          C& at = weights.at(me.row(r), me.column(n));
           if constexpr (by_head)
             at *= sums.of[r][n];
           else
-            at = normalised ? sums.of[r][n] + of_key[me.row + r] : sums.of[r][n];
+            at = normalised ? sums.of[r][n] + of_key[me.row(r)] : sums.of[r][n];
         }
     }
     for (Index key = p.part * Of::side; key < a.k.width; key += groups * Of::side) {
+      const auto mine = within(me, p.count, a.k.width - key);
       TileSums<C> queries{}, keys{};
       if (block.thread < Of::side) later[block.thread] = C(0);
       for (Index value = 0; value < a.v.width; value += Of::side) {
@@ -95,14 +98,14 @@ struct ChunkKeyGradients {
           fill_value_gradients(value);
           fill(block, state_rows(before, key, value), right, SameMap<C>{});
           block.wait();
-          add_dots(left, right, width, me, queries);
+          add_dots<exact(exact_keys<T, form>, false)>(block, left, right, width, mine, queries);
           block.wait();
         }
         if (behind) {
           fill_values(value, left);
           fill(block, state_rows(behind, key, value), right, SameMap<C>{});
           block.wait();
-          add_dots(left, right, width, me, keys);
+          add_dots<exact(exact_rows<T>, false)>(block, left, right, width, mine, keys);
           if constexpr (by_head || by_channel) add_later_decays(block, right, state_rows(states + (number + 1) * size, key, value), later);
           block.wait();
         }
@@ -115,18 +118,23 @@ struct ChunkKeyGradients {
       fill(block, a.k.of(p.batch, p.head, p.first, p.count, key), right, KeyMap<form, C>{});
       if constexpr (by_channel) fill(block, a.log_decay.of(p.batch, p.head, p.first, p.count, key), by_channels, DecayMap<C>{});
       block.wait();
-      add_earlier<by_channel>(weights, right, by_channels, me, queries);
-      add_later<by_channel>(weights, left, by_channels, p.count, me, keys);
+      if constexpr (by_channel) {
+        carry_earlier(weights, right, by_channels, mine, queries);
+        carry_later(weights, left, by_channels, p.count, mine, keys);
+      } else {
+        add_earlier<exact(false, exact_keys<T, form>)>(block, weights, right, mine, queries);
+        add_later<exact(false, exact_keys<T, form>)>(block, weights, left, p.count, mine, keys);
+      }
       if constexpr (normalised) add_norm_gradients(before, behind, key, of_key, left, right, me, queries, keys);
       write(dq.of(p.batch, p.head, p.first, p.count, key), me, queries);
       write(dk.of(p.batch, p.head, p.first, p.count, key), me, keys);
       block.wait();
       if constexpr (by_head || by_channel) {
         // Large and alike where the state forgets: subtracted before any sum.
-        for (int r = 0; r < Of::rows; ++r)
-          for (int n = 0; n < Of::columns; ++n) {
-            C& at = left.at(me.row + r, me.column(n));
-            at = at * queries.of[r][n] - right.at(me.row + r, me.column(n)) * keys.of[r][n];
+        for (int r = 0; r < me.rows; ++r)
+          for (int n = 0; n < me.columns; ++n) {
+            C& at = left.at(me.row(r), me.column(n));
+            at = at * queries.of[r][n] - right.at(me.row(r), me.column(n)) * keys.of[r][n];
           }
         block.wait();
         if constexpr (by_channel)
@@ -154,7 +162,7 @@ struct ChunkKeyGradients {
 
   /// later[k] += Σ_x gradient[k][x] state[k][x]. A warp for a channel.
   STARLING_DEVICE void add_later_decays(const Block& block, Tile<C> gradient, const TileRows<const C>& state, C* later) const {
-    for (int row = block.thread / warp; row < Of::side; row += Of::threads / warp) {
+    for (int row = block.thread / warp; row < Of::side; row += threads / warp) {
       C sum = C(0);
       for (int x = block.lane(); row < state.count && x < least(Of::side, state.width); x += warp)
         sum += gradient.at(row, x) * state.data[row * state.stride + x];
@@ -166,13 +174,13 @@ struct ChunkKeyGradients {
   /// Through the norm and the features to dq and dk.
   STARLING_DEVICE void add_norm_gradients(const C* before, const C* behind, Index key, const C* norm_gradient, Tile<C> q, Tile<C> k,
                                           const TilePlace<C>& me, TileSums<C>& queries, TileSums<C>& keys) const {
-    for (int n = 0; n < Of::columns; ++n) {
+    for (int n = 0; n < me.columns; ++n) {
       const Index channel = key + me.column(n), at = channel * a.columns + a.v.width;
       const bool there = channel < a.k.width;
       const C z = there && before ? before[at] : C(0), w = there && behind ? behind[at] : C(0);
-      for (int r = 0; r < Of::rows; ++r) {
-        queries.of[r][n] = (queries.of[r][n] + norm_gradient[me.row + r] * z) * feature_slope(q.at(me.row + r, me.column(n)));
-        keys.of[r][n] = (keys.of[r][n] + w) * feature_slope(k.at(me.row + r, me.column(n)));
+      for (int r = 0; r < me.rows; ++r) {
+        queries.of[r][n] = (queries.of[r][n] + norm_gradient[me.row(r)] * z) * feature_slope(q.at(me.row(r), me.column(n)));
+        keys.of[r][n] = (keys.of[r][n] + w) * feature_slope(k.at(me.row(r), me.column(n)));
       }
     }
   }
@@ -189,7 +197,7 @@ struct ChunkKeyGradients {
 
   /// sums[t] += Σ terms[t] over channels, and what comes from later tokens to the last. A warp for a token.
   STARLING_DEVICE static void add_channels(const Block& block, Tile<C> terms, const C* later, int width, int count, C* sums) {
-    for (int row = block.thread / warp; row < count; row += Of::threads / warp) {
+    for (int row = block.thread / warp; row < count; row += threads / warp) {
       C sum = C(0);
       for (int k = block.lane(); k < width; k += warp) sum += terms.at(row, k) + (row == count - 1 ? later[k] : C(0));
       sum = block.warp_sum(sum);

@@ -4,13 +4,13 @@
 //   y_i = Σ_{j ≤ i} A_ij v_j + Sᵀ (q_i ⊙ decay(start → i)),  S' = decay ⊙ S + Σ_j (k_j ⊙ decay(j → end)) v_jᵀ.
 // The backward pass is made of the same launches the other way round (matrix_chunk_gradients_device.hpp).
 //
-// Decays are multiplied in the order of the tokens. A decay per channel rules out tiles for A, which is summed from products carried
-// from key to query in registers, and for the sums over keys of dq, dk, which are carried as the scan itself does.
+// Decays are multiplied in the order of the tokens. A decay per channel rules out products of tiles for A, which is summed from keys
+// carried to their queries in registers, and for the sums over keys of dq and dk, which are carried as the scan itself does.
 //
 // Normalised: the values have one more column, of ones, whose sum is the norm, and the gradients one more, of the norm's.
 #pragma once
 
-#include <starling/kernels/chunk_tiles_device.hpp>
+#include <starling/kernels/chunk_products_device.hpp>
 #include <starling/kernels/head_strides.hpp>
 
 #include <type_traits>
@@ -18,6 +18,12 @@
 namespace starling::kernels::device {
 
 enum class ChunkForm { plain, head_decay, channel_decay, normalised };
+
+/// Whether numbers of T, and keys as they are loaded, have no rest (chunk_products_device.hpp).
+template <class T>
+inline constexpr bool exact_rows = std::is_same_v<T, bfloat16>;
+template <class T, ChunkForm form>
+inline constexpr bool exact_keys = exact_rows<T>&& form != ChunkForm::normalised;
 
 /// Rows of all heads of an array.
 template <class X>
@@ -29,7 +35,8 @@ struct HeadRows {
 
   /// Tokens from `token` on, columns from `column` on.
   STARLING_DEVICE TileRows<X> of(Index batch, Index head, Index token, Index tokens, Index column = 0) const {
-    return {data + batch * strides.batch + head * strides.head + token * strides.token + column, strides.token, tokens, width - column, bundles};
+    return {data + batch * strides.batch + head * strides.head + token * strides.token + column, strides.token, tokens, width - column,
+            bundles};
   }
 };
 template <class X>
@@ -171,7 +178,7 @@ STARLING_DEVICE C scale_channels(const Block& block, Tile<C> decay, int count, b
 template <class C>
 STARLING_DEVICE void add_weights_by_channel(const Block& block, Tile<C> q, Tile<C> k, Tile<C> decay, int count, bool set, Tile<C> weights) {
   using Of = Tile<C>;
-  constexpr int parts = Of::threads / Of::side, bundles = Of::side / Of::bundle / parts;
+  constexpr int parts = tile_threads<C> / Of::side, bundles = Of::side / Of::bundle / parts;
   const int j = block.thread / parts, part = block.thread % parts;
   const auto channel = [&](int b) { return (b * parts + part) * Of::bundle; };
   C carried[bundles][Of::bundle];
@@ -220,7 +227,7 @@ struct ChunkEnds {
   C* decays;  ///< (batch, heads, chunks, 1 or key_width)
   Index ends;
 
-  static constexpr int threads = Of::threads;
+  static constexpr int threads = tile_threads<C>;
   Index parts() const { return a.key_tiles() * a.value_tiles(); }
   Index blocks() const { return a.rows() * ends * parts(); }
   static constexpr std::size_t shared_bytes() { return ChunkMemory<C>::bytes(2, 2); }
@@ -262,7 +269,8 @@ struct ChunkEnds {
     block.wait();
     const auto me = TilePlace<C>::of(block);
     TileSums<C> sums{};
-    add_outer(left, right, p.count, me, sums);
+    constexpr bool exact_left = exact_rows<T> && form == ChunkForm::plain, exact_right = backwards ? exact_keys<T, form> : exact_rows<T>;
+    add_outer<exact(exact_left, exact_right)>(block, left, right, p.count, within(me, a.k.width - key, a.v.width - value), sums);
     C* const to = states + (place * a.k.width + key) * a.columns;
     write(TileRows<C>{to + value, a.columns, a.k.width - key, a.v.width - value, false}, me, sums);
     if constexpr (form == ChunkForm::normalised) {
@@ -340,7 +348,8 @@ struct ChunkOutputs {
   C* inverse_norm;  ///< (batch, heads, length) or null
   Index groups;
 
-  static constexpr int threads = Of::threads;
+  static constexpr int threads = tile_threads<C>;
+  static constexpr int blocks_at_once = 3;
   Index blocks() const { return a.rows() * a.chunks() * groups; }
   static constexpr std::size_t shared_bytes() { return ChunkMemory<C>::bytes(tiles, 2); }
 
@@ -373,15 +382,15 @@ struct ChunkOutputs {
       if constexpr (by_channel)
         add_weights_by_channel(block, left, right, by_channels, p.count, key == 0, weights);
       else
-        add_dots(left, right, width_of(key), me, sums);
+        add_dots<exact(exact_keys<T, form>, exact_keys<T, form>)>(block, left, right, width_of(key), within(me, p.count, p.count), sums);
       if constexpr (normalised && !backwards)
         add_norms(block, left, state ? state + key * a.columns : nullptr, width_of(key), key == 0, factor);
       block.wait();
     }
     if constexpr (!by_channel) {
-      for (int r = 0; r < Of::rows; ++r)
-        for (int n = 0; n < Of::columns; ++n) {
-          C& at = weights.at(me.row + r, me.column(n));
+      for (int r = 0; r < me.rows; ++r)
+        for (int n = 0; n < me.columns; ++n) {
+          C& at = weights.at(me.row(r), me.column(n));
           at = by_head ? at * sums.of[r][n] : sums.of[r][n];
         }
     }
@@ -393,6 +402,7 @@ struct ChunkOutputs {
 
     for (Index value = p.part * Of::side; value < a.v.width; value += groups * Of::side) {
       sums = {};
+      const auto mine = within(me, p.count, a.v.width - value);
       for (Index key = 0; has_state && key < a.k.width; key += Of::side) {
         if (backwards || by_channel || a.k.width > Of::side) fill(block, keys(!backwards, key), left, KeyMap<form, C>{});
         if constexpr (by_channel) {
@@ -404,7 +414,7 @@ struct ChunkOutputs {
              TileRows<const C>{state + key * a.columns + value, a.columns, a.k.width - key, a.v.width - value, a.columns % Of::bundle == 0},
              right, SameMap<C>{});
         block.wait();
-        add_rows(left, right, width_of(key), me, sums);
+        add_rows<exact(exact_keys<T, form> && !by_channel, false)>(block, left, right, width_of(key), mine, sums);
         block.wait();
       }
       if constexpr (by_head) scale_rows(factor, me, sums);
@@ -412,9 +422,9 @@ struct ChunkOutputs {
       fill(block, values, right, ScaledMap<C>{normalised && backwards ? factor : nullptr});
       block.wait();
       if constexpr (backwards)
-        add_later<false>(weights, right, right, p.count, me, sums);
+        add_later<exact(false, exact_keys<T, form>)>(block, weights, right, p.count, mine, sums);
       else
-        add_earlier<false>(weights, right, right, me, sums);
+        add_earlier<exact(false, exact_rows<T>)>(block, weights, right, mine, sums);
       if constexpr (normalised && !backwards) scale_rows(factor, me, sums);
       write(out.of(p.batch, p.head, p.first, p.count, value), me, sums);
       block.wait();
@@ -426,7 +436,7 @@ struct ChunkOutputs {
 
   /// norm[i] += q_i · z, of a tile's channels; the first tile sets it. A warp for a token.
   STARLING_DEVICE void add_norms(const Block& block, Tile<C> q, const C* state, int width, bool set, C* norm) const {
-    for (int row = block.thread / warp; row < Of::side; row += Of::threads / warp) {
+    for (int row = block.thread / warp; row < Of::side; row += threads / warp) {
       C sum = C(0);
       for (int k = block.lane(); state && k < width; k += warp) sum += q.at(row, k) * state[k * a.columns + a.v.width];
       sum = block.warp_sum(sum);
@@ -435,7 +445,7 @@ struct ChunkOutputs {
   }
   /// norm[i] = 1 / (norm[i] + Σ_{j ≤ i} weights[i][j]), kept where the backward pass wants it.
   STARLING_DEVICE void invert_norms(const Block& block, const ChunkPlace& p, Tile<C> weights, C* norm) const {
-    for (int row = block.thread / warp; row < Of::side; row += Of::threads / warp) {
+    for (int row = block.thread / warp; row < Of::side; row += threads / warp) {
       C sum = C(0);
       for (int j = block.lane(); j <= row; j += warp) sum += weights.at(row, j);
       sum = block.warp_sum(sum);

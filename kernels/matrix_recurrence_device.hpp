@@ -1,10 +1,11 @@
 // The matrix recurrence on a device: chunks of 64 tokens (double: 32) as matrix_chunks_device.hpp describes them. A chunk that begins
 // elsewhere sums in another order: pieces that carry the state give the numbers of the whole to rounding.
 //
-// Floor, with widths of 64 and no decay, per token and head: forward 28,000 operations, 512 bytes (bfloat16) of arrays and 1,024 of
-// states; backward 70,000, 900 and 3,300. Plain multiply-adds in float, sums and all: at 60 % of an H100's 67 TFLOP/s arithmetic takes
-// about twice the memory's time. Widths that are no multiples of 64 cost as if they were in one of a product's three extents.
-// Decays per channel cost about three times as much: two operations per term, sums from key to query without tiles.
+// Floor, with widths of 64 and no decay, per token and head in bfloat16: forward 512 bytes of arrays and 1,024 of states, backward 900 and
+// 2,300. Products of tf32: forward 41,000 operations (in float, whose numbers have rests, 86,000), backward 115,000 (210,000). At 300
+// TFLOP/s that is a third to a half of an H100's time for the bytes. Expected is twice to three times the floor: rows are read by two to
+// four launches, and a block multiplies nothing while it loads. Of widths below 64 tiles of 16 rows and 8 columns are left out.
+// Decays per channel are for tiles' products only in the states; A, dq and dk cost about ten times what they do otherwise.
 #pragma once
 
 #include <starling/kernels/matrix_chunk_gradients_device.hpp>

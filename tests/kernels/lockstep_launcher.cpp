@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 
@@ -54,21 +55,20 @@ class Team {
     int number = 0;
     State state = State::done;
     bool entered = false;
-    // What was given in the last two exchanges: who is one ahead does not overwrite what others still read.
-    double given[2] = {};
+    // What was given the last two times: who is one ahead does not overwrite what others still read.
+    double given[2][8] = {};
     int turn = 0;
     std::unique_ptr<std::byte[]> stack;
     ucontext_t context{};
     jmp_buf place{};
 
     void wait_for_block() override { team->pause(*this, State::at_block); }
-    double exchange(double value, int other) override {
-      given[turn] = value;
-      team->pause(*this, State::at_warp);
-      const double theirs = team->members_[static_cast<std::size_t>(other)].given[turn];
+    void give(const double* values, int count) override {
       turn = 1 - turn;
-      return theirs;
+      std::copy_n(values, count, given[turn]);
+      team->pause(*this, State::at_warp);
     }
+    const double* given_by(int thread) const override { return team->members_[static_cast<std::size_t>(thread)].given[turn]; }
   };
 
   static void enter(unsigned high, unsigned low) {

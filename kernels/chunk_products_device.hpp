@@ -1,0 +1,270 @@
+// Products of tiles, added to the sums of a block's threads. In float by tensor cores: a number is its leading 11 bits and a rest of 13,
+// and the products of the leading ones and of these with rests are summed, which leaves an error of 2⁻²¹ and makes an infinity a NaN; a
+// tile that holds bfloat16 as they were loaded has no rests. In double by plain multiply-adds. How a tensor core rounds its sums of eight is
+// a device's own.
+//
+// Triangular products read nothing above the diagonal: a NaN of a later token stays there. Tensor cores multiply all pairs of a square, and
+// zero times NaN is NaN; squares on the diagonal are therefore summed term by term.
+#pragma once
+
+#include <starling/kernels/chunk_tiles_device.hpp>
+
+namespace starling::kernels::device {
+
+/// Which factors of a product have no rest.
+enum class Exact { none, left, right, both };
+STARLING_DEVICE constexpr Exact exact(bool left, bool right) {
+  return left && right ? Exact::both : left ? Exact::left : right ? Exact::right : Exact::none;
+}
+
+/// sums (16 × 8) += left (16 × 8) right (8 × 8) of a warp, of numbers of 11 bits. Lane 4g + t holds left [g][t], [g + 8][t], [g][t + 4],
+/// [g + 8][t + 4], right [t][g], [t + 4][g] and sums [g][2t], [g][2t + 1], [g + 8][2t], [g + 8][2t + 1]: PTX, mma.m16n8k8 of tf32.
+STARLING_DEVICE inline void multiply([[maybe_unused]] const Block& block, const float (&left)[4], const float (&right)[2],
+                                     float (&sums)[4]) {
+#if defined(__CUDA_ARCH__)
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+      : "r"(__float_as_uint(left[0])), "r"(__float_as_uint(left[1])), "r"(__float_as_uint(left[2])), "r"(__float_as_uint(left[3])),
+        "r"(__float_as_uint(right[0])), "r"(__float_as_uint(right[1])));
+#else
+  const double given[] = {left[0], left[1], left[2], left[3], right[0], right[1]};
+  block.lockstep->give(given, 6);
+  const int group = block.lane() / 4, member = block.lane() % 4;
+  for (int i = 0; i < 4; ++i)
+    for (int k = 0; k < 8; ++k) {
+      const double* const of_left = block.lockstep->given_by(block.thread - block.lane() + group * 4 + k % 4);
+      const double* const of_right = block.lockstep->given_by(block.thread - block.lane() + (member * 2 + i % 2) * 4 + k % 4);
+      sums[i] += static_cast<float>(of_left[i / 2 + k / 4 * 2] * of_right[4 + k / 4]);
+    }
+#endif
+}
+
+STARLING_DEVICE inline float leading_bits(float x) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  bits &= 0xffffe000u;
+  __builtin_memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+template <int n>
+STARLING_DEVICE void split(float (&x)[n], float (&rest)[n]) {
+  for (int i = 0; i < n; ++i) {
+    const float leading = leading_bits(x[i]);
+    rest[i] = leading_bits(x[i] - leading);
+    x[i] = leading;
+  }
+}
+
+/// sums += left right, of a warp's 16 rows and all columns; right_of(column, right) gives that of 8 columns.
+template <Exact exact, class RightOf>
+STARLING_DEVICE void multiply_row(const Block& block, float (&left)[4], RightOf right_of, const TilePlace<float>& me,
+                                  TileSums<float>& sums) {
+  constexpr bool of_left = exact == Exact::none || exact == Exact::right, of_right = exact == Exact::none || exact == Exact::left;
+  float rest_of_left[4] = {};
+  if constexpr (of_left) split(left, rest_of_left);
+  for (int n = 0; n < me.columns; n += 2) {
+    if (n / 2 * 8 >= me.end_column) continue;
+    float right[2], rest_of_right[2] = {};
+    right_of(n / 2 * 8, right);
+    if constexpr (of_right) split(right, rest_of_right);
+    float c[] = {sums.of[0][n], sums.of[0][n + 1], sums.of[1][n], sums.of[1][n + 1]};
+    if constexpr (of_left) multiply(block, rest_of_left, right, c);
+    if constexpr (of_right) multiply(block, left, rest_of_right, c);
+    multiply(block, left, right, c);
+    sums.of[0][n] = c[0], sums.of[0][n + 1] = c[1], sums.of[1][n] = c[2], sums.of[1][n + 1] = c[3];
+  }
+}
+
+/// Fragments, with the inner index 2t for t and 2t + 1 for t + 4. Of left[row][m], of left[m][row], of right[m][column].
+STARLING_DEVICE inline void left_rows(Tile<float> left, int m, const TilePlace<float>& me, float (&of)[4]) {
+  float upper[2], lower[2];
+  load<2>(left.row(me.row(0)) + m + me.member * 2, upper);
+  load<2>(left.row(me.row(1)) + m + me.member * 2, lower);
+  of[0] = upper[0], of[1] = lower[0], of[2] = upper[1], of[3] = lower[1];
+}
+STARLING_DEVICE inline void left_columns(Tile<float> left, int m, const TilePlace<float>& me, float (&of)[4]) {
+  const float* const at = left.row(m + me.member * 2) + me.row(0);
+  of[0] = at[0], of[1] = at[8], of[2] = at[left.stride], of[3] = at[left.stride + 8];
+}
+struct RightRows {
+  const float* at;
+
+  STARLING_DEVICE RightRows(Tile<float> right, int m, const TilePlace<float>& me) : at(right.row(m + me.member * 2) + me.group) {}
+  STARLING_DEVICE void operator()(int column, float (&of)[2]) const { of[0] = at[column], of[1] = at[Tile<float>::stride + column]; }
+};
+struct RightColumns {
+  const float* at;
+
+  STARLING_DEVICE RightColumns(Tile<float> right, int m, const TilePlace<float>& me) : at(right.row(me.group) + m + me.member * 2) {}
+  STARLING_DEVICE void operator()(int column, float (&of)[2]) const { load<2>(at + column * Tile<float>::stride, of); }
+};
+
+/// sums += Σ left[row][m] right[m][column], m < depth.
+template <Exact exact>
+STARLING_DEVICE void add_rows(const Block& block, Tile<float> left, Tile<float> right, int depth, const TilePlace<float>& me,
+                              TileSums<float>& sums) {
+  if (me.first >= me.end_row) return;
+  for (int m = 0; m < depth; m += 8) {
+    float of[4];
+    left_rows(left, m, me, of);
+    multiply_row<exact>(block, of, RightRows(right, m, me), me, sums);
+  }
+}
+/// sums += Σ left[row][m] right[column][m], m < depth.
+template <Exact exact>
+STARLING_DEVICE void add_dots(const Block& block, Tile<float> left, Tile<float> right, int depth, const TilePlace<float>& me,
+                              TileSums<float>& sums) {
+  if (me.first >= me.end_row) return;
+  for (int m = 0; m < depth; m += 8) {
+    float of[4];
+    left_rows(left, m, me, of);
+    multiply_row<exact>(block, of, RightColumns(right, m, me), me, sums);
+  }
+}
+/// sums += Σ left[m][row] right[m][column], m < depth.
+template <Exact exact>
+STARLING_DEVICE void add_outer(const Block& block, Tile<float> left, Tile<float> right, int depth, const TilePlace<float>& me,
+                               TileSums<float>& sums) {
+  if (me.first >= me.end_row) return;
+  for (int m = 0; m < depth; m += 8) {
+    float of[4];
+    left_columns(left, m, me, of);
+    multiply_row<exact>(block, of, RightRows(right, m, me), me, sums);
+  }
+}
+
+/// sums[r] += Σ weight(m) right[m] over the tokens m < count of an 8 × 8 square on the diagonal, up to that of the row or from it on.
+template <int r, bool from_row, class Weight>
+STARLING_DEVICE void add_triangle(Weight weight, Tile<float> right, int count, const TilePlace<float>& me, TileSums<float>& sums) {
+  for (int s = 0; s < 8; ++s) {
+    const int m = me.first + r * 8 + s;
+    if ((from_row ? s < me.group : s > me.group) || m >= count) continue;
+    const float factor = weight(m);
+    for (int n = 0; n < me.columns; n += 2) {
+      if (n / 2 * 8 >= me.end_column) continue;
+      float x[2];
+      load<2>(right.row(m) + me.column(n), x);
+      sums.of[r][n] += factor * x[0];
+      sums.of[r][n + 1] += factor * x[1];
+    }
+  }
+}
+
+/// sums += Σ_{m ≤ row} weights[row][m] right[m][column].
+template <Exact exact>
+STARLING_DEVICE void add_earlier(const Block& block, Tile<float> weights, Tile<float> right, const TilePlace<float>& me,
+                                 TileSums<float>& sums) {
+  if (me.first >= me.end_row) return;
+  add_rows<exact>(block, weights, right, me.first, me, sums);
+  // Of the square on the diagonal the quarter below it: what comes of the upper rows is dropped.
+  float of[4];
+  left_rows(weights, me.first, me, of);
+  of[0] = of[2] = 0.0f;
+  TileSums<float> lower = sums;
+  multiply_row<exact>(block, of, RightRows(right, me.first, me), me, lower);
+  for (int n = 0; n < me.columns; ++n) sums.of[1][n] = lower.of[1][n];
+  add_triangle<0, false>([&](int m) { return weights.at(me.row(0), m); }, right, right.side, me, sums);
+  add_triangle<1, false>([&](int m) { return weights.at(me.row(1), m); }, right, right.side, me, sums);
+}
+
+/// sums += Σ_{row ≤ m < count} weights[m][row] right[m][column].
+template <Exact exact>
+STARLING_DEVICE void add_later(const Block& block, Tile<float> weights, Tile<float> right, int count, const TilePlace<float>& me,
+                               TileSums<float>& sums) {
+  if (me.first >= me.end_row) return;
+  const auto weights_of = [&](int m, float(&of)[4]) {
+    left_columns(weights, m, me, of);
+    // Weights of no token are anything.
+    if (m + me.member * 2 >= count) of[0] = of[1] = 0.0f;
+    if (m + me.member * 2 + 1 >= count) of[2] = of[3] = 0.0f;
+  };
+  for (int m = me.first + 16; m < count; m += 8) {
+    float of[4];
+    weights_of(m, of);
+    multiply_row<exact>(block, of, RightRows(right, m, me), me, sums);
+  }
+  float of[4];
+  weights_of(me.first + 8, of);
+  of[1] = of[3] = 0.0f;
+  TileSums<float> upper = sums;
+  multiply_row<exact>(block, of, RightRows(right, me.first + 8, me), me, upper);
+  for (int n = 0; n < me.columns; ++n) sums.of[0][n] = upper.of[0][n];
+  add_triangle<0, true>([&](int m) { return weights.at(m, me.row(0)); }, right, count, me, sums);
+  add_triangle<1, true>([&](int m) { return weights.at(m, me.row(1)); }, right, count, me, sums);
+}
+
+// The same in double.
+
+template <Exact>
+STARLING_DEVICE void add_rows(const Block&, Tile<double> left, Tile<double> right, int depth, const TilePlace<double>& me,
+                              TileSums<double>& sums) {
+  for (int m = 0; m < depth; ++m)
+    for (int n = 0; n < me.columns; ++n) {
+      const double x = right.at(m, me.column(n));
+      for (int r = 0; r < me.rows; ++r) sums.of[r][n] += left.at(me.row(r), m) * x;
+    }
+}
+template <Exact>
+STARLING_DEVICE void add_dots(const Block&, Tile<double> left, Tile<double> right, int depth, const TilePlace<double>& me,
+                              TileSums<double>& sums) {
+  for (int m = 0; m < depth; ++m)
+    for (int n = 0; n < me.columns; ++n) {
+      const double x = right.at(me.column(n), m);
+      for (int r = 0; r < me.rows; ++r) sums.of[r][n] += left.at(me.row(r), m) * x;
+    }
+}
+template <Exact>
+STARLING_DEVICE void add_outer(const Block&, Tile<double> left, Tile<double> right, int depth, const TilePlace<double>& me,
+                               TileSums<double>& sums) {
+  for (int m = 0; m < depth; ++m)
+    for (int n = 0; n < me.columns; ++n) {
+      const double x = right.at(m, me.column(n));
+      for (int r = 0; r < me.rows; ++r) sums.of[r][n] += left.at(m, me.row(r)) * x;
+    }
+}
+template <Exact>
+STARLING_DEVICE void add_earlier(const Block&, Tile<double> weights, Tile<double> right, const TilePlace<double>& me,
+                                 TileSums<double>& sums) {
+  for (int m = 0; m < me.first + me.rows; ++m)
+    for (int n = 0; n < me.columns; ++n) {
+      const double x = right.at(m, me.column(n));
+      for (int r = 0; r < me.rows; ++r)
+        if (m <= me.row(r)) sums.of[r][n] += weights.at(me.row(r), m) * x;
+    }
+}
+template <Exact>
+STARLING_DEVICE void add_later(const Block&, Tile<double> weights, Tile<double> right, int count, const TilePlace<double>& me,
+                               TileSums<double>& sums) {
+  for (int m = me.first; m < count; ++m)
+    for (int n = 0; n < me.columns; ++n) {
+      const double x = right.at(m, me.column(n));
+      for (int r = 0; r < me.rows; ++r)
+        if (m >= me.row(r)) sums.of[r][n] += weights.at(m, me.row(r)) * x;
+    }
+}
+
+/// Sums over tokens that are carried, in either type: from the first token on sums ← sums ⊙ decay[m] + weights[row][m] right[m], m ≤ row.
+template <class C>
+STARLING_DEVICE void carry_earlier(Tile<C> weights, Tile<C> right, Tile<C> decay, const TilePlace<C>& me, TileSums<C>& sums) {
+  for (int m = 0; m <= me.row(me.rows - 1); ++m)
+    for (int r = 0; r < me.rows; ++r) {
+      if (m > me.row(r)) continue;
+      const C weight = weights.at(me.row(r), m);
+      for (int n = 0; n < me.columns; ++n) sums.of[r][n] = sums.of[r][n] * decay.at(m, me.column(n)) + weight * right.at(m, me.column(n));
+    }
+}
+/// From the last token on sums ← sums + weights[m][row] right[m], m ≥ row, then, behind the row's token, sums ⊙ decay[m].
+template <class C>
+STARLING_DEVICE void carry_later(Tile<C> weights, Tile<C> right, Tile<C> decay, int count, const TilePlace<C>& me, TileSums<C>& sums) {
+  for (int m = count - 1; m >= me.row(0); --m)
+    for (int r = 0; r < me.rows; ++r) {
+      if (m < me.row(r)) continue;
+      const C weight = weights.at(m, me.row(r));
+      for (int n = 0; n < me.columns; ++n) {
+        sums.of[r][n] += weight * right.at(m, me.column(n));
+        if (m > me.row(r)) sums.of[r][n] *= decay.at(m, me.column(n));
+      }
+    }
+}
+
+}  // namespace starling::kernels::device
