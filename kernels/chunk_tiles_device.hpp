@@ -89,29 +89,34 @@ struct TileRows {
   bool bundles;
 };
 
-/// map(row, column, value) of an array's elements, zero behind them.
+/// map(row, column, value) of an array's elements, zero behind them. A thread fills one bundle of every `step`th row.
 template <class C, class X, class Map>
 STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> tile, Map map) {
   using Of = Tile<C>;
-  constexpr int per_row = Of::side / Of::bundle, under_way = 4, threads = tile_threads<C>;
-  static_assert(Of::side * per_row % (threads * under_way) == 0);
-  for (int first = block.thread; first < Of::side * per_row; first += threads * under_way) {
+  constexpr int per_row = Of::side / Of::bundle, step = tile_threads<C> / per_row, under_way = 4;
+  static_assert(tile_threads<C> % per_row == 0 && Of::side % (step * under_way) == 0);
+  const int column = block.thread % per_row * Of::bundle, begin = block.thread / per_row;
+  const int count = static_cast<int>(least(from.count, Of::side));
+  const int width = static_cast<int>(least(from.width - column, Of::bundle));  // of the bundle
+  const bool whole = from.bundles && width == Of::bundle;
+  const X* at = from.data + begin * from.stride + column;
+  for (int first = begin; first < Of::side; first += step * under_way) {
     C values[under_way][Of::bundle] = {};
-    for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
-      if (row >= from.count) continue;
-      const X* const at = from.data + row * from.stride + column;
-      if (from.bundles && column + Of::bundle <= from.width) {
+    for (int i = 0; i < under_way; ++i, at += step * from.stride) {
+      if (first + i * step >= count) continue;
+      if (whole) {
         load<Of::bundle>(at, values[i]);
       } else {
         for (int n = 0; n < Of::bundle; ++n)
-          if (column + n < from.width) values[i][n] = C(at[n]);
+          if (n < width) values[i][n] = C(at[n]);
       }
     }
     for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
-      for (int n = 0; n < Of::bundle; ++n)
-        if (row < from.count && column + n < from.width) values[i][n] = map(row, column + n, values[i][n]);
+      const int row = first + i * step;
+      for (int n = 0; n < Of::bundle; ++n) {
+        const C mapped = map(row, column + n, values[i][n]);
+        values[i][n] = row < count && n < width ? mapped : C(0);
+      }
       store<Of::bundle>(tile.row(row) + column, values[i]);
     }
   }

@@ -97,8 +97,9 @@ struct ChunkPlace {
 template <ChunkForm form, class C>
 struct KeyMap {
   STARLING_DEVICE C operator()(int, int, C x) const {
-    if constexpr (form == ChunkForm::normalised) return x > C(0) ? x + C(1) : exponential(x);
-    return x;
+    if constexpr (form != ChunkForm::normalised) return x;
+    const C power = exponential(x);  // a branch would cost more
+    return x > C(0) ? x + C(1) : power;
   }
 };
 /// φ' from φ, which is above 1 where the slope is 1 and else the slope itself.
@@ -228,6 +229,7 @@ struct ChunkEnds {
   Index ends;
 
   static constexpr int threads = tile_threads<C>;
+  static constexpr int blocks_at_once = 6;
   Index parts() const { return a.key_tiles() * a.value_tiles(); }
   Index blocks() const { return a.rows() * ends * parts(); }
   static constexpr std::size_t shared_bytes() { return ChunkMemory<C>::bytes(2, 2); }
