@@ -2,7 +2,8 @@
 //   g = gradient_scale · gradient,  m = β1 m + (1 − β1) g,  v = β2 v + (1 − β2) g²,
 //   p = p (1 − learning_rate · weight_decay) − learning_rate · (m / (1 − β1^step)) / (sqrt(v / (1 − β2^step)) +
 //   epsilon)
-// gradient_scale carries the clip factor and the mean over micro-batches. One thread per call. float and double.
+// gradient_scale carries the clip factor and the mean over micro-batches, gradient_factor one that only the memory of the arrays
+// has: on a device a norm that nobody has waited for. One thread per call. float and double.
 #pragma once
 
 #include <starling/kernels/bfloat16.hpp>
@@ -13,7 +14,7 @@
 namespace starling::kernels {
 
 /// parameter, gradient, first, second: (count), contiguous, not overlapping; gradient is left as it is. rounded: (count), written:
-/// the new parameter in bfloat16, or null; float only. step counts from 1.
+/// the new parameter in bfloat16, or null; float only. gradient_factor: one number where the arrays are, or null. step counts from 1.
 template <class T>
 struct AdamW {
   T* parameter = nullptr;
@@ -29,6 +30,7 @@ struct AdamW {
   double epsilon = 1e-8;
   double weight_decay = 0;
   double gradient_scale = 1;
+  const double* gradient_factor = nullptr;
 };
 
 /// The steps of several tensors, as one call of each gives them; on a device few launches do them all.

@@ -15,7 +15,7 @@ void execute(const AdamW<T>& a) {
   const T inverse_root = static_cast<T>(1 / __builtin_sqrt(1 - __builtin_pow(a.beta2, step)));
   const T keep = static_cast<T>(1 - a.learning_rate * a.weight_decay);
   const T epsilon = static_cast<T>(a.epsilon);
-  const T scale = static_cast<T>(a.gradient_scale);
+  const T scale = static_cast<T>(a.gradient_scale * (a.gradient_factor ? *a.gradient_factor : 1.0));
   for (std::int64_t i = 0; i < a.count; i += lanes<T>) {
     const std::int64_t n = a.count - i;
     const Pack<T> g = load(a.gradient + i, n) * scale;

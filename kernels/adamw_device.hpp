@@ -22,9 +22,11 @@ struct AdamWStep {
   const T* gradient;
   T* first;
   T* second;
+  const double* factor;
   Index count;
   Index first_block;
-  T beta1, beta2, rest1, rest2, rate, inverse_root, keep, epsilon, scale;
+  T beta1, beta2, rest1, rest2, rate, inverse_root, keep, epsilon;
+  double scale;
 
   static AdamWStep of(const AdamW<T>& a, Index first_block) {
     const double step = static_cast<double>(a.step);
@@ -33,6 +35,7 @@ struct AdamWStep {
             a.gradient,
             a.first,
             a.second,
+            a.gradient_factor,
             a.count,
             first_block,
             static_cast<T>(a.beta1),
@@ -43,18 +46,21 @@ struct AdamWStep {
             static_cast<T>(1 / std::sqrt(1 - std::pow(a.beta2, step))),
             static_cast<T>(1 - a.learning_rate * a.weight_decay),
             static_cast<T>(a.epsilon),
-            static_cast<T>(a.gradient_scale)};
+            a.gradient_scale};
   }
 
+  /// What the gradient is multiplied by.
+  STARLING_DEVICE T gradient_scale() const { return static_cast<T>(factor ? scale * *factor : scale); }
+
   template <int n>
-  STARLING_DEVICE void update(Index i) const {
+  STARLING_DEVICE void update(Index i, T gradient_scale) const {
     T g[n], m[n], v[n], p[n];
     load<n>(gradient + i, g);
     load<n>(first + i, m);
     load<n>(second + i, v);
     load<n>(parameter + i, p);
     for (int k = 0; k < n; ++k) {
-      g[k] *= scale;
+      g[k] *= gradient_scale;
       m[k] = m[k] * beta1 + g[k] * rest1;
       v[k] = v[k] * beta2 + g[k] * g[k] * rest2;
       p[k] = p[k] * keep - m[k] * rate / (square_root(v[k]) * inverse_root + epsilon);
@@ -82,13 +88,14 @@ struct AdamWSteps {
     int tensor = 0;
     while (tensor + 1 < tensors && steps[tensor + 1].first_block <= block.index) ++tensor;
     const AdamWStep<T>& step = steps[tensor];
+    const T scale = step.gradient_scale();
     const Index begin = (block.index - step.first_block) * adamw_elements, end = least(begin + adamw_elements, step.count);
     if ((bundles >> tensor & 1) != 0) {
-      for (Index i = begin + 4 * block.thread; i + 4 <= end; i += 4 * threads) step.template update<4>(i);
+      for (Index i = begin + 4 * block.thread; i + 4 <= end; i += 4 * threads) step.template update<4>(i, scale);
       const Index rest = begin + (end - begin) / 4 * 4 + block.thread;
-      if (rest < end) step.template update<1>(rest);
+      if (rest < end) step.template update<1>(rest, scale);
     } else {
-      for (Index i = begin + block.thread; i < end; i += threads) step.template update<1>(i);
+      for (Index i = begin + block.thread; i < end; i += threads) step.template update<1>(i, scale);
     }
   }
 };

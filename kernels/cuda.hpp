@@ -6,14 +6,19 @@
 #include <functional>
 
 #include <starling/kernels/adamw.hpp>
+#include <starling/kernels/complex_scan.hpp>
 #include <starling/kernels/convert.hpp>
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
+#include <starling/kernels/discretise.hpp>
+#include <starling/kernels/dropout.hpp>
 #include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
+#include <starling/kernels/long_convolution.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/kernels/rms_norm.hpp>
+#include <starling/kernels/rope.hpp>
 #include <starling/kernels/selective_scan.hpp>
 #include <starling/kernels/short_conv.hpp>
 
@@ -84,5 +89,21 @@ template <class T>
 inline constexpr bool on_device<SumOfSquares<T>> = true;
 template <class T>
 inline constexpr bool on_device<CrossEntropy<T>> = true;
+template <class T>
+inline constexpr bool on_device<Dropout<T>> = true;
+template <class T>
+inline constexpr bool on_device<Rope<T>> = true;
+template <class T>
+inline constexpr bool on_device<Discretise<T>> = true;
+template <class T>
+inline constexpr bool on_device<DiscretiseBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<ComplexScanForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<ComplexScanBackward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LongConvolutionForward<T>> = true;
+template <class T>
+inline constexpr bool on_device<LongConvolutionBackward<T>> = true;
 
 }  // namespace starling::kernels

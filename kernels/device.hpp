@@ -91,6 +91,10 @@ STARLING_DEVICE T sigmoid(T x) {
   return T(1) / (T(1) + exponential(-x));
 }
 
+STARLING_DEVICE inline float tangent(float x) { return tanhf(x); }
+STARLING_DEVICE inline double tangent(double x) { return tanh(x); }
+STARLING_DEVICE inline double sine(double x) { return sin(x); }
+STARLING_DEVICE inline double cosine(double x) { return cos(x); }
 STARLING_DEVICE inline float log_of_one_and(float x) { return log1pf(x); }
 STARLING_DEVICE inline double log_of_one_and(double x) { return log1p(x); }
 /// log(1 + e^x).

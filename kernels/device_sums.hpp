@@ -5,13 +5,14 @@
 
 namespace starling::kernels::device {
 
-/// to[c] += Σ_r partials[r, c], r < rows, always in the same order.
+/// to[c] += Σ_r partials[r, c], or = where `written`; r < rows, always in the same order.
 template <class C>
 struct SumPartials {
   const C* partials;
   C* to;
   Index rows;
   Index width;
+  bool written = false;
 
   static constexpr int columns = 32;
   static constexpr int lines = 8;  // that share the rows of a column
@@ -29,7 +30,7 @@ struct SumPartials {
     block.wait();
     if (block.thread >= columns || column >= width) return;
     for (int line = 1; line < lines; ++line) sum += sums[line * columns + block.thread];
-    to[column] += sum;
+    to[column] = written ? sum : to[column] + sum;
   }
 };
 

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <vector>
 
+#include <starling/operators/functions/composed_attention.hpp>
 #include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/head_strides.hpp>
 #include <starling/operators/functions/rotation.hpp>
@@ -138,15 +139,26 @@ struct Attention : Function<Attention> {
   }
 };
 
+AttentionForm form_on_device(const Scores& scores) {
+  const bool fuses = scores.kind == kernels::AttentionScore::softmax && has_fused_attention();
+  return fuses ? AttentionForm::fused : AttentionForm::chunks;
+}
+
 }  // namespace
 
 Attended attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Scores& scores, bool rotate_k) {
   const bool returns_k = scores.rotary && rotate_k;
+  if (!q.is_cpu()) {
+    const auto keys = returns_k ? rotated(k, heads.key) : k;
+    const auto queries = scores.rotary ? rotated(q, heads.query) : q;
+    return {composed_attention(queries, keys, v, heads, scores, form_on_device(scores)), keys};
+  }
   auto outputs = Attention::apply(q, k, v, numbers_of(heads, scores), returns_k);
   return {outputs[0], returns_k ? outputs[1] : k};
 }
 
 at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Scores& scores) {
+  if (!q.is_cpu()) return composed_attention(q, k, v, heads, scores, AttentionForm::chunks);
   return run_forward(q, k, v, heads, scores, {});
 }
 

@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -29,27 +30,20 @@ using torch::autograd::variable_list;
 // matrix-vector one.
 constexpr std::int64_t chunk_elements = std::int64_t{1} << 18;
 constexpr std::int64_t chunk_rows_min = 128;
-// On a device there is no cache to stay in, and every chunk costs a wait.
-constexpr std::int64_t chunk_elements_of_device = std::int64_t{1} << 26;
+// On a device there is no cache to stay in, and every chunk passes over the gradient of the embedding once more.
+constexpr std::int64_t chunk_elements_of_device = std::int64_t{1} << 28;
 
-void check_targets(const at::Tensor& targets, std::int64_t vocabulary) {
-  const auto* const values = targets.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < targets.numel(); ++i) {
-    const bool legal = (values[i] >= 0 && values[i] < vocabulary) || values[i] == kernels::ignored_target;
-    if (!legal) {
-      throw std::out_of_range("target " + std::to_string(values[i]) + " at position " + std::to_string(i) +
-                              " is outside the vocabulary of " + std::to_string(vocabulary));
-    }
-  }
+std::int64_t chunk_of(const at::Tensor& hidden, const at::Tensor& embedding) {
+  const auto elements = hidden.is_cpu() ? chunk_elements : chunk_elements_of_device;
+  return std::clamp<std::int64_t>(elements / embedding.size(0), std::min(chunk_rows_min, hidden.size(0)), hidden.size(0));
 }
 
 // Calls use(first row, hidden rows, logits) per chunk.
 template <class Use>
 void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&& use) {
   const auto rows = hidden.size(0);
-  const auto vocabulary = embedding.size(0);
-  const auto chunk = std::min(rows, std::max(chunk_rows_min, (hidden.is_cpu() ? chunk_elements : chunk_elements_of_device) / vocabulary));
-  const auto buffer = at::empty({chunk, vocabulary}, hidden.options());
+  const auto chunk = chunk_of(hidden, embedding);
+  const auto buffer = at::empty({chunk, embedding.size(0)}, hidden.options());
   for (std::int64_t first = 0; first < rows; first += chunk) {
     const auto count = std::min(chunk, rows - first);
     auto logits = buffer.narrow(0, 0, count);
@@ -59,24 +53,61 @@ void for_each_chunk(const at::Tensor& hidden, const at::Tensor& embedding, Use&&
   }
 }
 
-// Waits for a device, whose sums decide whether training goes on.
-template <class T>
-kernels::CrossEntropySums run_chunk(const at::Tensor& logits, kernels::CrossEntropy<T> arguments) {
-  if (logits.is_cpu()) return kernels::cross_entropy(arguments);
-  kernels::CrossEntropySums sums;
-  const auto there = at::empty({static_cast<std::int64_t>(sizeof(sums))}, logits.options().dtype(at::kByte));
-  arguments.sums = static_cast<kernels::CrossEntropySums*>(there.data_ptr());
-  run_kernel(logits, arguments);
-  std::memcpy(&sums, there.cpu().data_ptr(), sizeof(sums));
-  return sums;
-}
+/// The sums of all chunks. Those of a device stay there, one row of numbers for a chunk, until somebody asks for them.
+class Sums {
+ public:
+  Sums(const at::Tensor& hidden, const at::Tensor& embedding) : options_(hidden.options()) {
+    if (hidden.is_cpu()) return;
+    const auto chunk = std::max<std::int64_t>(1, chunk_of(hidden, embedding));
+    there_ = at::empty({(hidden.size(0) + chunk - 1) / chunk, numbers}, options_.dtype(at::kLong));
+  }
+
+  template <class T>
+  void run(const at::Tensor& logits, kernels::CrossEntropy<T> arguments) {
+    if (there_.defined()) {
+      arguments.sums = reinterpret_cast<kernels::CrossEntropySums*>(there_.data_ptr<std::int64_t>() + numbers * next_++);
+      return run_kernel(logits, arguments);
+    }
+    const auto sums = kernels::cross_entropy(arguments);
+    here_.loss += sums.loss;
+    here_.count += sums.count;
+    here_.correct += sums.correct;
+  }
+
+  /// The loss × share, of the exact type of the hidden values, where they are; waits for nothing.
+  at::Tensor loss(double share) const {
+    const auto type = options_.dtype() == at::kBFloat16 ? at::kFloat : c10::typeMetaToScalarType(options_.dtype());
+    if (!there_.defined()) return at::full({}, here_.loss * share, options_.dtype(type));
+    return losses().sum().mul_(share).to(type);
+  }
+
+  kernels::CrossEntropySums wait() const {
+    if (!there_.defined()) return here_;
+    const auto sums = there_.sum(0);
+    sums.narrow(0, 0, 1).copy_(losses().sum(0, /*keepdim=*/true).view(at::kLong));
+    const auto here = sums.cpu();
+    kernels::CrossEntropySums result;
+    std::memcpy(&result, here.data_ptr(), sizeof(result));
+    return result;
+  }
+
+ private:
+  static constexpr std::int64_t numbers = 3;
+  static_assert(sizeof(kernels::CrossEntropySums) == numbers * sizeof(std::int64_t) && offsetof(kernels::CrossEntropySums, loss) == 0);
+
+  at::Tensor losses() const { return there_.view(at::kDouble).select(1, 0); }
+
+  at::TensorOptions options_;
+  kernels::CrossEntropySums here_;
+  at::Tensor there_;
+  std::int64_t next_ = 0;
+};
 
 struct CrossEntropy : Function<CrossEntropy> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden_input, const at::Tensor& embedding,
-                            const at::Tensor& targets, bool wants_gradient, std::int64_t among) {
+                            const at::Tensor& targets, bool wants_gradient, std::int64_t counted) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto hidden = flat(as_rows(hidden_input));
-    const auto counted = among < 0 ? kernels::counted_targets(targets.data_ptr<std::int64_t>(), targets.numel()) : among;
     const auto share = counted > 0 ? 1.0 / static_cast<double>(counted) : 0.0;
     at::Tensor dhidden;
     at::Tensor dembedding;
@@ -84,26 +115,24 @@ struct CrossEntropy : Function<CrossEntropy> {
       dhidden = at::empty(hidden.sizes(), hidden.options());
       dembedding = at::zeros(embedding.sizes(), exact_options(embedding));
     }
-    const auto there = targets.to(hidden.device());
-    double sum = 0;
+    Sums sums(hidden, embedding);
     for_each_chunk(hidden, embedding, [&](std::int64_t first, const at::Tensor& part, const at::Tensor& logits) {
       with_type(logits, [&]<class T>(T) {
-        sum += run_chunk<T>(logits, {.logits = data<T>(logits),
-                                     .targets = there.data_ptr<std::int64_t>() + first,
-                                     .dlogits = wants_gradient ? data<T>(logits) : nullptr,
-                                     .rows = logits.size(0),
-                                     .vocabulary = logits.size(1),
-                                     .logits_stride = logits.size(1),
-                                     .dlogits_stride = logits.size(1),
-                                     .gradient_scale = static_cast<kernels::Compute<T>>(share)})
-                   .loss;
+        sums.run<T>(logits, {.logits = data<T>(logits),
+                             .targets = targets.data_ptr<std::int64_t>() + first,
+                             .dlogits = wants_gradient ? data<T>(logits) : nullptr,
+                             .rows = logits.size(0),
+                             .vocabulary = logits.size(1),
+                             .logits_stride = logits.size(1),
+                             .dlogits_stride = logits.size(1),
+                             .gradient_scale = static_cast<kernels::Compute<T>>(share)});
       });
       if (!wants_gradient) return;
       product_into(dhidden.narrow(0, first, part.size(0)), logits, embedding);
       add_product(dembedding, logits.t(), part);
     });
     if (wants_gradient) context->save_for_backward({dhidden.view(hidden_input.sizes()), dembedding});
-    return at::full({}, sum * share, exact_options(hidden));
+    return sums.loss(share);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -113,36 +142,54 @@ struct CrossEntropy : Function<CrossEntropy> {
   }
 };
 
+/// Targets where the hidden values are, checked where they come from the CPU.
+at::Tensor checked(const at::Tensor& targets, const at::Tensor& hidden, const at::Tensor& embedding) {
+  const auto rows = targets.contiguous();
+  if (rows.is_cpu()) check_targets(rows, embedding.size(0));
+  return rows.to(hidden.device());
+}
+
 }  // namespace
 
+void check_targets(const at::Tensor& targets, std::int64_t vocabulary) {
+  const auto rows = targets.contiguous();
+  const auto* const values = rows.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < rows.numel(); ++i) {
+    const bool legal = (values[i] >= 0 && values[i] < vocabulary) || values[i] == kernels::ignored_target;
+    if (!legal) {
+      throw std::out_of_range("target " + std::to_string(values[i]) + " at position " + std::to_string(i) +
+                              " is outside the vocabulary of " + std::to_string(vocabulary));
+    }
+  }
+}
+
 at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets, std::int64_t counted) {
-  const auto rows = targets.cpu().contiguous();
-  check_targets(rows, embedding.size(0));
+  const auto there = checked(targets, hidden, embedding);
+  if (counted < 0) {
+    const auto here = targets.cpu().contiguous();
+    counted = kernels::counted_targets(here.data_ptr<std::int64_t>(), here.numel());
+  }
   const bool wants_gradient = c10::GradMode::is_enabled() && (hidden.requires_grad() || embedding.requires_grad());
-  return CrossEntropy::apply(hidden, embedding, rows, wants_gradient, counted);
+  return CrossEntropy::apply(hidden, embedding, there, wants_gradient, counted);
 }
 
 kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,
                                 const at::Tensor& predictions) {
   const c10::NoGradGuard no_gradient;
-  const auto rows = targets.cpu().contiguous();
-  check_targets(rows, embedding.size(0));
-  const auto there = rows.to(hidden.device());
-  kernels::CrossEntropySums total;
-  for_each_chunk(flat(as_rows(hidden)), embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
+  const auto there = checked(targets, hidden, embedding);
+  const auto rows = flat(as_rows(hidden));
+  Sums sums(rows, embedding);
+  for_each_chunk(rows, embedding, [&](std::int64_t first, const at::Tensor&, const at::Tensor& logits) {
     with_type(logits, [&]<class T>(T) {
-      const auto sums = run_chunk<T>(logits, {.logits = data<T>(logits),
-                                              .targets = there.data_ptr<std::int64_t>() + first,
-                                              .predictions = predictions.data_ptr<std::int64_t>() + first,
-                                              .rows = logits.size(0),
-                                              .vocabulary = logits.size(1),
-                                              .logits_stride = logits.size(1)});
-      total.loss += sums.loss;
-      total.count += sums.count;
-      total.correct += sums.correct;
+      sums.run<T>(logits, {.logits = data<T>(logits),
+                           .targets = there.data_ptr<std::int64_t>() + first,
+                           .predictions = predictions.data_ptr<std::int64_t>() + first,
+                           .rows = logits.size(0),
+                           .vocabulary = logits.size(1),
+                           .logits_stride = logits.size(1)});
     });
   });
-  return total;
+  return sums.wait();
 }
 
 }  // namespace starling::operators

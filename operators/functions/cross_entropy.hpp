@@ -13,9 +13,14 @@ namespace starling::operators {
 /// forward pass. Throws std::out_of_range for a target that is neither a row of the embedding nor ignored.
 /// `counted`, where it is not negative, is the number of targets to divide by instead of those that count here: of a batch of which these are a part,
 /// so that the parts' values and gradients add up to the batch's.
+/// On a device nothing waits for it where `counted` is given and the targets are there already, which are then not checked any more: whoever
+/// brings them there calls check_targets() before.
 at::Tensor cross_entropy(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets, std::int64_t counted = -1);
 
-/// The sums behind it and every row's argmax (int64, as targets; written to `predictions`). No gradient.
+/// Throws std::out_of_range; `targets` are on the CPU.
+void check_targets(const at::Tensor& targets, std::int64_t vocabulary);
+
+/// The sums behind it and every row's argmax (int64, as targets; written to `predictions`, where the hidden values are). No gradient.
 kernels::CrossEntropySums score(const at::Tensor& hidden, const at::Tensor& embedding, const at::Tensor& targets,
                                 const at::Tensor& predictions);
 

@@ -1,16 +1,15 @@
 #include <starling/operators/functions/differential.hpp>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/ops/dot.h>
+#include <ATen/ops/addcmul.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/sub.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
-#include <limits>
 
 #include <starling/operators/functions/tensors.hpp>
 
@@ -21,39 +20,36 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// LibTorch refuses a scalar that a float tensor cannot hold. It takes an infinity, which ends the training as diverged and not as an error.
-double held_by(at::ScalarType type, double value) {
-  if (type != at::kFloat || !(std::abs(value) > std::numeric_limits<float>::max())) return value;
-  return std::copysign(std::numeric_limits<double>::infinity(), value);
-}
-
+/// In tensor operations alone: nothing waits for a device, and a λ that float cannot hold is an infinity, which ends the training as
+/// diverged and not as an error.
 struct Lambda : Function<Lambda> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& vectors, double initial) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({vectors});
-    const double lambda = exponential(vectors, 0) - exponential(vectors, 2) + initial;
-    return at::full({}, held_by(vectors.scalar_type(), lambda), vectors.options().requires_grad(false));
+    const auto factors = exponentials(in_pairs(vectors));
+    return (factors.select(0, 0) - factors.select(0, 1) + initial).to(vectors.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto vectors = context->get_saved_variables()[0];
-    const auto flow = gradients[0].item<double>();
-    const auto result = at::empty_like(vectors);
-    for (const int pair : {0, 2}) {
-      const double factor = held_by(vectors.scalar_type(), (pair == 0 ? flow : -flow) * exponential(vectors, pair));
-      result.select(0, pair).copy_(vectors.select(0, pair + 1)).mul_(factor);
-      result.select(0, pair + 1).copy_(vectors.select(0, pair)).mul_(factor);
-    }
-    return {result, {}};
+    const auto pairs = in_pairs(vectors);
+    const auto factors = exponentials(pairs).mul_(gradients[0]);
+    factors.select(0, 1).neg_();
+    return {at::mul(pairs.flip(1), factors.view({2, 1, 1})).view(vectors.sizes()).to(vectors.scalar_type()), {}};
   }
 
  private:
-  /// exp of the inner product of the rows `pair` and `pair` + 1.
-  static double exponential(const at::Tensor& vectors, int pair) {
-    return std::exp(at::dot(vectors.select(0, pair), vectors.select(0, pair + 1)).item<double>());
-  }
+  /// (pair, vector, element).
+  static at::Tensor in_pairs(const at::Tensor& vectors) { return vectors.to(at::kDouble).view({2, 2, -1}); }
+  /// exp of the inner product of each pair.
+  static at::Tensor exponentials(const at::Tensor& pairs) { return at::mul(pairs.select(1, 0), pairs.select(1, 1)).sum(1).exp_(); }
 };
+
+/// first − λ second; a λ on a device is not waited for.
+at::Tensor minus_product(const at::Tensor& first, const at::Tensor& second, const at::Tensor& lambda) {
+  return lambda.is_cpu() ? at::sub(first, second, lambda.item()) : at::addcmul(first, second, lambda, -1);
+}
 
 /// The gradient of λ in first − λ second.
 at::Tensor lambda_gradient(const at::Tensor& dy, const at::Tensor& second, const at::Tensor& lambda) {
@@ -64,7 +60,7 @@ struct Difference : Function<Difference> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& first, const at::Tensor& second, const at::Tensor& lambda) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({second, lambda});
-    return at::sub(exact(first), exact(second), lambda.item()).to(first.scalar_type());
+    return minus_product(exact(first), exact(second), lambda).to(first.scalar_type());
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -80,8 +76,7 @@ struct DifferenceInGroups : Function<DifferenceInGroups> {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto parts = in_parts(maps, groups);
     context->save_for_backward({parts, lambda});
-    auto y = at::empty({maps.size(0), maps.size(1), groups, parts.size(4)}, exact_options(maps));
-    at::sub_out(y, exact(parts.select(3, 0)), exact(parts.select(3, 1)), lambda.item());
+    const auto y = minus_product(exact(parts.select(3, 0)), exact(parts.select(3, 1)), lambda).contiguous();
     return y.view({maps.size(0), maps.size(1), maps.size(2) / 2}).to(maps.scalar_type());
   }
 

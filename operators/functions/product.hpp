@@ -6,7 +6,8 @@
 namespace starling::operators {
 
 /// Whether LibTorch multiplies matrices of bfloat16 by instructions made for it (AVX512-BF16, AMX). Without these it is several
-/// times slower than in float, and where it has no AVX-512 either it even sums in bfloat16: products are then made in float.
+/// times slower than in float, and where it has no AVX-512 either it even sums in bfloat16: products are then made in float. Devices
+/// are not asked: theirs sum in float.
 bool multiplies_bfloat16();
 
 /// Makes every later answer of it false, or what the processor says again. For tests.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include <starling/base/error.hpp>
@@ -36,9 +37,9 @@ bool is_pointwise(Nonlinearity value) { return value == Nonlinearity::relu || va
 
 bool is_whole(const FeatureGroup& group) { return !group.expansion.per_token && group.expansion.numerator == group.expansion.denominator; }
 
-std::string joined(const std::vector<std::string>& names) {
+std::string joined(std::span<const std::string_view> names) {
   std::string list;
-  for (const auto& name : names) list += (list.empty() ? "" : ", ") + name;
+  for (const auto name : names) list.append(list.empty() ? "" : ", ").append(name);
   return list;
 }
 
@@ -97,18 +98,20 @@ const FeatureGroup* find(const std::vector<FeatureGroup>& groups, std::string_vi
   return found == groups.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> groups_of(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
+std::span<const std::string_view> groups_of(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
+  static constexpr std::string_view of_diagonal[] = {"gate", "value"}, of_low_rank[] = {"q", "k", "v"},
+                                    of_toeplitz[] = {"B", "C", "v", "K"}, of_semi_separable[] = {"B", "C", "A", "v", "z"};
   switch (op.token_mixing) {
     case TokenMixing::diagonal:
-      return {"gate", "value"};
+      return of_diagonal;
     case TokenMixing::low_rank:
-      return {"q", "k", "v"};
+      return of_low_rank;
     case TokenMixing::toeplitz:
-      return {"B", "C", "v", "K"};
+      return of_toeplitz;
     case TokenMixing::semi_separable: {
       const auto* const a = find(groups, "A");
-      if (a != nullptr && a->parametrisation == Parametrisation::decay) return {"B", "C", "A", "v"};
-      return {"B", "C", "A", "v", "z"};
+      const bool gated = a == nullptr || a->parametrisation != Parametrisation::decay;
+      return std::span(of_semi_separable).first(gated ? 5 : 4);
     }
   }
   return {};
@@ -124,13 +127,13 @@ bool is_state_space(const OperatorGenome& op, const std::vector<FeatureGroup>& g
 /// Exactly the groups that the token mixing uses.
 std::string group_names_rule(const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
   const auto wanted = groups_of(op, groups);
-  const auto uses = "token mixing " + named(op.token_mixing) + " uses the groups " + joined(wanted);
-  for (const auto& name : wanted) {
-    if (find(groups, name) == nullptr) return "the feature group '" + name + "' is missing: " + uses;
+  const auto uses = [&] { return "token mixing " + named(op.token_mixing) + " uses the groups " + joined(wanted); };
+  for (const auto name : wanted) {
+    if (find(groups, name) == nullptr) return "the feature group '" + std::string(name) + "' is missing: " + uses();
   }
   for (const auto& group : groups) {
     if (std::find(wanted.begin(), wanted.end(), group.name) == wanted.end()) {
-      return "the feature group '" + group.name + "' would be computed and never used: " + uses;
+      return "the feature group '" + group.name + "' would be computed and never used: " + uses();
     }
     if (find(groups, group.name) != &group) return "the feature group '" + group.name + "' is there twice";
   }
@@ -138,34 +141,37 @@ std::string group_names_rule(const OperatorGenome& op, const std::vector<Feature
 }
 
 std::string expansion_rules(const OperatorGenome& op, const std::vector<FeatureGroup>& groups, const FeatureGroup& group) {
-  const auto found = ", found expansion " + to_text(group.expansion) + " and repeat " + std::to_string(group.repeat);
+  // Searches ask far more often than they are refused: words are made where they are needed.
+  const auto needs = [&](const std::string& what) {
+    return what + ", found expansion " + to_text(group.expansion) + " and repeat " + std::to_string(group.repeat);
+  };
   const auto& name = group.name;
   switch (op.token_mixing) {
     case TokenMixing::diagonal:
-      if (group.repeat != 1) return "no repeat" + found;
-      if (group.expansion != groups.front().expansion) return "the expansion of '" + groups.front().name + "', channel by channel" + found;
+      if (group.repeat != 1) return needs("no repeat");
+      if (group.expansion != groups.front().expansion) return needs("the expansion of '" + groups.front().name + "', channel by channel");
       return "";
     case TokenMixing::low_rank:
       if (group.expansion.per_token || group.expansion.numerator * group.repeat != group.expansion.denominator) {
-        return "expansion × repeat = 1" + found;
+        return needs("expansion × repeat = 1");
       }
-      if (name == "q" && group.repeat != 1) return "no repeat: each head asks for itself" + found;
+      if (name == "q" && group.repeat != 1) return needs("no repeat: each head asks for itself");
       return "";
     case TokenMixing::toeplitz:
-      return is_whole(group) && group.repeat == 1 ? "" : "expansion 1 and no repeat" + found;
+      return is_whole(group) && group.repeat == 1 ? "" : needs("expansion 1 and no repeat");
     case TokenMixing::semi_separable: {
       const auto& states = find(groups, "B")->expansion;
-      if (group.repeat != 1) return "no repeat" + found;
-      if (is_state_space(op, groups)) return is_whole(group) ? "" : "expansion 1" + found;
+      if (group.repeat != 1) return needs("no repeat");
+      if (is_state_space(op, groups)) return is_whole(group) ? "" : needs("expansion 1");
       if (name == "B" || name == "C") {
-        if (!group.expansion.per_token) return "a number of states per token" + found;
-        return group.expansion == states ? "" : "as many states per token as B" + found;
+        if (!group.expansion.per_token) return needs("a number of states per token");
+        return group.expansion == states ? "" : needs("as many states per token as B");
       }
       if (group.parametrisation == Parametrisation::decay) {
         const bool fits = !group.expansion.per_token && group.expansion.denominator == 1 && group.expansion.numerator == states.numerator;
-        return fits ? "" : "expansion " + std::to_string(states.numerator) + ", a decay per channel and state of B" + found;
+        return fits ? "" : needs("expansion " + std::to_string(states.numerator) + ", a decay per channel and state of B");
       }
-      return is_whole(group) ? "" : "expansion 1" + found;
+      return is_whole(group) ? "" : needs("expansion 1");
     }
   }
   return "";
@@ -280,17 +286,17 @@ bool has_groups_of(TokenMixing mixing, const std::vector<FeatureGroup>& groups) 
 
 std::string objection_at(std::int64_t width, const OperatorGenome& op, const std::vector<FeatureGroup>& groups) {
   const auto blocks = heads_at(width);
-  const auto at_width = " at width " + std::to_string(width);
+  const auto at_width = [width] { return " at width " + std::to_string(width); };
   const int heads = op.channel_mixing == ChannelMixing::dense ? 1 : blocks;
   for (const auto& group : groups) {
     const auto channels = group_channels(group, width);
     if (op.token_mixing == TokenMixing::low_rank && heads % group.repeat != 0) {
       return "the feature group '" + group.name + "' is repeated " + std::to_string(group.repeat) + " times, but there " +
-             (heads == 1 ? "is 1 head" : "are " + std::to_string(heads) + " heads") + at_width;
+             (heads == 1 ? "is 1 head" : "are " + std::to_string(heads) + " heads") + at_width();
     }
-    if (channels < 1) return "the feature group '" + group.name + "' has no channel" + at_width;
+    if (channels < 1) return "the feature group '" + group.name + "' has no channel" + at_width();
     if (group.channel_mixing == ChannelMixing::grouped && channels % blocks != 0) {
-      return "the feature group '" + group.name + "' has " + std::to_string(channels) + " channels" + at_width + ", no multiple of the " +
+      return "the feature group '" + group.name + "' has " + std::to_string(channels) + " channels" + at_width() + ", no multiple of the " +
              std::to_string(blocks) + " blocks of a grouped projection";
     }
   }

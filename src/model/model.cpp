@@ -113,22 +113,28 @@ class Weights {
     entries_.push_back({std::move(name), std::move(spec), target, treatment});
   }
 
-  /// `copies` is made as large, of the rounded values, where dtype is bfloat16.
-  std::vector<operators::Parameter> allocate(at::ScalarType dtype, std::uint64_t seed, operators::Rule rule, std::size_t depth,
-                                             at::Tensor& copies) {
+  /// `copies` is made as large, of the rounded values, where dtype is bfloat16. Values are drawn on the CPU, whatever the device.
+  std::vector<operators::Parameter> allocate(at::ScalarType dtype, const at::Device& device, std::uint64_t seed, operators::Rule rule,
+                                             std::size_t depth, at::Tensor& copies) {
     std::int64_t elements = 0;
     for (const auto& entry : entries_) elements += entry.spec.elements();
     // Below view tracking the slices are leaves of their own, each with its own version.
     const at::AutoDispatchBelowADInplaceOrView below;
     const bool rounds = dtype == at::kBFloat16;
-    const auto storage = at::empty({elements}, at::TensorOptions().dtype(rounds ? at::kFloat : dtype));
-    if (rounds) copies = at::empty({elements}, at::TensorOptions().dtype(dtype));
-    std::vector<operators::Parameter> parameters;
+    const auto drawn = at::empty({elements}, at::TensorOptions().dtype(rounds ? at::kFloat : dtype));
     std::int64_t offset = 0;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      const auto& spec = entries_[i].spec;
+      Stream stream(seed, Purpose::initialisation, i);
+      operators::initialise(drawn.narrow(0, offset, spec.elements()), spec, rule, depth, stream);
+      offset += spec.elements();
+    }
+    const auto storage = drawn.to(device);
+    if (rounds) copies = at::empty({elements}, storage.options().dtype(dtype));
+    std::vector<operators::Parameter> parameters;
+    offset = 0;
     for (auto& [name, spec, target, treatment] : entries_) {
       *target = storage.narrow(0, offset, spec.elements()).view(spec.shape);
-      Stream stream(seed, Purpose::initialisation, parameters.size());
-      operators::initialise(*target, spec, rule, depth, stream);
       target->requires_grad_(true);
       parameters.push_back({.name = std::move(name), .value = *target, .matrix = spec.matrix, .decay = treatment.decays});
       if (rounds && treatment.is_rounded) parameters.back().copy = copies.narrow(0, offset, spec.elements()).view(spec.shape);
@@ -185,7 +191,7 @@ struct Model::Parts {
     if (rounds) {
       for (const auto& block : blocks) rounded.push_back(block.rounded(copies));
     }
-    auto x = ends.defined() ? ends.enter(inputs) : at::embedding(embedding, inputs);
+    auto x = ends.defined() ? ends.enter(inputs) : at::embedding(embedding, inputs.to(embedding.device()));
     if (pass.dropout > 0) x = operators::dropout(x, noise(pass, 0));
     const bool recomputes = pass.recompute && c10::GradMode::is_enabled();
     std::vector<Tensors> features(blocks.size());
@@ -299,7 +305,7 @@ struct Model::Parts {
 };
 
 Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
-             Initialization initialization, at::ScalarType dtype)
+             Initialization initialization, at::ScalarType dtype, const at::Device& device)
     : parts_(std::make_unique<Parts>()) {
   const auto plan = genome::make_plan(catalogue, genome);
   auto& blocks = parts_->blocks;
@@ -367,7 +373,7 @@ Model::Model(const genome::Catalogue& catalogue, const genome::Genome& genome, c
   }
 
   const auto rule = initialization == Initialization::glorot ? operators::Rule::glorot : operators::Rule::he;
-  parts_->parameters = weights.allocate(dtype, seed, rule, blocks.size(), parts_->copies);
+  parts_->parameters = weights.allocate(dtype, device, seed, rule, blocks.size(), parts_->copies);
   for (auto& block : blocks) block.weights.bank = blocks[block.bank_owner].weights.bank;
 }
 
@@ -375,6 +381,8 @@ Model::~Model() = default;
 Model::Model(Model&&) noexcept = default;
 
 const std::vector<operators::Parameter>& Model::parameters() const { return parts_->parameters; }
+
+at::Device Model::device() const { return parts_->norm.device(); }
 
 at::Tensor Model::logits(const at::Tensor& inputs) const { return parts_->predictions(inputs); }
 
@@ -392,7 +400,7 @@ Model::Score Model::score(const at::Tensor& inputs, const at::Tensor& targets) c
     result.counted = errors.count;
     return result;
   }
-  result.predictions = at::empty(targets.sizes(), targets.options());
+  result.predictions = at::empty(targets.sizes(), targets.options().device(device()));
   const auto sums = operators::score(parts_->output(inputs), parts_->projection(), targets, result.predictions);
   result.sum = sums.loss;
   result.counted = sums.count;

@@ -28,9 +28,10 @@ class Model {
   /// float, double, or bfloat16, where weights and the residual stream are float all the same: matrices have rounded copies
   /// (Parameter::copy) that meet activations in bfloat16; what is summed over tokens, normed or decays is float. The
   /// residual stream in bfloat16 would save no time that can be measured at 6 LIVs of width 96, nor change the losses there; float is
-  /// the safe side for deeper sums. Throws UserError where the width has no legal head size or no operator realises a class.
+  /// the safe side for deeper sums. Weights live on `device`, whose first values are those that the CPU has. Inputs and targets may come from
+  /// the CPU; what a model gives is on its device. Throws UserError where the width has no legal head size or no operator realises a class.
   Model(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions, std::uint64_t seed,
-        Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat);
+        Initialization initialization = Initialization::glorot, at::ScalarType dtype = at::kFloat, const at::Device& device = at::kCPU);
   ~Model();
   Model(Model&&) noexcept;
 
@@ -73,6 +74,7 @@ class Model {
   /// "livs.3.path.weight" (log w), …. Of a series "input.weight" and "input.bias" are the first, "output.weight" follows "norm", and
   /// "output.bias" and "output.skip" are the last. All are slices of one allocation: update them in place.
   const std::vector<operators::Parameter>& parameters() const;
+  at::Device device() const;
 
  private:
   struct Parts;

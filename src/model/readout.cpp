@@ -25,8 +25,8 @@ at::Tensor places(std::int64_t length, std::int64_t width, const at::TensorOptio
 at::Tensor Readout::decode(const at::Tensor& hidden) const {
   const auto length = hidden.size(1);
   const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const auto at_places =
-      hidden.narrow(1, length - 1, 1) + places(length, hidden.size(2), at::TensorOptions().dtype(type)).to(hidden.scalar_type());
+  const auto at_places = hidden.narrow(1, length - 1, 1) +
+                         places(length, hidden.size(2), hidden.options().dtype(type).requires_grad(false)).to(hidden.scalar_type());
   return operators::project(at::gelu(operators::project(at_places, {up})[0]), {down})[0];
 }
 

@@ -22,7 +22,7 @@ double input_sigma(std::int64_t channels, std::int64_t width) { return std::sqrt
 /// Prediction − target, 0 where there is no target, and where there is one.
 std::pair<at::Tensor, at::Tensor> differences(const at::Tensor& predictions, const at::Tensor& targets) {
   if (predictions.sizes() != targets.sizes()) throw std::invalid_argument("series: targets must have the sizes of the inputs");
-  const auto known = targets.to(predictions.scalar_type());
+  const auto known = targets.to(predictions.options().requires_grad(false));
   const auto counts = at::isnan(known).logical_not();
   // Chosen before the difference is taken: the gradient of a NaN that is masked later is NaN.
   const auto stand_in = at::where(counts, known, predictions.detach());
@@ -32,11 +32,11 @@ std::pair<at::Tensor, at::Tensor> differences(const at::Tensor& predictions, con
 }  // namespace
 
 at::Tensor SeriesEnds::enter(const at::Tensor& values) const {
-  return at::linear(values.to(input_weight.scalar_type()), input_weight, input_bias);
+  return at::linear(values.to(input_weight.options().requires_grad(false)), input_weight, input_bias);
 }
 
 at::Tensor SeriesEnds::leave(const at::Tensor& hidden, const at::Tensor& values) const {
-  return at::linear(hidden, output_weight, output_bias) + output_skip * values.to(output_skip.scalar_type());
+  return at::linear(hidden, output_weight, output_bias) + output_skip * values.to(output_skip.options().requires_grad(false));
 }
 
 TensorSpec input_weight_spec(std::int64_t channels, std::int64_t width) {

@@ -21,11 +21,14 @@ class Summariser {
   void operator()(const EvaluationRecorded& record) {
     if (record.outcome.status == search::Status::superseded || !summary_.evaluations.try_emplace(record.outcome.id, record).second) {
       summary_.superseded.push_back(record);
+    } else {
+      summary_.evaluated.push_back(record.outcome.id);
     }
   }
   void operator()(const AttemptLost& record) { summary_.lost.push_back(record); }
   void operator()(const WorkerJoined& record) { summary_.workers.push_back(record); }
   void operator()(const WorkerLeft&) {}
+  void operator()(const DeviceGivenUp& record) { summary_.given_up.push_back(record); }
   void operator()(const CheckpointDropped& record) {
     const auto found = summary_.evaluations.find(record.candidate_id);
     if (found != summary_.evaluations.end() && found->second.checkpoint.path == record.path) found->second.checkpoint = {};

@@ -27,6 +27,7 @@ struct RunSummary {
   std::optional<RunEnded> ended;
   std::map<std::uint64_t, CandidateAccepted> candidates;
   std::map<std::uint64_t, EvaluationRecorded> evaluations;  ///< the one that counts, by candidate
+  std::vector<std::uint64_t> evaluated;                     ///< their ids, in the order in which they were recorded
   std::map<std::uint64_t, TestRecorded> tests;              ///< the first of a candidate
   std::map<RetrainingKey, EvaluationRecorded> retrainings;  ///< the one that counts
   std::map<RetrainingKey, TestRecorded> retraining_tests;
@@ -34,6 +35,7 @@ struct RunSummary {
   std::vector<EvaluationRecorded> superseded;
   std::vector<AttemptLost> lost;
   std::vector<WorkerJoined> workers;
+  std::vector<DeviceGivenUp> given_up;
   std::vector<ReferenceLoss> references;
   std::vector<std::uint64_t> front;  ///< non-dominated ok candidates by the objectives, baselines excluded, sorted by the first objective
   std::vector<std::uint64_t> baselines;

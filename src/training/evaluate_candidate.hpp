@@ -22,14 +22,16 @@ namespace starling::training {
 
 enum class Initialization { glorot, he };
 
-/// What a model computes in. bf16: with float weights, sums and states (src/model/model.hpp says what exactly); the validation too.
-enum class Precision { f32, bf16 };
+/// What a model computes in. bf16: with float weights, sums and states (src/model/model.hpp says what exactly); the validation too. tf32:
+/// as f32, but matrix products on a CUDA device may round their factors to 10 bits of mantissa.
+enum class Precision { f32, bf16, tf32 };
 
 struct CandidateOptions {
   Options training;  ///< micro_batch_tokens 0: a batch, or as often halved as memory_bytes ask for
   std::optional<std::int64_t> memory_bytes =
       {};                      ///< that training may take; nothing: three quarters of this process's share of what is free
-  std::int64_t processes = 1;  ///< that share the machine's memory
+  std::int64_t processes = 1;  ///< that share the memory of the device
+  std::string device = "cpu";  ///< or "cuda:0", … (device.hpp)
   Initialization initialization = Initialization::glorot;
   Precision precision = Precision::f32;
 };
@@ -41,7 +43,7 @@ struct Weight {
   const float* data = nullptr;
 };
 
-/// Called once with every weight of a candidate that completed, on the training thread.
+/// Called once, with every weight of a candidate that completed, on the training thread.
 using KeepWeights = std::function<void(std::span<const Weight>)>;
 
 struct CandidateResult {
@@ -50,7 +52,7 @@ struct CandidateResult {
   genome::Account account;  ///< parameters and cache by formula
   double training_s = 0;
   double evaluation_s = 0;
-  std::uint64_t peak_memory_bytes = 0;  ///< of the process so far
+  std::uint64_t peak_memory_bytes = 0;  ///< of the process so far; on a device of this candidate's tensors
 };
 
 /// Tokens of a micro-batch, whole sequences: all of a batch, or as often halved as it takes until weights' gradients and moments and its
@@ -58,8 +60,11 @@ struct CandidateResult {
 std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
                                 std::int64_t sequence_length, std::int64_t memory_bytes);
 
+/// Throws UserError where the device has no such precision.
+void require_precision(Precision precision, const std::string& device);
+
 /// Weights and sample order depend on `seed`. Returns early where `stop` is set: training.end is then `stopped`. Throws UserError where
-/// genome, dimensions and options do not go together.
+/// genome, dimensions and options do not go together, and for a device that is not there or that has no such precision.
 CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
                                    const tasks::Task& task, const CandidateOptions& options, std::uint64_t seed,
                                    const std::atomic<bool>& stop, const OnStep& on_step = {}, const KeepWeights& keep_weights = {});

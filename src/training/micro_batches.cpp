@@ -19,11 +19,14 @@ std::string_view first_line(std::string_view text) { return text.substr(0, text.
 
 bool is_out_of_memory(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const c10::OutOfMemoryError*>(&error)) return true;
-  // LibTorch's allocator of the processor has an error of no type of its own.
-  if (!dynamic_cast<const c10::Error*>(&error)) return false;
+  // LibTorch's allocator of the processor has an error of no type of its own, and neither have CUDA and its libraries where they take
+  // memory themselves.
   const std::string_view text = error.what();
-  return text.find("DefaultCPUAllocator: can't allocate memory") != std::string_view::npos ||
-         text.find("DefaultCPUAllocator: not enough memory") != std::string_view::npos;
+  const auto says = [&](std::string_view words) { return text.find(words) != std::string_view::npos; };
+  if (says("CUDA refuses a kernel: out of memory")) return true;
+  if (!dynamic_cast<const c10::Error*>(&error)) return false;
+  return says("DefaultCPUAllocator: can't allocate memory") || says("DefaultCPUAllocator: not enough memory") ||
+         says("CUDA error: out of memory") || says("CUBLAS_STATUS_ALLOC_FAILED");
 }
 
 void MicroBatches::run(std::int64_t batch, const std::function<void()>& begin,

@@ -1,14 +1,23 @@
 #include <starling/training/trainer.hpp>
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <numbers>
 
 #include <fmt/format.h>
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/training/batch_feed.hpp>
 #include <starling/training/curve.hpp>
+#include <starling/training/device.hpp>
 #include <starling/training/divergence.hpp>
 #include <starling/training/micro_batches.hpp>
 #include <starling/training/optimiser.hpp>
@@ -17,8 +26,25 @@
 namespace starling::training {
 namespace {
 
-// Held-out batches hold about so many tokens: enough for the matrix products, few enough for the cache.
+// Held-out batches hold about so many tokens: enough for the matrix products, few enough for the cache. A device has no such cache, and
+// every batch is waited for.
 constexpr std::int64_t evaluation_tokens = 1024;
+constexpr std::int64_t evaluation_tokens_of_device = 65536;
+
+// So many steps a device has begun at most before the numbers of the first of them are looked at.
+constexpr std::size_t steps_ahead = 1;
+
+/// A step that is done, or that a device has to do.
+struct Begun {
+  Point point;
+  Reading numbers;  ///< loss and gradient norm
+};
+
+/// What gradients of this norm are multiplied by, as a number where they are.
+at::Tensor clip_factor(const at::Tensor& norm, double largest) {
+  if (largest <= 0) return at::ones_like(norm);
+  return at::full_like(norm, largest).div_(norm + 1e-6).clamp_max_(1.0);
+}
 
 /// Sequences [first, first + count) of a batch.
 tasks::Batch slice(const tasks::Batch& batch, std::int64_t first, std::int64_t count) {
@@ -31,7 +57,7 @@ class MacroAccuracy {
   explicit MacroAccuracy(std::int64_t classes) : there_(static_cast<std::size_t>(classes)), right_(there_.size()) {}
 
   void add(const at::Tensor& predictions, const at::Tensor& targets) {
-    const at::Tensor predicted = predictions.contiguous();
+    const at::Tensor predicted = predictions.cpu().contiguous();
     const auto* prediction = predicted.data_ptr<std::int64_t>();
     const auto* target = targets.data_ptr<std::int64_t>();
     for (std::int64_t i = 0; i < targets.numel(); ++i) {
@@ -82,67 +108,84 @@ std::int64_t micro_batch(const Options& options, std::int64_t sequence_length) {
 Result train(model::Model& model, const tasks::Task& task, const Options& options, std::uint64_t seed, const std::atomic<bool>& stop,
              const OnStep& on_step) {
   const auto [sequences, steps] = extent(options, task.sequence_length());
+  const at::Device device = model.device();
+  const bool runs_ahead = !device.is_cpu();
   const Schedule schedule(options.schedule, options.learning_rate, options.warmup, options.final_learning_rate, steps);
   Optimiser optimiser(model.parameters(), {options.beta1, options.beta2, options.weight_decay});
   Divergence divergence(schedule.warmup_steps());
   MicroBatches micro_batches(micro_batch(options, task.sequence_length()));
+  BatchFeed feed(task, {.seed = seed, .sequences = sequences, .steps = steps, .device = device});
   Curve curve(steps);
   Result result;
   const auto start = std::chrono::steady_clock::now();
 
-  while (result.steps < steps) {
+  std::deque<Begun> begun;
+  // Waits for the numbers of the oldest step.
+  const auto finish = [&] {
+    auto [point, numbers] = std::move(begun.front());
+    begun.pop_front();
+    const double* const values = numbers.wait();
+    point.train_loss = values[0];
+    point.grad_norm = values[1];
+    point.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    result.steps = point.step;
+    result.tokens = point.tokens;
+    if (const auto diverged = divergence.observe(point.train_loss, point.grad_norm)) {
+      result.end = End::diverged;
+      result.reason = *diverged;
+    }
+    curve.add(point);
+    return point;
+  };
+  const auto tell = [&](const Point& point) {
+    if (on_step) on_step(point, steps);
+  };
+
+  for (std::int64_t step = 0; step < steps && result.end == End::completed; ++step) {
     if (stop.load(std::memory_order_relaxed)) {
       result.end = End::stopped;
       break;
     }
-    const double learning_rate = schedule.rate(result.steps);
-    const tasks::Batch batch = task.training_batch(seed, result.steps, sequences);
-    model::Model::Pass pass{.counted = tasks::counted_targets(batch.targets),
+    const double learning_rate = schedule.rate(step);
+    const auto [batch, counted] = feed.next();
+    model::Model::Pass pass{.counted = counted,
                             .dropout = options.dropout,
-                            .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(result.steps)),
+                            .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(step)),
                             .recompute = options.recompute};
-    double loss = 0;
+    const auto loss = at::zeros({}, at::TensorOptions().device(device).dtype(at::kDouble));
     const auto begin = [&] {
       optimiser.clear_gradients();
-      loss = 0;
+      loss.zero_();
     };
+    const tasks::Batch& whole = batch;
     micro_batches.run(sequences, begin, [&](std::int64_t first, std::int64_t count) {
-      const tasks::Batch part = slice(batch, first, count);
+      const tasks::Batch part = slice(whole, first, count);
       pass.first_sequence = first;
       const at::Tensor share = model.loss(part.inputs, part.targets, pass);
       share.backward();
-      loss += share.item<double>();
+      loss.add_(share.detach());
     });
-    const double norm = optimiser.gradient_norm();
-
-    ++result.steps;
-    result.tokens += sequences * task.sequence_length();
-    const std::optional<std::string> diverged = divergence.observe(loss, norm);
-    if (!diverged) {
-      const double clip = options.gradient_clip > 0 ? std::min(1.0, options.gradient_clip / (norm + 1e-6)) : 1.0;
-      optimiser.step(learning_rate, clip);
-    }
-    const Point point{.step = result.steps,
-                      .tokens = result.tokens,
-                      .train_loss = loss,
-                      .learning_rate = learning_rate,
-                      .grad_norm = norm,
-                      .elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count()};
-    curve.add(point);
-    if (on_step) on_step(point, steps);
-    if (diverged) {
-      result.end = End::diverged;
-      result.reason = *diverged;
-      break;
+    const auto norm = optimiser.gradient_norm();
+    begun.push_back({{.step = step + 1, .tokens = (step + 1) * sequences * task.sequence_length(), .learning_rate = learning_rate},
+                     Reading(at::stack({loss, norm}))});
+    if (runs_ahead) {
+      optimiser.step(learning_rate, clip_factor(norm, options.gradient_clip));
+      if (begun.size() > steps_ahead) tell(finish());
+    } else {
+      const Point point = finish();
+      if (result.end == End::completed) optimiser.step(learning_rate, clip_factor(norm, options.gradient_clip));
+      tell(point);
     }
   }
+  while (!begun.empty() && result.end == End::completed) tell(finish());
   result.curve = curve.take();
   result.micro_batch_tokens = micro_batches.sequences() * task.sequence_length();
   return result;
 }
 
 Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Split split, const std::atomic<bool>& stop) {
-  const std::int64_t sequences = std::max<std::int64_t>(1, evaluation_tokens / task.sequence_length());
+  const std::int64_t tokens = model.device().is_cpu() ? evaluation_tokens : evaluation_tokens_of_device;
+  const std::int64_t sequences = std::max<std::int64_t>(1, tokens / task.sequence_length());
   const std::int64_t batches = task.held_out_batches(split, sequences);
   MicroBatches micro_batches(sequences);
   MacroAccuracy accuracy(task.vocabulary());

@@ -20,8 +20,9 @@ Extent extent(const Options& options, std::int64_t sequence_length);
 /// Sequences that are trained on at once, at most all of a step. Throws UserError also where micro_batch_tokens hold none.
 std::int64_t micro_batch(const Options& options, std::int64_t sequence_length);
 
-/// Trains in place. Polls `stop` between steps. A function of its arguments alone, bit by bit on one machine with one thread, but for
-/// elapsed_s. Divergence: see divergence.hpp. The weights are then those before the step that showed it.
+/// Trains in place, where the model is. Polls `stop` between steps. On the CPU a function of its arguments alone, bit by bit on one machine
+/// with one thread, but for elapsed_s; on a device softmax attention sums gradients in an order that varies. Divergence: see divergence.hpp.
+/// The weights are then those before the step that showed it; a device has begun the next step by then.
 /// A step's gradient is the sum over its micro-batches, every counted target with the same weight: how the batch is divided changes the
 /// rounding of sums and nothing else. Where memory runs out in the middle of a step, micro-batches are halved from there on and the step is
 /// done again, its weights as they were; where it runs out with one sequence, Failure is thrown.

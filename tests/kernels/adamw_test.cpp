@@ -47,6 +47,27 @@ TEST_P(AdamWTest, TheFirstStepMovesByTheLearningRate) {
   EXPECT_EQ(p[2], 1);
 }
 
+TEST_P(AdamWTest, TakesAFactorFromTheMemoryOfTheArrays) {
+  const auto factor = std::make_unique<double>(0.125);
+  const auto stepped = [&](double scale, const double* further) {
+    Stream stream = test_stream(5);
+    auto p = as<float>(normal_numbers(stream, 103));
+    const auto g = as<float>(normal_numbers(stream, 103));
+    std::vector<float> m(103, 0.0f), v(103, 0.0f);
+    kernel(AdamW<float>{.parameter = p.data(),
+                        .gradient = g.data(),
+                        .first = m.data(),
+                        .second = v.data(),
+                        .count = 103,
+                        .learning_rate = 0.1,
+                        .gradient_scale = scale,
+                        .gradient_factor = further});
+    return Arrays{{"parameter", numbers_of(p)}, {"first", numbers_of(m)}, {"second", numbers_of(v)}};
+  };
+  EXPECT_EQ(stepped(0.5, factor.get()), stepped(0.0625, nullptr));
+  EXPECT_NE(stepped(0.5, factor.get()), stepped(0.5, nullptr));
+}
+
 /// Of all tensors one call for the list, or one for each.
 template <class T>
 Arrays step_tensors(const std::vector<std::int64_t>& counts, bool as_list) {

@@ -1,11 +1,13 @@
 #include "support.hpp"
 
+#include <starling/kernels/discretise_device.hpp>
+
 #include <complex>
 
 namespace starling::kernels {
 namespace {
 
-class Discretisation : public AtEachLevel {};
+class Discretisation : public AtEachEngine {};
 
 struct Shape {
   std::int64_t pairs;
@@ -106,7 +108,13 @@ TEST_P(Discretisation, DecayAndLeakTogetherStayInsideTheUnitCircle) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, Discretisation, ::testing::ValuesIn(supported_levels()), level_label);
+TEST(DiscretisationOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{32, 40, true};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, Discretisation, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -1,7 +1,7 @@
-// Time of every kernel in float on one thread, beside a floor measured on the same machine in the same run: the larger
-// of bytes / (bandwidth of memcpy over the same footprint) and operations / (peak of multiply-add at the level in use).
-// `x_floor` is the ratio. An exponential counts as 20 operations (ten multiply-adds). Set STARLING_KERNEL_LEVEL=0, 1, 2
-// for a lower level.
+// Time of every kernel in float on one thread, beside its floor (bench_floor.hpp); `x_floor` is the ratio. An exponential counts as 20
+// operations (ten multiply-adds). Set STARLING_KERNEL_LEVEL=0, 1, 2 for a lower level.
+#include "bench_floor.hpp"
+
 #include <starling/kernels/adamw.hpp>
 #include <starling/kernels/attention.hpp>
 #include <starling/kernels/complex_scan.hpp>
@@ -17,22 +17,17 @@
 #include <starling/kernels/selective_scan.hpp>
 #include <starling/kernels/short_conv.hpp>
 
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
-#include <map>
+#include <string>
 #include <vector>
 
 namespace {
 
 using namespace starling::kernels;
 using Floats = std::vector<float>;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t batch = 4;
 constexpr double flops_of_exp = 20;
@@ -45,88 +40,6 @@ Floats filled(std::int64_t count, float scale = 1) {
     x = scale * (static_cast<float>(state >> 8) / 8388608.0f - 1);
   }
   return values;
-}
-
-/// Best rate of several runs of `work`, which does `amount` of something, per second.
-template <class Work>
-double best_rate(double amount, Work work) {
-  double best = 0;
-  for (int i = 0; i < 20; ++i) {
-    const auto begin = Clock::now();
-    work();
-    best = std::max(best, amount / std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  return best;
-}
-
-template <int bytes>
-struct Vector {
-  typedef float Type __attribute__((vector_size(bytes)));
-};
-
-template <int bytes>
-[[gnu::always_inline]] inline float multiply_adds(int rounds) {
-  using Lanes = typename Vector<bytes>::Type;
-  Lanes sums[12];
-  for (int k = 0; k < 12; ++k) sums[k] = Lanes{} + static_cast<float>(k);
-  const Lanes factor = Lanes{} + 0.999f;
-  const Lanes addend = Lanes{} + 0.001f;
-  for (int r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; ++k) sums[k] = sums[k] * factor + addend;
-  for (int k = 1; k < 12; ++k) sums[0] += sums[k];
-  return sums[0][0];
-}
-
-#if defined(__x86_64__)
-[[gnu::target("arch=x86-64-v4")]] float multiply_adds_v4(int rounds) { return multiply_adds<64>(rounds); }
-[[gnu::target("arch=x86-64-v3")]] float multiply_adds_v3(int rounds) { return multiply_adds<32>(rounds); }
-#endif
-float multiply_adds_baseline(int rounds) { return multiply_adds<16>(rounds); }
-
-double peak_flops() {
-  static const double peak = [] {
-    constexpr int rounds = 100000;
-    float (*work)(int) = multiply_adds_baseline;
-    double lanes = 4;
-#if defined(__x86_64__)
-    if (active_level() == Level::v3) work = multiply_adds_v3, lanes = 8;
-    if (active_level() == Level::v4) work = multiply_adds_v4, lanes = 16;
-#endif
-    return best_rate(rounds * 12.0 * 2 * lanes, [&] { benchmark::DoNotOptimize(work(rounds)); });
-  }();
-  return peak;
-}
-
-/// Bytes read and written per second by memcpy where source and destination together have this footprint.
-double copy_bandwidth(double footprint) {
-  static std::map<int, double> known;
-  const int magnitude = std::max(14, static_cast<int>(std::log2(footprint)));
-  const auto found = known.find(magnitude);
-  if (found != known.end()) return found->second;
-  const std::size_t half = std::size_t{1} << (magnitude - 1);
-  std::vector<char> from(half, 1), to(half);
-  const double rate = best_rate(2.0 * static_cast<double>(half), [&] {
-    std::memcpy(to.data(), from.data(), half);
-    benchmark::ClobberMemory();
-  });
-  return known[magnitude] = rate;
-}
-
-template <class Work>
-void measure(benchmark::State& state, double bytes, double flops, Work work) {
-  const double floor = std::max(bytes / copy_bandwidth(bytes), flops / peak_flops());
-  work();
-  const auto begin = Clock::now();
-  for (auto _ : state) {
-    work();
-    benchmark::ClobberMemory();
-  }
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(state.iterations());
-  state.counters["GB/s"] = bytes / seconds * 1e-9;
-  state.counters["GFLOP/s"] = flops / seconds * 1e-9;
-  state.counters["floor_ms"] = floor * 1e3;
-  state.counters["x_floor"] = seconds / floor;
 }
 
 void rms_norm(benchmark::State& state) {

@@ -1,11 +1,13 @@
-#include <algorithm>
-
 #include "support.hpp"
+
+#include <starling/kernels/long_convolution_device.hpp>
+
+#include <algorithm>
 
 namespace starling::kernels {
 namespace {
 
-class LongConvolution : public AtEachLevel {};
+class LongConvolution : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
@@ -72,6 +74,20 @@ TEST_P(LongConvolution, AgreesWithTheReferenceOnAnyShape) {
   }
 }
 
+TEST_P(LongConvolution, SumsTheKernelsGradientOverAnyNumberOfSequences) {
+  // The first so wide that a block of a device sums several of them.
+  for (const Shape& s : {Shape{4, 2, 8200}, Shape{50, 2, 3}}) {
+    const Arrays in = inputs(s);
+    expect_close(run_case<float>(s, in, kernel), run_case<double>(s, in, naive), 3e-5);
+  }
+}
+
+TEST(LongConvolutionOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{3, 300, 37};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
+}
+
 TEST_P(LongConvolution, GradientsAreCentralDifferences) {
   const Shape s{2, 11, 3};
   expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs(s), "y", "dy");
@@ -86,18 +102,18 @@ TEST_P(LongConvolution, TheLastOutputsAreThoseOfTheWholeSequence) {
   for (const std::int64_t outputs : {1, 3, 8, 9, 100}) {
     for (const std::int64_t length : {s.length, std::int64_t{110}}) {
       std::vector<float> y(s.batch * outputs * row, 0.0f);
-      long_convolution_forward(LongConvolutionForward<float>{.x = x.data(),
-                                                             .kernel = filter.data(),
-                                                             .y = y.data(),
-                                                             .batch = s.batch,
-                                                             .length = length,
-                                                             .outputs = outputs,
-                                                             .channels = s.channels,
-                                                             .x_stride = row,
-                                                             .x_batch = s.length * row,
-                                                             .y_stride = row,
-                                                             .y_batch = outputs * row,
-                                                             .kernel_stride = row});
+      kernel(LongConvolutionForward<float>{.x = x.data(),
+                                           .kernel = filter.data(),
+                                           .y = y.data(),
+                                           .batch = s.batch,
+                                           .length = length,
+                                           .outputs = outputs,
+                                           .channels = s.channels,
+                                           .x_stride = row,
+                                           .x_batch = s.length * row,
+                                           .y_stride = row,
+                                           .y_batch = outputs * row,
+                                           .kernel_stride = row});
       Numbers expected;
       for (std::int64_t b = 0; b < s.batch; ++b) {
         const auto begin = whole.begin() + (b * s.length + length - outputs) * row;
@@ -143,7 +159,7 @@ TEST_P(LongConvolution, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, LongConvolution, ::testing::ValuesIn(supported_levels()), level_label);
+INSTANTIATE_TEST_SUITE_P(Engines, LongConvolution, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

@@ -1,20 +1,23 @@
 #include "support.hpp"
 
+#include <starling/kernels/rope_device.hpp>
+
 namespace starling::kernels {
 namespace {
 
-class RotaryEmbedding : public AtEachLevel {};
+class RotaryEmbedding : public AtEachEngine {};
 
 struct Shape {
   std::int64_t batch;
   std::int64_t length;
   std::int64_t heads;
   std::int64_t width;
+  std::int64_t gap = 2;  // between rows
 };
 
 template <class T>
 Rope<T> rotation(const Shape& s, const T* x, T* y, const std::vector<Compute<T>>& cosine, const std::vector<Compute<T>>& sine) {
-  const std::int64_t head = s.width + 2;  // rows with a gap
+  const std::int64_t head = s.width + s.gap;
   return {.x = x,
           .y = y,
           .cosine = cosine.data(),
@@ -46,12 +49,13 @@ Arrays run_case(const Shape& s, const Arrays& in, std::int64_t position, Engine 
 
 Arrays inputs(const Shape& s) {
   Stream stream = test_stream(static_cast<std::uint64_t>(s.length * 100 + s.width));
-  const std::int64_t count = s.batch * s.length * s.heads * (s.width + 2);
+  const std::int64_t count = s.batch * s.length * s.heads * (s.width + s.gap);
   return {{"x", normal_numbers(stream, count)}, {"dy", normal_numbers(stream, count)}};
 }
 
 TEST_P(RotaryEmbedding, AgreesWithTheReference) {
-  for (const Shape& s : {Shape{1, 1, 1, 2}, Shape{2, 7, 3, 24}, Shape{1, 5, 2, 64}, Shape{2, 3, 1, 70}}) {
+  for (const Shape& s :
+       {Shape{1, 1, 1, 2}, Shape{2, 7, 3, 24}, Shape{1, 5, 2, 64}, Shape{2, 3, 1, 70}, Shape{2, 7, 3, 24, 8}, Shape{1, 5, 2, 64, 0}}) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, 11, naive);
     expect_close(run_case<float>(s, in, 11, kernel), expected, 1e-6);
@@ -90,7 +94,7 @@ TEST_P(RotaryEmbedding, WorksInPlace) {
   auto x = as<float>(in.at("x"));
   std::vector<float> cosine(5 * 12), sine(5 * 12);
   rope_table(cosine.data(), sine.data(), 0, 5, 24);
-  rope(rotation(s, x.data(), x.data(), cosine, sine));
+  kernel(rotation(s, x.data(), x.data(), cosine, sine));
   const Numbers expected = run_case<float>(s, in, 0, kernel).at("y");
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (i % 26 < 24) {
@@ -100,7 +104,7 @@ TEST_P(RotaryEmbedding, WorksInPlace) {
 }
 
 TEST_P(RotaryEmbedding, InBfloat16IsTheSameRounded) {
-  for (const Shape& s : {Shape{1, 3, 1, 2}, Shape{2, 7, 3, 24}, Shape{2, 3, 1, 70}}) {
+  for (const Shape& s : {Shape{1, 3, 1, 2}, Shape{2, 7, 3, 24}, Shape{2, 3, 1, 70}, Shape{2, 7, 3, 24, 8}}) {
     Arrays in = rounded(inputs(s));
     in.at("x")[0] = not_a_number;
     in.at("dy")[1] = infinity;
@@ -108,7 +112,13 @@ TEST_P(RotaryEmbedding, InBfloat16IsTheSameRounded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Levels, RotaryEmbedding, ::testing::ValuesIn(supported_levels()), level_label);
+TEST(RotaryEmbeddingOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
+  const Shape s{2, 40, 3, 24};
+  const Arrays in = inputs(s);
+  expect_same_in_any_order([&] { return run_case<float>(s, in, 3, kernel); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, RotaryEmbedding, ::testing::ValuesIn(engines()), engine_label);
 
 }  // namespace
 }  // namespace starling::kernels

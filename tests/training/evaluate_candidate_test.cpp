@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
 
 #include "toy_task.hpp"
@@ -54,6 +55,18 @@ TEST(EvaluateCandidate, TrainsInThePrecisionAskedFor) {
   };
   EXPECT_NE(loss(Precision::bf16), loss(Precision::f32));
   EXPECT_NEAR(loss(Precision::bf16), loss(Precision::f32), 0.05);
+}
+
+TEST(EvaluateCandidate, RefusesADeviceThatIsNotThereAndAPrecisionThatTheCpuHasNot) {
+  const auto run = [](const CandidateOptions& options) {
+    evaluate_candidate(genome::Catalogue::liquid(), baseline(), tiny, ToyTask(), options, 1, never);
+  };
+  CandidateOptions options = quick();
+  options.device = "cuda:99";
+  EXPECT_THROW(run(options), UserError);
+  options = quick();
+  options.precision = Precision::tf32;
+  EXPECT_THROW(run(options), UserError);
 }
 
 TEST(MicroBatchTokens, AreHalvedUntilTheyFitAndAreWholeSequences) {

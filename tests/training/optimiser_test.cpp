@@ -49,8 +49,8 @@ TEST(Optimiser, FollowsAdamWAndDecaysOnlyWhatIsMarked) {
     const at::Tensor g_matrix = 2 * w * w * matrix.value();
     const at::Tensor g_norm = 2 * w * w * norm.value();
     const double expected = std::sqrt((g_matrix.pow(2).sum() + g_norm.pow(2).sum()).item<double>());
-    EXPECT_NEAR(optimiser.gradient_norm() / expected, 1, 1e-4);
-    optimiser.step(rate, scale);
+    EXPECT_NEAR(optimiser.gradient_norm().item<double>() / expected, 1, 1e-4);
+    optimiser.step(rate, at::full({}, scale, at::kDouble));
     matrix.step(scale * g_matrix, rate, 0.9, 0.95);
     norm.step(scale * g_norm, rate, 0.9, 0.95);
   }
@@ -72,8 +72,8 @@ TEST(Optimiser, LeavesAParameterWithoutGradientAsItIs) {
   std::vector<operators::Parameter> parameters{leaf("used", at::ones({3}), true), leaf("unused", at::ones({3}), true)};
   Optimiser optimiser(parameters, {});
   parameters[0].value.pow(2).sum().backward();
-  EXPECT_DOUBLE_EQ(optimiser.gradient_norm(), std::sqrt(12.0));
-  optimiser.step(0.1, 1);
+  EXPECT_DOUBLE_EQ(optimiser.gradient_norm().item<double>(), std::sqrt(12.0));
+  optimiser.step(0.1, at::ones({}, at::kDouble));
   EXPECT_TRUE(at::equal(parameters[1].value.detach(), at::ones({3})));
   EXPECT_FALSE(at::equal(parameters[0].value.detach(), at::ones({3})));
 }

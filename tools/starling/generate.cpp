@@ -1,10 +1,14 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
 #include <sstream>
 
 #include <starling/base/error.hpp>
@@ -39,6 +43,7 @@ nlohmann::json options_of(const GenerateArguments& arguments) {
           {"top_k", arguments.top_k},
           {"top_p", arguments.top_p},
           {"seed", arguments.seed},
+          {"bare", false},
           {"json", arguments.json}};
 }
 
@@ -48,37 +53,121 @@ fs::path model_of(const fs::path& checkpoint, const experiment::Experiment& expe
   return fs::exists(kept) ? kept : fs::path(experiment.task.tokenizer);
 }
 
+/// Text of tokens that come one by one. What a tokenizer makes of tokens depends on those before them (a space, the rest of a character).
+class Decoder {
+ public:
+  Decoder(const tasks::SentencePiece& tokenizer, std::vector<std::int64_t> prompt)
+      : tokenizer_(&tokenizer), tokens_(std::move(prompt)), prompt_(tokens_.size()) {
+    before_ = tokenizer_->decode(tokens_);
+  }
+
+  void add(std::int64_t token) { tokens_.push_back(token); }
+
+  /// Of all tokens behind the prompt.
+  std::string text() const {
+    auto whole = tokenizer_->decode(tokens_);
+    if (whole.starts_with(before_)) return whole.substr(before_.size());
+    return tokenizer_->decode(std::span(tokens_).subspan(prompt_));
+  }
+
+  /// What later tokens will not change: a character whose bytes are not all there yet reads U+FFFD.
+  std::string settled_text() const {
+    constexpr std::string_view unfinished = "\xEF\xBF\xBD";
+    auto text = this->text();
+    while (text.ends_with(unfinished)) text.resize(text.size() - unfinished.size());
+    return text;
+  }
+
+ private:
+  const tasks::SentencePiece* tokenizer_;
+  std::vector<std::int64_t> tokens_;
+  std::size_t prompt_;
+  std::string before_;  ///< text of the prompt
+};
+
+/// Continuations as a worker writes them, a line of numbers each, on standard output as text, token after token.
+class Screen {
+ public:
+  Screen(const GenerateArguments& arguments, std::string prompt, Decoder fresh)
+      : arguments_(arguments), prompt_(std::move(prompt)), fresh_(std::move(fresh)), decoder_(fresh_) {
+    begin();
+  }
+
+  void hear(std::string_view piece) {
+    for (const char character : piece) {
+      if (character != ' ' && character != '\n') {
+        number_ += character;
+        continue;
+      }
+      if (!number_.empty()) decoder_.add(std::stoll(number_));
+      number_.clear();
+      if (character == '\n') end();
+    }
+    if (finished_ < arguments_.samples) show(decoder_.settled_text());
+    // Whoever listened has gone: nobody wants the rest.
+    if (std::fflush(stdout) != 0) throw Failure("standard output cannot be written");
+  }
+
+ private:
+  void begin() {
+    if (arguments_.samples > 1) fmt::print("{}--- {}\n", finished_ > 0 ? "\n" : "", finished_ + 1);
+    std::fwrite(prompt_.data(), 1, prompt_.size(), stdout);
+    std::fflush(stdout);
+  }
+  void end() {
+    show(decoder_.text());
+    std::fputc('\n', stdout);
+    decoder_ = fresh_;
+    shown_ = 0;
+    if (++finished_ < arguments_.samples) begin();
+  }
+  void show(const std::string& text) {
+    if (text.size() > shown_) std::fwrite(text.data() + shown_, 1, text.size() - shown_, stdout);
+    shown_ = std::max(shown_, text.size());
+  }
+
+  const GenerateArguments& arguments_;
+  std::string prompt_;
+  Decoder fresh_;  ///< with the prompt alone
+  Decoder decoder_;
+  std::string number_;
+  std::size_t shown_ = 0;      ///< bytes of this continuation
+  std::int64_t finished_ = 0;  ///< continuations that are whole
+};
+
 /// The worker, which cannot load the tokenizer, sees tokens as numbers.
 int generate_pieces(const GenerateArguments& arguments, const experiment::Experiment& experiment) {
   const auto tokenizer = tasks::open_sentence_piece(model_of(arguments.checkpoint, experiment));
   const std::string prompt = prompt_text(arguments);
   std::vector<std::uint16_t> tokens{static_cast<std::uint16_t>(experiment.task.separator)};
   tokenizer->encode(prompt, tokens, nullptr);
-  std::string numbers;
-  for (const auto token : tokens) numbers += fmt::format("{} ", token);
+  const std::string numbers = fmt::format("{}", fmt::join(tokens, " "));
+  const Decoder decoder(*tokenizer, {tokens.begin(), tokens.end()});
 
   auto options = options_of(arguments);
   options["from_file"] = false;
-  options["json"] = true;
+  options["bare"] = true;
+  const auto worker = sibling_program("starling-worker");
+  const std::vector<std::string> words{"generate", options.dump(), arguments.checkpoint.string(), numbers};
+  if (!arguments.json) {
+    std::optional<Screen> screen;  // begun when the worker has something to say: a refusal has no prompt before it
+    return run_program(worker, words, [&](std::string_view piece) {
+      if (!screen) screen.emplace(arguments, prompt, decoder);
+      screen->hear(piece);
+    });
+  }
   std::string output;
-  const int code =
-      run_program(sibling_program("starling-worker"), {"generate", options.dump(), arguments.checkpoint.string(), numbers}, output);
+  const int code = run_program(worker, words, output);
   if (code != exit_code::done) return code;
   auto result = nlohmann::ordered_json::parse(output);
   result["prompt"] = prompt;
-  int sample = 0;
   for (auto& continuation : result.at("continuations")) {
-    std::istringstream words(continuation.at("text").get<std::string>());
-    const std::vector<std::int64_t> made{std::istream_iterator<std::int64_t>(words), {}};
-    const std::string text = tokenizer->decode(made);
-    continuation["text"] = text;
-    if (arguments.json) continue;
-    if (arguments.samples > 1) fmt::print("{}--- {}\n", sample > 0 ? "\n" : "", sample + 1);
-    ++sample;
-    for (const auto* part : {&prompt, &text}) std::fwrite(part->data(), 1, part->size(), stdout);
-    std::fputc('\n', stdout);
+    auto text = decoder;
+    std::istringstream made(continuation.at("text").get<std::string>());
+    for (std::int64_t token = 0; made >> token;) text.add(token);
+    continuation["text"] = text.text();
   }
-  if (arguments.json) fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", result.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
   return exit_code::done;
 }
 

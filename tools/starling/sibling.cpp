@@ -55,6 +55,11 @@ int run_program(const std::filesystem::path& program, const std::vector<std::str
 }
 
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output) {
+  return run_program(program, arguments, [&output](std::string_view piece) { output += piece; });
+}
+
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                const std::function<void(std::string_view)>& hear) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Failure(fmt::format("{}: no pipe from it: {}", program.string(), std::strerror(errno)));
   posix_spawn_file_actions_t actions;
@@ -73,8 +78,16 @@ int run_program(const std::filesystem::path& program, const std::vector<std::str
   close(ends[1]);
   char block[4096];
   ssize_t got = 0;
-  while ((got = read(ends[0], block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
-    if (got > 0) output.append(block, static_cast<std::size_t>(got));
+  try {
+    while ((got = read(ends[0], block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
+      if (got > 0) hear({block, static_cast<std::size_t>(got)});
+    }
+  } catch (...) {
+    close(ends[0]);
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    throw;
   }
   close(ends[0]);
   return wait_for(child, program);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,5 +19,10 @@ int run_program(const std::filesystem::path& program, const std::vector<std::str
 
 /// The same, but what it writes to standard output goes to `output`.
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output);
+
+/// The same, but `hear` is called with what it writes as it comes, in pieces of any size. Where that throws, the program is waited for (its
+/// pipe is closed) and the exception goes on.
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                const std::function<void(std::string_view)>& hear);
 
 }  // namespace starling::tools

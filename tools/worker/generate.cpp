@@ -138,10 +138,11 @@ int generate(const std::string& options, const std::filesystem::path& checkpoint
   const std::int64_t samples = asked.at("samples");
   const std::uint64_t seed = asked.at("seed");
   const bool json = asked.at("json");
+  const bool bare = asked.at("bare");  // continuations alone, a line each: for a program
 
   auto continuations = Json::array();
   for (std::int64_t sample = 0; sample < samples; ++sample) {
-    if (!json) {
+    if (!json && !bare) {
       if (samples > 1) std::printf("%s--- %lld\n", sample > 0 ? "\n" : "", static_cast<long long>(sample + 1));
       std::fwrite(prompt_text.data(), 1, prompt_text.size(), stdout);
     }
