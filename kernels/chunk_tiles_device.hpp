@@ -4,6 +4,8 @@
 
 #include <starling/kernels/device.hpp>
 
+#include <utility>
+
 namespace starling::kernels::device {
 
 /// Rows are padded by 16 bytes: neither rows nor, two rows apart, columns meet in a bank.
@@ -29,6 +31,7 @@ template <>
 struct TilePlace<float> {
   static constexpr int rows = 2;
   static constexpr int columns = 16;
+  static constexpr int neighbours = 2;  ///< columns
   static constexpr int threads = 128;
   int first;  ///< row of the warp
   int group;
@@ -49,6 +52,7 @@ template <>
 struct TilePlace<double> {
   static constexpr int rows = 4;
   static constexpr int columns = 4;
+  static constexpr int neighbours = 1;
   static constexpr int lanes = Tile<double>::side / columns;
   static constexpr int threads = Tile<double>::side / rows * lanes;
   int first;
@@ -122,15 +126,31 @@ STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> t
   }
 }
 
-/// What a thread has summed, to the array.
+/// Neighbouring sums of a thread, sums.of[r][n] and behind it, to the array.
+template <class C, class X>
+STARLING_DEVICE void write_neighbours(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums, int r, int n) {
+  constexpr int neighbours = TilePlace<C>::neighbours;
+  if (me.row(r) >= to.count) return;
+  Bundle<X, neighbours> together;
+  for (int i = 0; i < neighbours; ++i) together.values[i] = X(sums.of[r][n + i]);
+  X* const at = to.data + me.row(r) * to.stride + me.column(n);
+  if (to.bundles && me.column(n) + neighbours <= to.width) {
+    *reinterpret_cast<Bundle<X, neighbours>*>(at) = together;
+  } else {
+    for (int i = 0; i < neighbours; ++i)
+      if (me.column(n + i) < to.width) at[i] = together.values[i];
+  }
+}
+/// What a thread has summed, to the array; no loop, so that the sums stay in registers.
+template <class C, class X, int... i>
+STARLING_DEVICE void write(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums, std::integer_sequence<int, i...>) {
+  constexpr int per_row = TilePlace<C>::columns / TilePlace<C>::neighbours;
+  (write_neighbours(to, me, sums, i / per_row, i % per_row * TilePlace<C>::neighbours), ...);
+}
 template <class C, class X>
 STARLING_DEVICE void write(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums) {
-  for (int r = 0; r < me.rows; ++r) {
-    if (me.row(r) >= to.count) continue;
-    X* const row = to.data + me.row(r) * to.stride;
-    for (int n = 0; n < me.columns; ++n)
-      if (me.column(n) < to.width) row[me.column(n)] = X(sums.of[r][n]);
-  }
+  using Of = TilePlace<C>;
+  write(to, me, sums, std::make_integer_sequence<int, Of::rows * Of::columns / Of::neighbours>{});
 }
 
 /// sums[row] *= factor[row].

@@ -274,7 +274,7 @@ struct ChunkEnds {
     constexpr bool exact_left = exact_rows<T> && form == ChunkForm::plain, exact_right = backwards ? exact_keys<T, form> : exact_rows<T>;
     add_outer<exact(exact_left, exact_right)>(block, left, right, p.count, within(me, a.k.width - key, a.v.width - value), sums);
     C* const to = states + (place * a.k.width + key) * a.columns;
-    write(TileRows<C>{to + value, a.columns, a.k.width - key, a.v.width - value, false}, me, sums);
+    write(TileRows<C>{to + value, a.columns, a.k.width - key, a.v.width - value, a.columns % Of::bundle == 0}, me, sums);
     if constexpr (form == ChunkForm::normalised) {
       if (value != 0 || block.thread >= Of::side || key + block.thread >= a.k.width) return;
       C sum = C(0);
