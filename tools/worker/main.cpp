@@ -1,4 +1,5 @@
-// starling-worker: everything that needs LibTorch. `worker NAME` is started by `starling run`; `doctor` by `starling doctor`.
+// starling-worker: everything that needs LibTorch. `starling` starts it: `worker NAME` and `devices` for searches, the rest for the commands
+// of the same name.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -11,6 +12,7 @@
 #include <starling/base/error.hpp>
 #include <starling/training/process.hpp>
 
+#include "devices.hpp"
 #include "doctor.hpp"
 #include "generate.hpp"
 #include "workshop.hpp"
@@ -20,6 +22,7 @@ namespace {
 int usage() {
   std::fputs(
       "usage: starling-worker worker NAME [--device cpu|cuda:N]   (started by 'starling run')\n"
+      "       starling-worker devices   (the GPUs that LibTorch sees, as JSON)\n"
       "       starling-worker doctor [--json]\n"
       "       starling-worker generate OPTIONS CHECKPOINT PROMPT   (started by 'starling generate')\n",
       stderr);
@@ -38,10 +41,12 @@ int main(int count, char** arguments) {
       spdlog::set_default_logger(spdlog::stderr_logger_mt(arguments[2]));
       spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n %l: %v");
       const std::string device = on_device ? arguments[4] : "cpu";
+      starling::worker::require_device(device);
       return starling::actors::run_worker(arguments[2], device, [device](const std::string& experiment, const std::string& directory) {
         return starling::worker::make_workshop(experiment, directory, device);
       });
     }
+    if (std::strcmp(arguments[1], "devices") == 0 && count == 2) return starling::worker::print_devices();
     const bool json = count == 3 && std::strcmp(arguments[2], "--json") == 0;
     if (std::strcmp(arguments[1], "doctor") == 0 && (count == 2 || json)) return starling::worker::doctor(json);
     if (std::strcmp(arguments[1], "generate") == 0 && count == 5) {

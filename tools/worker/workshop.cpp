@@ -9,6 +9,7 @@
 
 #include <starling/experiment/experiment.hpp>
 #include <starling/experiment/objectives.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/run/checkpoint.hpp>
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
@@ -71,7 +72,7 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
   options.training.micro_batch_tokens = from.micro_batch_tokens;
-  options.processes = experiment.workers;
+  options.processes = experiment::workers_per_device(experiment);
   options.training.learning_rate = from.learning_rate;
   options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
