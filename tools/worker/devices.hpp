@@ -8,14 +8,11 @@ namespace starling::worker {
 
 struct Gpus {
   std::vector<std::string> names;  ///< "cuda:0", …
-  std::string why_none;            ///< where there are none: "LibTorch 1.13.1 is built for the CPU alone"
+  std::string why_none;            ///< where there are none: "this Starling is built for the CPU alone, with LibTorch 1.13.1"
 };
 Gpus gpus();
 
 /// `starling-worker devices`: {"gpus": [names], "why_none": text}. Returns the exit code.
 int print_devices();
-
-/// Throws UserError where this process cannot train on it.
-void require_device(const std::string& device);
 
 }  // namespace starling::worker

@@ -10,6 +10,7 @@
 
 #include <starling/actors/worker.hpp>
 #include <starling/base/error.hpp>
+#include <starling/training/device.hpp>
 #include <starling/training/process.hpp>
 
 #include "devices.hpp"
@@ -41,7 +42,7 @@ int main(int count, char** arguments) {
       spdlog::set_default_logger(spdlog::stderr_logger_mt(arguments[2]));
       spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %n %l: %v");
       const std::string device = on_device ? arguments[4] : "cpu";
-      starling::worker::require_device(device);
+      starling::training::device_named(device);  // throws where there is no such one
       return starling::actors::run_worker(arguments[2], device, [device](const std::string& experiment, const std::string& directory) {
         return starling::worker::make_workshop(experiment, directory, device);
       });
