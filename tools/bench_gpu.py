@@ -70,7 +70,7 @@ def pytorch(python, device, folder, clock):
 
 def large_rows(arguments, clock):
     """Whether all sides that ran had the same losses."""
-    say(f"{'125M, T 4096, bf16':<16} {'tokens/s':>10} {'TFLOP/s':>8} {'peak':>5}   {'PyTorch compiled':>17}   losses of the last step")
+    say(f"{'125M, T 4096, bf16':<20} {'tokens/s':>10} {'TFLOP/s':>8} {'peak':>5}   {'PyTorch compiled':>17}   losses of the last step")
     agree = True
     for genome in GENOMES:
         options = [*LARGE, "--steps", arguments.steps, "--precision", "bf16", "--device", arguments.device]
@@ -81,7 +81,7 @@ def large_rows(arguments, clock):
             config = json.loads((Path(folder) / "model.json").read_text())
             speed = config["sequences"] * config["length"] / settled(ours["seconds"])
             flops = speed * config["product_flops_per_token"]
-            row = f"{genome:<16}   {speed:>10,.0f} {flops / 1e12:>8.1f} {flops / product:>5.2f}"
+            row = f"{genome:<20} {speed:>10,.0f} {flops / 1e12:>8.1f} {flops / product:>5.2f}"
             theirs = pytorch(arguments.python, arguments.device, folder, clock)
         if isinstance(theirs, str):
             say(f"{row}   {'-':>17}   {ours['losses'][-1]:.4f}   ratio - ({theirs})")

@@ -326,8 +326,8 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
     const auto heads_first = [](const Tensor& x) { return x.transpose(1, 2); };
     return chunked_recurrence(heads_first(in[0]), heads_first(in[1]), heads_first(in[2]), heads_first(in[3]), chunk).transpose(1, 2);
   };
-  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + sizes(length, fmt::format("{} x 64", heads)),
-          3, ours, in_chunks([&](std::int64_t chunk) {
+  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + fmt::format(", {} x 64", heads), 3, ours,
+          in_chunks([&](std::int64_t chunk) {
             return differentiated({q, k, v, log_decay}, dy, [=](const Tensors& in) { return reference(in, chunk); });
           })};
 }

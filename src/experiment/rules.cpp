@@ -254,6 +254,10 @@ class Rules {
                              micro, e_.task.sequence_length, e_.training.batch_tokens));
       }
     }
+    if (readable({"training.precision", "devices"}) && e_.training.precision == "tf32" && !e_.devices.empty() && !on_gpus(e_)) {
+      complain({"training.precision", "devices"},
+               "'training.precision' is \"tf32\", which GPUs alone have, and 'devices' is [\"cpu\"]; expected \"f32\" or \"bf16\"");
+    }
   }
 
   const Experiment& e_;

@@ -30,6 +30,10 @@ TEST(Devices, AreRefusedWithWhatIsExpected) {
   }
   EXPECT_EQ(complaint("devices = ['cpu', 'cpu']\n" + language), "x.toml:1: 'devices' names \"cpu\" twice");
   EXPECT_THAT(complaint("devices = []\n" + language), ::testing::StartsWith("x.toml:1: 'devices' is an empty list, expected"));
+  EXPECT_EQ(complaint(language, {"devices=['cpu']", "training.precision=tf32"}),
+            "command line: 'training.precision' is \"tf32\", which GPUs alone have, and 'devices' is [\"cpu\"]; expected \"f32\" or "
+            "\"bf16\"");
+  EXPECT_EQ(with({"devices=['cuda:0']", "training.precision=tf32"}).training.precision, "tf32");
   EXPECT_EQ(complaint("devices = ['cpu', 'cuda:0']\n" + language),
             "x.toml:1: 'devices' is [\"cpu\", \"cuda:0\"], expected \"cpu\" alone or GPUs alone");
   EXPECT_EQ(complaint(language, {"candidates_per_device=0"}), "command line: 'candidates_per_device' is 0, expected an integer (1 … 64)");

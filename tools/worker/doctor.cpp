@@ -52,7 +52,7 @@ std::string cpu_capability() {
 
 double matrix_product_gflops(at::ScalarType type, const std::string& device = "cpu") {
   const std::int64_t size = device == "cpu" ? product_size : product_size_on_gpu;
-  const auto a = at::ones({size, size}, at::TensorOptions(type).device(at::Device(device))), b = at::ones_like(a);
+  const auto a = at::rand({size, size}, at::TensorOptions().device(at::Device(device))).to(type), b = at::rand_like(a);
   const auto once = [&] {
     const auto begun = std::chrono::steady_clock::now();
     at::mm(a, b)[0][0].item<float>();  // a GPU is waited for
