@@ -35,7 +35,7 @@ struct EngineSetup {
   std::filesystem::path directory;  ///< of the run; exists, has no journal yet unless `extension` is given
   run::RunStarted started;          ///< recorded first, unless `extension` is given
   std::optional<Extension> extension;
-  std::filesystem::path worker_program;  ///< experiment.workers processes of it are started …
+  std::filesystem::path worker_program;  ///< processes of it are started, as placement() of the experiment says …
   Evaluate evaluate;                     ///< … unless this is given: then as many evaluators run in this process
   Observer observer;
   std::chrono::milliseconds publish_pause{2000};

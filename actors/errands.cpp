@@ -116,7 +116,7 @@ class ErrandsRole {
     if (!begun_ || leases_.stopped()) return;
     for (auto& errand : errands_) {
       if (errand.is_out || errand.lost == settings_.attempts) continue;
-      if (!leases_.wanted()) return;
+      if (!leases_.wanted(errand.job.id)) continue;
       errand.is_out = true;
       leases_.hand_out(errand.job);
     }

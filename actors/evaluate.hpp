@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include <starling/base/error.hpp>
 #include <starling/genome/genome.hpp>
 #include <starling/run/records.hpp>
 
@@ -26,6 +27,12 @@ struct Progress {
   std::int64_t step = 0;
   std::int64_t steps = 0;
   double loss = 0;
+};
+
+/// What an Evaluate throws where its process can compute no more: after an error of CUDA no later call succeeds. Costs the attempt, as any
+/// exception does, and the worker process, which is replaced by another on the same device. What is out of memory is no such error.
+struct DeviceError : Failure {
+  using Failure::Failure;
 };
 
 /// Blocks until the candidate is evaluated (or, of a test, until loss, bits_per_byte and accuracy are those of the test part) and fills

@@ -27,6 +27,7 @@ class Evaluator {
   }
 
   void lease(Job job) {
+    if (broken_) return give_back(job);
     waiting_.push_back(std::move(job));
     start_next();
   }
@@ -71,12 +72,20 @@ class Evaluator {
     finish_job();
   }
 
+  void broken(std::uint64_t id, std::uint32_t attempt, const std::string& reason) {
+    if (!wiring_.replaceable || !running_ || id != running_->id) return lost(id, attempt, reason);
+    if (!revoked_) self_->send(wiring_.population, lost_atom_v, wiring_.worker, id, attempt, reason);
+    broken_ = true;
+    running_.reset();
+    give_back_waiting();
+    self_->send(wiring_.control, kill_atom_v, wiring_.worker, reason);
+  }
+
   void progress(const Progress& progress) { self_->send(wiring_.control, progress_atom_v, wiring_.worker, progress); }
 
   void end() {
     if (stop_) stop_->store(true);
-    for (const auto& job : waiting_) give_back(job);
-    waiting_.clear();
+    give_back_waiting();
     self_->quit();
   }
 
@@ -93,10 +102,15 @@ class Evaluator {
   }
 
   void demand(std::uint32_t credit) {
-    self_->send(wiring_.population, demand_atom_v, wiring_.worker, caf::actor_cast<EvaluatorActor>(self_), credit);
+    self_->send(wiring_.population, demand_atom_v, wiring_.worker, wiring_.device, caf::actor_cast<EvaluatorActor>(self_), credit);
   }
 
   void give_back(const Job& job) { self_->send(wiring_.population, returned_atom_v, wiring_.worker, job.id, job.attempt); }
+
+  void give_back_waiting() {
+    for (const auto& job : waiting_) give_back(job);
+    waiting_.clear();
+  }
 
   void start_next() {
     if (running_ || waiting_.empty()) return;
@@ -122,6 +136,7 @@ class Evaluator {
   std::optional<Job> running_;
   StopFlag stop_;
   bool revoked_ = false;
+  bool broken_ = false;  ///< the process is about to be killed
 };
 
 }  // namespace
@@ -134,6 +149,7 @@ EvaluatorActor::behavior_type evaluator(EvaluatorActor::pointer self, EvaluatorW
       [=](recall_atom, std::uint64_t id) { state->recall(id); },
       [=](done_atom, EvaluationMessage& message) { state->done(std::move(message)); },
       [=](lost_atom, std::uint64_t id, std::uint32_t attempt, const std::string& reason) { state->lost(id, attempt, reason); },
+      [=](broken_atom, std::uint64_t id, std::uint32_t attempt, const std::string& reason) { state->broken(id, attempt, reason); },
       [=](progress_atom, const Progress& progress) { state->progress(progress); },
       [=](stop_atom) { state->end(); },
   };
@@ -146,6 +162,8 @@ TrainerActor::behavior_type trainer(TrainerActor::pointer self, Evaluate evaluat
       auto record = evaluate(job, *stop, [&](const Progress& progress) { self->send(front, progress_atom_v, progress); });
       record.outcome.id = job.id;
       self->send(front, done_atom_v, EvaluationMessage{std::move(record)});
+    } catch (const DeviceError& error) {
+      self->send(front, broken_atom_v, job.id, job.attempt, first_line(error.what()));
     } catch (const std::exception& error) {
       self->send(front, lost_atom_v, job.id, job.attempt, first_line(error.what()));
     }

@@ -11,6 +11,7 @@ CAF_ADD_ATOM(starling, starling::actors, lease_atom, "lease")
 CAF_ADD_ATOM(starling, starling::actors, started_atom, "started")
 CAF_ADD_ATOM(starling, starling::actors, returned_atom, "returned")
 CAF_ADD_ATOM(starling, starling::actors, lost_atom, "lost")
+CAF_ADD_ATOM(starling, starling::actors, broken_atom, "broken")
 CAF_ADD_ATOM(starling, starling::actors, revoke_atom, "revoke")
 CAF_ADD_ATOM(starling, starling::actors, recall_atom, "recall")
 CAF_ADD_ATOM(starling, starling::actors, deadline_atom, "deadline")
@@ -41,13 +42,15 @@ template <class... Ts>
 using says = caf::reacts_to<Ts...>;
 
 /// Front of one device: takes leases, starts them one after another, reports to recorder and population.
-using EvaluatorActor = caf::typed_actor<says<lease_atom, Job>,                                       // evaluate this candidate
-                                        says<revoke_atom, std::uint64_t, std::uint32_t>,             // id, attempt: no longer wanted
-                                        says<recall_atom, std::uint64_t>,                            // give it back if it has not started
-                                        says<done_atom, EvaluationMessage>,                          // from its own trainer
-                                        says<lost_atom, std::uint64_t, std::uint32_t, std::string>,  // from its own trainer
-                                        says<progress_atom, Progress>,                               // from its own trainer
-                                        says<stop_atom>>;
+using EvaluatorActor =
+    caf::typed_actor<says<lease_atom, Job>,                                       // evaluate this candidate
+                     says<revoke_atom, std::uint64_t, std::uint32_t>,             // id, attempt: no longer wanted
+                     says<recall_atom, std::uint64_t>,                            // give it back if it has not started
+                     says<done_atom, EvaluationMessage>,                          // from its own trainer
+                     says<lost_atom, std::uint64_t, std::uint32_t, std::string>,  // from its own trainer
+                     // from its own trainer, which can train no more
+                     says<broken_atom, std::uint64_t, std::uint32_t, std::string>, says<progress_atom, Progress>,  // from its own trainer
+                     says<stop_atom>>;
 
 /// Computes for minutes and reads no messages meanwhile: it is stopped by the flag that came with the job.
 using TrainerActor = caf::typed_actor<says<train_atom, Job, StopFlag>>;
@@ -68,16 +71,17 @@ using RecorderActor =
 using PublisherActor = ListenerActor::extend<says<publish_atom>,                               // to itself: the interval is over
                                              caf::replies_to<flush_atom>::with<std::string>>;  // error text, "" where run.h5 is up to date
 
-using PopulationActor = ListenerActor::extend<says<demand_atom, std::string, EvaluatorActor, std::uint32_t>,  // worker, its front, credit
-                                              says<started_atom, std::string, std::uint64_t, std::uint32_t>,  // worker, id, attempt
-                                              says<returned_atom, std::string, std::uint64_t, std::uint32_t>,
-                                              says<lost_atom, std::string, std::uint64_t, std::uint32_t, std::string>,  // …, reason
-                                              says<deadline_atom, std::uint64_t, std::uint32_t>,                        // to itself
-                                              says<begin_atom>, says<stop_atom>>;
+using PopulationActor = ListenerActor::extend<  // worker, its device, its front, credit
+    says<demand_atom, std::string, std::string, EvaluatorActor, std::uint32_t>,
+    says<started_atom, std::string, std::uint64_t, std::uint32_t>,  // worker, id, attempt
+    says<returned_atom, std::string, std::uint64_t, std::uint32_t>,
+    says<lost_atom, std::string, std::uint64_t, std::uint32_t, std::string>,  // …, reason
+    says<deadline_atom, std::uint64_t, std::uint32_t>,                        // to itself
+    says<begin_atom>, says<stop_atom>>;
 
 /// What population and evaluators tell whoever watches over the run.
 using ControlActor = caf::typed_actor<says<finished_atom, std::string>,             // why breeding and evaluation are over
-                                      says<kill_atom, std::string, std::string>,    // worker, reason: its process hangs
+                                      says<kill_atom, std::string, std::string>,    // worker, reason: its process is of no use
                                       says<progress_atom, std::string, Progress>>;  // worker, …
 
 /// All that a worker needs to begin.

@@ -10,10 +10,10 @@ Leases::Leases(PopulationActor::pointer self, Wiring wiring, std::chrono::millis
   self_->set_down_handler([this](caf::down_msg& message) { evaluator_down(message.source); });
 }
 
-void Leases::demand(const std::string& worker, const EvaluatorActor& front, std::uint32_t credit) {
+void Leases::demand(const std::string& worker, const std::string& device, const EvaluatorActor& front, std::uint32_t credit) {
   auto [entry, is_new] = evaluators_.try_emplace(caf::actor_cast<caf::actor_addr>(front));
   if (is_new) {
-    entry->second = {.front = front, .worker = worker};
+    entry->second = {.front = front, .worker = worker, .device = device};
     self_->monitor(front);
     if (stopped_) self_->send(front, stop_atom_v);
   }
@@ -57,9 +57,12 @@ bool Leases::wanted() const {
   return std::any_of(evaluators_.begin(), evaluators_.end(), [](const auto& each) { return each.second.credit > 0; });
 }
 
+bool Leases::wanted(std::uint64_t id) const { return hungriest(id) != evaluators_.end(); }
+
 void Leases::hand_out(Job job) {
-  const auto evaluator = hungriest();
-  leases_[job.id] = {.attempt = job.attempt, .evaluator = evaluator->first, .worker = evaluator->second.worker};
+  const auto evaluator = evaluators_.find(hungriest(job.id)->first);
+  leases_[job.id] = {
+      .attempt = job.attempt, .evaluator = evaluator->first, .worker = evaluator->second.worker, .device = evaluator->second.device};
   --evaluator->second.credit;
   self_->send(evaluator->second.front, lease_atom_v, std::move(job));
 }
@@ -71,6 +74,10 @@ void Leases::settle(std::uint64_t id, std::uint32_t attempt) {
   if (lease->second.attempt != attempt && evaluator != evaluators_.end()) {
     self_->send(evaluator->second.front, revoke_atom_v, id, lease->second.attempt);
   }
+  if (lease->second.attempt == attempt) {
+    for (auto& [other, devices] : lost_on_) devices.erase(lease->second.device);
+  }
+  lost_on_.erase(id);
   leases_.erase(lease);
 }
 
@@ -81,9 +88,10 @@ void Leases::took(double seconds) {
 }
 
 void Leases::recall_for_the_idle() {
-  if (held(hungriest()->first) > 0) return;
+  const auto idle = hungriest();
+  if (held(idle->first) > 0) return;
   for (auto& [id, lease] : leases_) {
-    if (lease.started || lease.recalled || held(lease.evaluator) < 2) continue;
+    if (lease.started || lease.recalled || held(lease.evaluator) < 2 || avoids(idle->second.device, id)) continue;
     const auto evaluator = evaluators_.find(lease.evaluator);
     if (evaluator == evaluators_.end()) continue;
     lease.recalled = true;
@@ -97,13 +105,21 @@ void Leases::stop() {
   for (const auto& [address, evaluator] : evaluators_) self_->send(evaluator.front, stop_atom_v);
 }
 
-Leases::Fronts::iterator Leases::hungriest() {
+/// Of all that have credit, or of those that `id` may go to.
+Leases::Fronts::const_iterator Leases::hungriest(std::optional<std::uint64_t> id) const {
   auto best = evaluators_.end();
   for (auto each = evaluators_.begin(); each != evaluators_.end(); ++each) {
-    if (each->second.credit == 0) continue;
+    if (each->second.credit == 0 || (id && avoids(each->second.device, *id))) continue;
     if (best == evaluators_.end() || held(each->first) < held(best->first)) best = each;
   }
   return best;
+}
+
+/// Whether an attempt at it was lost on this device, and there is another that it may go to.
+bool Leases::avoids(const std::string& device, std::uint64_t id) const {
+  const auto lost = lost_on_.find(id);
+  if (lost == lost_on_.end() || !lost->second.contains(device)) return false;
+  return std::ranges::any_of(evaluators_, [&](const auto& each) { return !lost->second.contains(each.second.device); });
 }
 
 std::size_t Leases::held(const caf::actor_addr& evaluator) const {
@@ -141,6 +157,7 @@ void Leases::lose(Table::iterator lease, const std::string& reason) {
   record.worker = lease->second.worker;
   record.reason = reason;
   record.time_utc = run::now_utc();
+  lost_on_[lease->first].insert(lease->second.device);
   leases_.erase(lease);
   self_->send(wiring_.recorder, record_atom_v, std::make_shared<const run::Record>(std::move(record)));
 }

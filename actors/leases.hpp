@@ -2,12 +2,16 @@
 // says itself what the work is and what its end means.
 //
 // A lease is (id, attempt). Its deadline runs from the moment it is started; a passed deadline or a lost evaluator costs one attempt, which
-// is recorded; a lease that was not started returns without cost.
+// is recorded; a lease that was not started returns without cost. What was lost on one device goes to another where there is one, until the
+// first has finished something: a broken device is to cost no candidate more than one attempt.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
+#include <string>
 
 #include <starling/actors/interfaces.hpp>
 
@@ -28,7 +32,7 @@ class Leases {
   Leases(PopulationActor::pointer self, Wiring wiring, std::chrono::milliseconds least_deadline, Owner owner);
 
   // --- messages of evaluators, and deadlines
-  void demand(const std::string& worker, const EvaluatorActor& front, std::uint32_t credit);
+  void demand(const std::string& worker, const std::string& device, const EvaluatorActor& front, std::uint32_t credit);
   void started(std::uint64_t id, std::uint32_t attempt);
   void returned(std::uint64_t id, std::uint32_t attempt);
   void lost(std::uint64_t id, std::uint32_t attempt, const std::string& reason);
@@ -37,7 +41,9 @@ class Leases {
   // --- what the owner does
   /// Whether an evaluator waits for work.
   bool wanted() const;
-  /// To the evaluator with credit that holds the fewest leases; there must be one.
+  /// Whether one waits that this may be handed out to.
+  bool wanted(std::uint64_t id) const;
+  /// To the evaluator that may have it and holds the fewest leases; there must be one.
   void hand_out(Job job);
   /// The result of `attempt` is durable: the lease is over. Where it came from an expired lease, a later attempt may be under way: nobody
   /// needs that any more.
@@ -53,19 +59,22 @@ class Leases {
   struct Front {
     EvaluatorActor front;
     std::string worker;
+    std::string device;
     std::uint32_t credit = 0;  ///< candidates it waits for
   };
   struct Lease {
     std::uint32_t attempt = 0;
     caf::actor_addr evaluator;
     std::string worker;
+    std::string device;
     bool started = false;
     bool recalled = false;
   };
   using Fronts = std::map<caf::actor_addr, Front>;
   using Table = std::map<std::uint64_t, Lease>;
 
-  Fronts::iterator hungriest();
+  Fronts::const_iterator hungriest(std::optional<std::uint64_t> id = {}) const;
+  bool avoids(const std::string& device, std::uint64_t id) const;
   std::size_t held(const caf::actor_addr& evaluator) const;
   Table::iterator find(std::uint64_t id, std::uint32_t attempt);
   void evaluator_down(const caf::actor_addr& address);
@@ -78,6 +87,7 @@ class Leases {
   Owner owner_;
   Fronts evaluators_;
   Table leases_;
+  std::map<std::uint64_t, std::set<std::string>> lost_on_;  ///< devices that have finished nothing since
   double total_duration_s_ = 0;
   std::uint64_t durations_ = 0;
   bool stopped_ = false;
@@ -88,8 +98,8 @@ template <class Role>
 PopulationActor::behavior_type leasing_behavior(std::shared_ptr<Role> role) {
   return {
       [=](durable_atom, const EntryPtr& entry) { role->durable(entry); },
-      [=](demand_atom, const std::string& worker, const EvaluatorActor& front, std::uint32_t credit) {
-        role->leases().demand(worker, front, credit);
+      [=](demand_atom, const std::string& worker, const std::string& device, const EvaluatorActor& front, std::uint32_t credit) {
+        role->leases().demand(worker, device, front, credit);
       },
       [=](started_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->leases().started(id, attempt); },
       [=](returned_atom, const std::string&, std::uint64_t id, std::uint32_t attempt) { role->leases().returned(id, attempt); },

@@ -109,8 +109,9 @@ class PopulationRole {
 
   void pump() {
     if (!begun_ || leases_.stopped()) return;
-    while (search_.has_queued() && leases_.wanted()) hand_out(*search_.take());
-    if (!search_.has_queued() && leases_.wanted()) make_more();
+    const auto wanted = [this](std::uint64_t id) { return leases_.wanted(id); };
+    while (const auto next = search_.take(wanted)) hand_out(*next);
+    if (leases_.wanted()) make_more();
     if (!search_.finished() || making_ || next_baseline_ != settings_.baselines.size()) return;
     hand_out_tests();
     if (tests_.empty() && !std::exchange(finished_, true)) {
@@ -142,7 +143,7 @@ class PopulationRole {
     }
     for (auto& [id, test] : tests_) {
       if (test.is_out) continue;
-      if (!leases_.wanted()) return;
+      if (!leases_.wanted(id)) continue;
       test.is_out = true;
       leases_.hand_out({.id = id, .attempt = test.lost + 1, .genome = search_.find(id)->genome, .test_of = test.checkpoint});
     }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
+#include <set>
 
 #include <starling/actors/errands.hpp>
 #include <starling/actors/evaluator.hpp>
@@ -15,6 +17,7 @@
 #include <starling/actors/role_count.hpp>
 #include <starling/actors/selection.hpp>
 #include <starling/actors/worker_process.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/validity.hpp>
 
@@ -29,6 +32,7 @@ constexpr milliseconds first_pause{500};
 constexpr milliseconds longest_pause{30'000};
 constexpr milliseconds patience{5'000};  ///< for workers that were asked to end
 constexpr int deaths_before_ready = 3;
+constexpr const char* in_process = "in-process";
 
 std::string secret() {
   std::random_device device;
@@ -41,7 +45,7 @@ std::string secret() {
   return text;
 }
 
-std::string worker_name(std::int64_t number) { return std::string("w").append(std::to_string(number)); }
+std::string worker_name(std::size_t number) { return std::string("w").append(std::to_string(number)); }
 
 milliseconds least_deadline(const experiment::Experiment& experiment) {
   return milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
@@ -77,7 +81,11 @@ class Supervisor {
  public:
   Supervisor(SupervisorActor::pointer self, std::shared_ptr<const EngineSetup> setup, std::shared_ptr<run::Journal> journal,
              std::function<void(RunResult)> concluded)
-      : self_(self), setup_(std::move(setup)), concluded_(std::move(concluded)), token_(secret()) {
+      : self_(self),
+        setup_(std::move(setup)),
+        concluded_(std::move(concluded)),
+        token_(secret()),
+        placement_(experiment::placement(setup_->experiment)) {
     const auto control = caf::actor_cast<ControlActor>(self_);
     const auto& extension = setup_->extension;
     const auto earlier = extension ? extension->earlier : nullptr;
@@ -109,7 +117,12 @@ class Supervisor {
     if (setup_->evaluate) {
       start_local_evaluators();
     } else {
-      for (std::int64_t i = 0; i < setup_->experiment.workers; ++i) slots_.emplace_back().name = worker_name(i);
+      for (const auto& device : placement_) {
+        ++devices_[device].workers;
+        auto& slot = slots_.emplace_back();
+        slot.name = worker_name(slots_.size() - 1);
+        slot.device = device;
+      }
     }
     self_->send(population_, begin_atom_v);
     tick();
@@ -117,7 +130,8 @@ class Supervisor {
 
   caf::result<WorkerWelcome> hello(const WorkerHello& hello) {
     const auto slot = find(hello.worker);
-    if (hello.token != token_ || slot == slots_.end() || phase_ != Phase::running) return caf::make_error(caf::sec::invalid_argument);
+    if (hello.token != token_ || slot == slots_.end() || hello.device != slot->device || phase_ != Phase::running)
+      return caf::make_error(caf::sec::invalid_argument);
     joined(hello);
     return WorkerWelcome{experiment::to_toml(setup_->experiment), setup_->directory.string(), population_, recorder_};
   }
@@ -131,8 +145,10 @@ class Supervisor {
     }
   }
 
+  /// The worker cannot begin.
   void refuse(const std::string& worker, const std::string& why, bool bad_input) {
-    end(bad_input ? why : worker + ": " + why, false, bad_input);
+    if (bad_input) return end(why, false, true);
+    kill_worker(worker, why);
   }
 
   void finished(const std::string& reason) {
@@ -157,20 +173,15 @@ class Supervisor {
     self_->send(self_, finished_atom_v, "a role of the search failed: " + self_->system().render(message.reason));
   }
 
-  void kill_worker(const std::string& worker) {
-    if (const auto slot = find(worker); slot != slots_.end() && slot->process) slot->process->kill();
+  void kill_worker(const std::string& worker, const std::string& why) {
+    if (const auto slot = find(worker); slot != slots_.end()) kill(*slot, why);
   }
 
   void durable(const EntryPtr& entry) {
-    if (const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry->record)) {
-      busy_s_ += evaluation->duration_s;
-      if (const auto slot = find(evaluation->worker); slot != slots_.end()) slot->restarts = 0;
-    }
-    if (const auto* retraining = std::get_if<run::RetrainingRecorded>(&entry->record)) {
-      busy_s_ += retraining->evaluation.duration_s;
-      if (const auto slot = find(retraining->evaluation.worker); slot != slots_.end()) slot->restarts = 0;
-    }
-    if (const auto* test = std::get_if<run::TestRecorded>(&entry->record)) busy_s_ += test->duration_s;
+    if (const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry->record)) finished(*evaluation);
+    if (const auto* retraining = std::get_if<run::RetrainingRecorded>(&entry->record)) finished(retraining->evaluation);
+    if (const auto* test = std::get_if<run::TestRecorded>(&entry->record)) worked(test->worker, test->duration_s);
+    if (const auto* lost = std::get_if<run::AttemptLost>(&entry->record)) lost_attempt(*lost);
     observe(setup_->observer.on_record, *entry);
   }
 
@@ -179,11 +190,10 @@ class Supervisor {
   void tick() {
     for (auto& slot : slots_) {
       if (slot.process && !slot.ready && Clock::now() > slot.started + setup_->ready_within) {
-        slot.late = true;
-        slot.process->kill();
+        kill(slot, "not ready within " + std::to_string(setup_->ready_within.count() / 1000) + " s");
       }
       reap(slot);
-      if (phase_ == Phase::running && !slot.process && Clock::now() >= slot.next_start) start(slot);
+      if (phase_ == Phase::running && !slot.process && !slot.given_up && Clock::now() >= slot.next_start) start(slot);
     }
     if (phase_ == Phase::ending) {
       if (Clock::now() > ended_ + patience) kill_workers();
@@ -197,13 +207,21 @@ class Supervisor {
 
   struct Slot {
     std::string name;
+    std::string device;
     std::unique_ptr<WorkerProcess> process;
     bool ready = false;
-    bool late = false;            ///< killed because it was not ready in time
+    bool given_up = false;        ///< it is not started again
+    std::string killed_for;       ///< why we kill it
     int restarts = 0;             ///< since its last result
     int deaths_before_ready = 0;  ///< in a row
     Clock::time_point started{};
     Clock::time_point next_start{};
+  };
+
+  struct Device {
+    std::int64_t workers = 0;
+    double busy_s = 0;
+    std::set<std::uint64_t> lost;  ///< candidates that lost an attempt there since it has finished something
   };
 
   template <class F, class... Ts>
@@ -224,9 +242,57 @@ class Supervisor {
   }
 
   void kill_workers() {
-    for (auto& slot : slots_) {
-      if (slot.process) slot.process->kill();
+    for (auto& slot : slots_) kill(slot, "");
+  }
+
+  static void kill(Slot& slot, const std::string& why) {
+    if (!slot.process) return;
+    if (slot.killed_for.empty()) slot.killed_for = why;
+    slot.process->kill();
+  }
+
+  /// What an in-process evaluator did counts for no slot.
+  Device& device_of(const std::string& worker) {
+    const auto slot = find(worker);
+    return devices_[slot == slots_.end() ? in_process : slot->device];
+  }
+
+  void worked(const std::string& worker, double seconds) {
+    auto& device = device_of(worker);
+    device.busy_s += seconds;
+    device.lost.clear();
+    if (const auto slot = find(worker); slot != slots_.end()) slot->restarts = 0;
+  }
+
+  void finished(const run::EvaluationRecorded& evaluation) {
+    // Whoever was killed finished nothing: the population recorded it.
+    if (evaluation.outcome.status != search::Status::killed) worked(evaluation.worker, evaluation.duration_s);
+  }
+
+  void lost_attempt(const run::AttemptLost& attempt) {
+    const auto slot = find(attempt.worker);
+    if (slot == slots_.end() || slot->given_up || phase_ != Phase::running) return;
+    auto& lost = devices_[slot->device].lost;
+    lost.insert(attempt.candidate_id);
+    const auto enough = static_cast<std::size_t>(setup_->experiment.worker_options.give_up_after);
+    const auto is_elsewhere = [&](const Slot& other) { return !other.given_up && other.device != slot->device; };
+    if (lost.size() < enough || std::none_of(slots_.begin(), slots_.end(), is_elsewhere)) return;
+    const auto device = slot->device;
+    for (auto& each : slots_) {
+      if (each.device != device) continue;
+      each.given_up = true;
+      kill(each, device + " is given up");
     }
+    give_up(device, std::to_string(lost.size()) +
+                        " candidates lost an attempt there, with nothing finished in between; the last: " + attempt.reason);
+  }
+
+  /// None of its workers is started again.
+  void give_up(const std::string& device, const std::string& why) {
+    record(run::DeviceGivenUp{device, why, run::now_utc()});
+    given_up_ += (given_up_.empty() ? "" : "; ") + device + ": " + why;
+    if (std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return !slot.given_up; })) return;
+    end(devices_.size() > 1 ? "no device is left. " + given_up_ : why);
   }
 
   std::vector<Slot>::iterator find(const std::string& worker) {
@@ -234,11 +300,12 @@ class Supervisor {
   }
 
   void start_local_evaluators() {
-    for (std::int64_t i = 0; i < setup_->experiment.workers; ++i) {
+    devices_[in_process].workers = std::ssize(placement_);
+    for (std::size_t i = 0; i < placement_.size(); ++i) {
       const auto name = worker_name(i);
       const auto work = self_->spawn<caf::detached>(trainer, setup_->evaluate);
-      self_->spawn(evaluator, EvaluatorWiring{name, population_, recorder_, caf::actor_cast<ControlActor>(self_)}, work);
-      joined({.token = {}, .worker = name, .host = setup_->started.host, .device = "in-process", .pid = getpid()});
+      self_->spawn(evaluator, EvaluatorWiring{name, in_process, population_, recorder_, caf::actor_cast<ControlActor>(self_)}, work);
+      joined({.token = {}, .worker = name, .host = setup_->started.host, .device = in_process, .pid = getpid()});
     }
   }
 
@@ -246,9 +313,12 @@ class Supervisor {
 
   void start(Slot& slot) {
     try {
-      slot.ready = slot.late = false;
+      slot.ready = false;
+      slot.killed_for.clear();
       slot.started = Clock::now();
-      slot.process = std::make_unique<WorkerProcess>(setup_->worker_program, slot.name, log_of(slot), std::to_string(port_) + " " + token_);
+      slot.process =
+          std::make_unique<WorkerProcess>(setup_->worker_program, std::vector<std::string>{"worker", slot.name, "--device", slot.device},
+                                          log_of(slot), std::to_string(port_) + " " + token_);
     } catch (const std::exception& error) {
       end(error.what());
     }
@@ -258,13 +328,17 @@ class Supervisor {
     if (!slot.process) return;
     auto how = slot.process->ended();
     if (!how) return;
-    if (slot.late) how = "not ready within " + std::to_string(setup_->ready_within.count() / 1000) + " s, " + *how;
+    if (!slot.killed_for.empty()) how = slot.killed_for + ", " + *how;
     record(run::WorkerLeft{slot.name, slot.process->pid(), *how, run::now_utc()});
     slot.process.reset();
-    if (phase_ != Phase::running) return;
+    if (phase_ != Phase::running || slot.given_up) return;
     slot.deaths_before_ready = slot.ready ? 0 : slot.deaths_before_ready + 1;
     if (slot.deaths_before_ready >= deaths_before_ready) {
-      return end("worker " + slot.name + " ended three times before it was ready (" + *how + "); see " + log_of(slot).string());
+      slot.given_up = true;
+      const auto is_here = [&](const Slot& other) { return !other.given_up && other.device == slot.device; };
+      if (std::any_of(slots_.begin(), slots_.end(), is_here)) return;
+      return give_up(slot.device,
+                     "worker " + slot.name + " ended three times before it was ready (" + *how + "); see " + log_of(slot).string());
     }
     slot.next_start = Clock::now() + std::min(longest_pause, first_pause * (1 << std::min(slot.restarts, 6)));
     ++slot.restarts;
@@ -304,8 +378,11 @@ class Supervisor {
       ended.complete = result_.complete;
       ended.time_utc = run::now_utc();
       ended.wall_s = wall_s;
-      ended.busy_s = busy_s_;
-      ended.worker_s = wall_s * static_cast<double>(setup_->experiment.workers);
+      ended.worker_s = wall_s * static_cast<double>(placement_.size());
+      for (const auto& [name, device] : devices_) {
+        ended.busy_s += device.busy_s;
+        ended.devices.push_back({name, device.workers, device.busy_s, wall_s * static_cast<double>(device.workers)});
+      }
       return ended;
     };
     if (journal_failed_) return publish();
@@ -339,6 +416,7 @@ class Supervisor {
   std::shared_ptr<const EngineSetup> setup_;
   std::function<void(RunResult)> concluded_;
   std::string token_;
+  std::vector<std::string> placement_;  ///< the device of each worker
   MutationActor mutation_;
   SelectionActor selection_;
   RecorderActor recorder_;
@@ -350,7 +428,8 @@ class Supervisor {
   RunResult result_;
   Clock::time_point begun_ = Clock::now();
   Clock::time_point ended_{};
-  double busy_s_ = 0;
+  std::map<std::string, Device> devices_;
+  std::string given_up_;                        ///< devices, and why
   std::vector<run::ReferenceLoss> references_;  ///< recorded
   bool journal_failed_ = false;
 };
@@ -362,7 +441,7 @@ SupervisorActor::behavior_type supervisor(SupervisorActor::pointer self, std::sh
   auto state = std::make_shared<Supervisor>(self, std::move(setup), std::move(journal), std::move(concluded));
   return {
       [=](finished_atom, const std::string& reason) { state->finished(reason); },
-      [=](kill_atom, const std::string& worker, const std::string&) { state->kill_worker(worker); },
+      [=](kill_atom, const std::string& worker, const std::string& why) { state->kill_worker(worker, why); },
       [=](progress_atom, const std::string& worker, const Progress& progress) { state->progress(worker, progress); },
       [=](durable_atom, const EntryPtr& entry) { state->durable(entry); },
       [=](begin_atom, std::uint16_t port) { state->begin(port); },

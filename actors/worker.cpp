@@ -56,7 +56,7 @@ int work(caf::actor_system& system, const SupervisorActor& supervisor, const Wor
     const bool bad_input = dynamic_cast<const UserError*>(&error) != nullptr;
     std::cerr << hello.worker << ": " << error.what() << '\n';
     self->send(supervisor, refuse_atom_v, hello.worker, std::string(error.what()), bad_input);
-    pause();  // until standard input ends: the message must not be lost with the connection
+    pause();  // until standard input ends, or the coordinator kills it: the message must not be lost with the connection
     return 1;
   }
   std::vector<ReferenceMessage> references;
@@ -64,7 +64,9 @@ int work(caf::actor_system& system, const SupervisorActor& supervisor, const Wor
   self->send(supervisor, ready_atom_v, hello.worker, std::move(references));
   const auto work = system.spawn<caf::detached>(trainer, std::move(workshop.evaluate));
   const auto front = system.spawn(
-      evaluator, EvaluatorWiring{hello.worker, welcome.population, welcome.recorder, caf::actor_cast<ControlActor>(supervisor)}, work);
+      evaluator,
+      EvaluatorWiring{hello.worker, hello.device, welcome.population, welcome.recorder, caf::actor_cast<ControlActor>(supervisor), true},
+      work);
   self->wait_for(front);
   return 0;
 }

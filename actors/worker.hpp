@@ -15,7 +15,8 @@ struct Workshop {
   std::vector<run::ReferenceLoss> references;
 };
 
-/// Builds the workshop from the resolved experiment and the run directory. May throw UserError: the run ends and says why.
+/// Builds the workshop from the resolved experiment and the run directory. May throw UserError: the run ends and says why. After any other
+/// exception the worker is started again, as after an end before it was ready.
 using MakeWorkshop = std::function<Workshop(const std::string& experiment_toml, const std::string& run_directory)>;
 
 /// The life of a worker: reads "port token" from standard input, joins the coordinator on 127.0.0.1, works until it is told to end. The process

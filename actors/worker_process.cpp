@@ -23,8 +23,8 @@ void check(int error, const std::string& what) {
 
 }  // namespace
 
-WorkerProcess::WorkerProcess(const std::filesystem::path& program, const std::string& name, const std::filesystem::path& log,
-                             const std::string& introduction) {
+WorkerProcess::WorkerProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                             const std::filesystem::path& log, const std::string& introduction) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Failure(std::string("cannot make a pipe to a worker: ") + strerror(errno));
   pipe_ = ends[1];
@@ -45,16 +45,19 @@ WorkerProcess::WorkerProcess(const std::filesystem::path& program, const std::st
   sigemptyset(&empty);
   posix_spawnattr_setsigmask(&attributes, &empty);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  std::string path = program.string(), command = "worker", argument = name;
-  char* arguments[] = {path.data(), command.data(), argument.data(), nullptr};
-  const int error = posix_spawn(&pid_, path.c_str(), &actions, &attributes, arguments, environ);
+  std::vector<std::string> words{program.string()};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> pointers;
+  for (auto& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  const int error = posix_spawn(&pid_, program.c_str(), &actions, &attributes, pointers.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[0]);
   if (error != 0) {
     pid_ = -1;
     close(pipe_);
-    check(error, "cannot start " + path);
+    check(error, "cannot start " + program.string());
   }
 }
 

@@ -6,14 +6,15 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace starling::actors {
 
 class WorkerProcess {
  public:
-  /// Starts `program worker NAME` with standard input from a pipe that stays open as long as this object lives, the first line of which
+  /// Starts `program arguments…` with standard input from a pipe that stays open as long as this object lives, the first line of which
   /// is `introduction`; its output is appended to `log`, and it inherits no other descriptor. Throws Failure.
-  WorkerProcess(const std::filesystem::path& program, const std::string& name, const std::filesystem::path& log,
+  WorkerProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments, const std::filesystem::path& log,
                 const std::string& introduction);
   /// Kills what still runs and reaps it.
   ~WorkerProcess();

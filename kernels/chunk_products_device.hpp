@@ -11,20 +11,34 @@
 
 namespace starling::kernels::device {
 
-/// sums += left right, of a warp's 16 rows and all columns; right_of(column, right) gives that of 8 columns.
+/// sums += left right, of a warp's 16 rows and all columns; right_of(column, right) gives that of 8 columns. Those of 32 are under way
+/// together.
 template <Exact exact, class RightOf>
 STARLING_DEVICE void multiply_row(const Block& block, float (&left)[4], RightOf right_of, const TilePlace<float>& me,
                                   TileSums<float>& sums) {
+  constexpr bool of_left = left_has_rest(exact), of_right = right_has_rest(exact);
+  constexpr int together = 4;
   float rest_of_left[4] = {};
-  if constexpr (left_has_rest(exact)) split(left, rest_of_left);
-  for (int n = 0; n < me.columns; n += 2) {
-    if (n / 2 * 8 >= me.end_column) continue;
-    float right[2], rest_of_right[2] = {};
-    right_of(n / 2 * 8, right);
-    if constexpr (right_has_rest(exact)) split(right, rest_of_right);
-    float c[] = {sums.of[0][n], sums.of[0][n + 1], sums.of[1][n], sums.of[1][n + 1]};
-    multiply<exact>(block, left, rest_of_left, right, rest_of_right, c);
-    sums.of[0][n] = c[0], sums.of[0][n + 1] = c[1], sums.of[1][n] = c[2], sums.of[1][n + 1] = c[3];
+  if constexpr (of_left) split(left, rest_of_left);
+  for (int first = 0; first < me.columns; first += 2 * together) {
+    if (first / 2 * 8 >= me.end_column) continue;
+    float right[together][2], rest_of_right[together][2] = {}, c[together][4];
+    for (int i = 0; i < together; ++i) {
+      const int n = first + 2 * i;
+      right_of(n / 2 * 8, right[i]);
+      c[i][0] = sums.of[0][n], c[i][1] = sums.of[0][n + 1], c[i][2] = sums.of[1][n], c[i][3] = sums.of[1][n + 1];
+    }
+    for (int i = 0; i < together; ++i)
+      if constexpr (of_right) split(right[i], rest_of_right[i]);
+    for (int i = 0; i < together; ++i)
+      if constexpr (of_left) multiply(block, rest_of_left, right[i], c[i]);
+    for (int i = 0; i < together; ++i)
+      if constexpr (of_right) multiply(block, left, rest_of_right[i], c[i]);
+    for (int i = 0; i < together; ++i) multiply(block, left, right[i], c[i]);
+    for (int i = 0; i < together; ++i) {
+      const int n = first + 2 * i;
+      sums.of[0][n] = c[i][0], sums.of[0][n + 1] = c[i][1], sums.of[1][n] = c[i][2], sums.of[1][n + 1] = c[i][3];
+    }
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include <starling/kernels/device.hpp>
 
+#include <utility>
+
 namespace starling::kernels::device {
 
 /// Rows are padded by 16 bytes: neither rows nor, two rows apart, columns meet in a bank.
@@ -29,6 +31,7 @@ template <>
 struct TilePlace<float> {
   static constexpr int rows = 2;
   static constexpr int columns = 16;
+  static constexpr int neighbours = 2;  ///< columns
   static constexpr int threads = 128;
   int first;  ///< row of the warp
   int group;
@@ -49,6 +52,7 @@ template <>
 struct TilePlace<double> {
   static constexpr int rows = 4;
   static constexpr int columns = 4;
+  static constexpr int neighbours = 1;
   static constexpr int lanes = Tile<double>::side / columns;
   static constexpr int threads = Tile<double>::side / rows * lanes;
   int first;
@@ -89,43 +93,64 @@ struct TileRows {
   bool bundles;
 };
 
-/// map(row, column, value) of an array's elements, zero behind them.
+/// map(row, column, value) of an array's elements, zero behind them. A thread fills one bundle of every `step`th row.
 template <class C, class X, class Map>
 STARLING_DEVICE void fill(const Block& block, const TileRows<X>& from, Tile<C> tile, Map map) {
   using Of = Tile<C>;
-  constexpr int per_row = Of::side / Of::bundle, under_way = 4, threads = tile_threads<C>;
-  static_assert(Of::side * per_row % (threads * under_way) == 0);
-  for (int first = block.thread; first < Of::side * per_row; first += threads * under_way) {
+  constexpr int per_row = Of::side / Of::bundle, step = tile_threads<C> / per_row, under_way = 4;
+  static_assert(tile_threads<C> % per_row == 0 && Of::side % (step * under_way) == 0);
+  const int column = block.thread % per_row * Of::bundle, begin = block.thread / per_row;
+  const int count = static_cast<int>(least(from.count, Of::side));
+  const int width = static_cast<int>(least(from.width - column, Of::bundle));  // of the bundle
+  const bool whole = from.bundles && width == Of::bundle;
+  const X* at = from.data + begin * from.stride + column;
+  for (int first = begin; first < Of::side; first += step * under_way) {
     C values[under_way][Of::bundle] = {};
-    for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
-      if (row >= from.count) continue;
-      const X* const at = from.data + row * from.stride + column;
-      if (from.bundles && column + Of::bundle <= from.width) {
+    for (int i = 0; i < under_way; ++i, at += step * from.stride) {
+      if (first + i * step >= count) continue;
+      if (whole) {
         load<Of::bundle>(at, values[i]);
       } else {
         for (int n = 0; n < Of::bundle; ++n)
-          if (column + n < from.width) values[i][n] = C(at[n]);
+          if (n < width) values[i][n] = C(at[n]);
       }
     }
     for (int i = 0; i < under_way; ++i) {
-      const int row = (first + i * threads) / per_row, column = (first + i * threads) % per_row * Of::bundle;
-      for (int n = 0; n < Of::bundle; ++n)
-        if (row < from.count && column + n < from.width) values[i][n] = map(row, column + n, values[i][n]);
+      const int row = first + i * step;
+      for (int n = 0; n < Of::bundle; ++n) {
+        const C mapped = map(row, column + n, values[i][n]);
+        values[i][n] = row < count && n < width ? mapped : C(0);
+      }
       store<Of::bundle>(tile.row(row) + column, values[i]);
     }
   }
 }
 
-/// What a thread has summed, to the array.
+/// Neighbouring sums of a thread, sums.of[r][n] and behind it, to the array.
+template <class C, class X>
+STARLING_DEVICE void write_neighbours(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums, int r, int n) {
+  constexpr int neighbours = TilePlace<C>::neighbours;
+  if (me.row(r) >= to.count) return;
+  Bundle<X, neighbours> together;
+  for (int i = 0; i < neighbours; ++i) together.values[i] = X(sums.of[r][n + i]);
+  X* const at = to.data + me.row(r) * to.stride + me.column(n);
+  if (to.bundles && me.column(n) + neighbours <= to.width) {
+    *reinterpret_cast<Bundle<X, neighbours>*>(at) = together;
+  } else {
+    for (int i = 0; i < neighbours; ++i)
+      if (me.column(n + i) < to.width) at[i] = together.values[i];
+  }
+}
+/// What a thread has summed, to the array; no loop, so that the sums stay in registers.
+template <class C, class X, int... i>
+STARLING_DEVICE void write(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums, std::integer_sequence<int, i...>) {
+  constexpr int per_row = TilePlace<C>::columns / TilePlace<C>::neighbours;
+  (write_neighbours(to, me, sums, i / per_row, i % per_row * TilePlace<C>::neighbours), ...);
+}
 template <class C, class X>
 STARLING_DEVICE void write(const TileRows<X>& to, const TilePlace<C>& me, const TileSums<C>& sums) {
-  for (int r = 0; r < me.rows; ++r) {
-    if (me.row(r) >= to.count) continue;
-    X* const row = to.data + me.row(r) * to.stride;
-    for (int n = 0; n < me.columns; ++n)
-      if (me.column(n) < to.width) row[me.column(n)] = X(sums.of[r][n]);
-  }
+  using Of = TilePlace<C>;
+  write(to, me, sums, std::make_integer_sequence<int, Of::rows * Of::columns / Of::neighbours>{});
 }
 
 /// sums[row] *= factor[row].

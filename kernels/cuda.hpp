@@ -11,6 +11,7 @@
 #include <starling/kernels/cross_entropy.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/discretise.hpp>
+#include <starling/kernels/dropout.hpp>
 #include <starling/kernels/gated_scan.hpp>
 #include <starling/kernels/gated_unit.hpp>
 #include <starling/kernels/linear_attention.hpp>
@@ -88,6 +89,8 @@ template <class T>
 inline constexpr bool on_device<SumOfSquares<T>> = true;
 template <class T>
 inline constexpr bool on_device<CrossEntropy<T>> = true;
+template <class T>
+inline constexpr bool on_device<Dropout<T>> = true;
 template <class T>
 inline constexpr bool on_device<Rope<T>> = true;
 template <class T>

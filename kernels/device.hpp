@@ -1,6 +1,7 @@
 // What device kernels are written with. A kernel is a value with its arguments, `threads` per block, blocks(), shared_bytes() and
-// a body, operator()(Block&), that every thread runs. nvcc compiles bodies for the device; g++ compiles the same ones for tests,
-// which run them thread by thread on the CPU. Bodies use no atomics: equal inputs give equal bits on equal devices.
+// a body, operator()(Block&), that every thread runs; `blocks_at_once`, where it has that, bounds its registers so that a multiprocessor
+// holds as many. nvcc compiles bodies for the device; g++ compiles the same ones for tests, which run them thread by thread on the CPU.
+// Bodies use no atomics: equal inputs give equal bits on equal devices.
 //
 // A contract `x.hpp` has its device form in `x_device.hpp`: kernels, and launch_all(arguments, launcher) which launches them in order.
 // A launcher has launch(kernel) and scratch<T>(count): device memory that later launches of the same call may use.

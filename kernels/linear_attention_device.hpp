@@ -2,7 +2,7 @@
 // state has a column more, z. The backward pass is that of the recurrence for dy / n, with the norm's gradient as a column more.
 // Features are made where rows are loaded: once forward for the states and once for the outputs, twice as often backwards.
 //
-// Floor: that of matrix_recurrence_device.hpp.
+// Floor: the bytes of matrix_recurrence_device.hpp; features have rests in bfloat16 too: 74,000 operations forward, 184,000 backward.
 #pragma once
 
 #include <starling/kernels/linear_attention.hpp>

@@ -97,8 +97,9 @@ struct ChunkPlace {
 template <ChunkForm form, class C>
 struct KeyMap {
   STARLING_DEVICE C operator()(int, int, C x) const {
-    if constexpr (form == ChunkForm::normalised) return x > C(0) ? x + C(1) : exponential(x);
-    return x;
+    if constexpr (form != ChunkForm::normalised) return x;
+    const C power = exponential(x);  // a branch would cost more
+    return x > C(0) ? x + C(1) : power;
   }
 };
 /// φ' from φ, which is above 1 where the slope is 1 and else the slope itself.
@@ -228,6 +229,7 @@ struct ChunkEnds {
   Index ends;
 
   static constexpr int threads = tile_threads<C>;
+  static constexpr int blocks_at_once = 6;
   Index parts() const { return a.key_tiles() * a.value_tiles(); }
   Index blocks() const { return a.rows() * ends * parts(); }
   static constexpr std::size_t shared_bytes() { return ChunkMemory<C>::bytes(2, 2); }
@@ -272,7 +274,7 @@ struct ChunkEnds {
     constexpr bool exact_left = exact_rows<T> && form == ChunkForm::plain, exact_right = backwards ? exact_keys<T, form> : exact_rows<T>;
     add_outer<exact(exact_left, exact_right)>(block, left, right, p.count, within(me, a.k.width - key, a.v.width - value), sums);
     C* const to = states + (place * a.k.width + key) * a.columns;
-    write(TileRows<C>{to + value, a.columns, a.k.width - key, a.v.width - value, false}, me, sums);
+    write(TileRows<C>{to + value, a.columns, a.k.width - key, a.v.width - value, a.columns % Of::bundle == 0}, me, sums);
     if constexpr (form == ChunkForm::normalised) {
       if (value != 0 || block.thread >= Of::side || key + block.thread >= a.k.width) return;
       C sum = C(0);

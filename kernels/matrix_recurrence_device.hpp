@@ -2,9 +2,9 @@
 // elsewhere sums in another order: pieces that carry the state give the numbers of the whole to rounding.
 //
 // Floor, with widths of 64 and no decay, per token and head in bfloat16: forward 512 bytes of arrays and 1,024 of states, backward 900 and
-// 2,300. Products of tf32: forward 41,000 operations (in float, whose numbers have rests, 86,000), backward 115,000 (210,000). At 300
-// TFLOP/s that is a third to a half of an H100's time for the bytes. Expected is twice to three times the floor: rows are read by two to
-// four launches, and a block multiplies nothing while it loads. Of widths below 64 tiles of 16 rows and 8 columns are left out.
+// 2,300. Products of tf32: forward 41,000 operations (in float, whose numbers have rests, 86,000), backward 106,000 (210,000), at 300
+// TFLOP/s a third to two thirds of an H100's time for the bytes. Expected is twice to three times the floor: rows are read by two to four
+// launches, and a block multiplies nothing while it loads. Rows beyond a width are left out by 16, columns by 32.
 // Decays per channel are for tiles' products only in the states; A, dq and dk cost about ten times what they do otherwise.
 #pragma once
 

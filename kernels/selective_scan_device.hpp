@@ -3,12 +3,15 @@
 // by exchanging halves, 15 exchanges for 16 tokens, and end where the next lane is the next token. The backward pass takes states
 // from checkpoints, runs forwards to the beginnings of a chunk's tiles, then tile by tile back with the tile's states in registers.
 // B and C act on all channels: their gradients are summed over a block in shared memory, then over blocks in a second launch.
+// Where batch × width alone make too few blocks, sequences are cut into segments of whole chunks: a launch finds what each makes of a
+// state, for half the work of a pass, another the states between them. A segment's decay is that of the sum of its steps.
 //
 // Floor, bytes per channel and token (bfloat16): forward 8 (v, Δ, z, y) + 1 (checkpoints), backward 14 + 1, and 8 of the sums
 // over blocks, written and read. Exponentials per state: 1 forward, 1.75 backward; at 16 states they cost about as much.
 // At most 64 states.
 #pragma once
 
+#include <starling/kernels/device_segments.hpp>
 #include <starling/kernels/device_sums.hpp>
 #include <starling/kernels/selective_scan.hpp>
 
@@ -101,32 +104,109 @@ STARLING_DEVICE void scan_decays(const Arguments& a, Index channel, int lane, C 
   }
 }
 
-constexpr Index scan_blocks(Index batch, Index width) { return batch * quotient_up(width, scan_channels); }
+/// Two blocks for each multiprocessor of an H100.
+constexpr Segments scan_segments(Index batch, Index width, Index length) {
+  constexpr Index blocks_wanted = 256;
+  const Index blocks = batch * quotient_up(width, scan_channels);
+  Index count = least(blocks_wanted / blocks, length / scan_chunk);
+  if (count < 1) count = 1;
+  const Index each = quotient_up(quotient_up(length, scan_chunk), count) * scan_chunk;
+  return {quotient_up(length, each), each};
+}
 
+/// Which segment and channels a block carries, of `segments` segments of a sequence.
+struct ScanPlace {
+  Index batch;
+  Index segment;
+  Index group;
+  Index first_channel;
+
+  STARLING_DEVICE static ScanPlace of(const Block& block, Index segments, Index width) {
+    const Index groups = quotient_up(width, scan_channels), group = block.index % groups;
+    return {block.index / groups / segments, block.index / groups % segments, group, group * scan_channels};
+  }
+};
+constexpr Index scan_blocks(Index batch, Index segments, Index width) { return batch * segments * quotient_up(width, scan_channels); }
+
+/// Of a thread's states from and to (sequences or segments, width, states); zero where there are none.
+template <int per_lane, class Arguments, class C>
+STARLING_DEVICE void load_states(const Arguments& a, const C* from, Index row, Index channel, int lane, C (&states)[per_lane]) {
+  for (int k = 0; k < per_lane; ++k) {
+    const int n = lane + k * scan_lanes;
+    states[k] = from && channel < a.width && n < a.states ? from[(row * a.width + channel) * a.states + n] : C(0);
+  }
+}
+template <int per_lane, class Arguments, class C>
+STARLING_DEVICE void store_states(const Arguments& a, const C (&states)[per_lane], Index row, Index channel, int lane, C* to) {
+  for (int k = 0; k < per_lane; ++k) {
+    const int n = lane + k * scan_lanes;
+    if (channel < a.width && n < a.states) to[(row * a.width + channel) * a.states + n] = states[k];
+  }
+}
+
+/// What every segment but the last makes of the states before it.
 template <class T, int per_lane>
-struct SelectiveScanKernel {
+struct SelectiveScanReduce {
   using C = Compute<T>;
   SelectiveScanForward<T> a;
+  Segments segments;
+  SegmentStates<C> states;
 
   static constexpr int threads = scan_threads;
-  Index blocks() const { return scan_blocks(a.batch, a.width); }
+  Index blocks() const { return scan_blocks(a.batch, segments.count - 1, a.width); }
   static constexpr std::size_t shared_bytes() { return sizeof(ScanTile<C, per_lane>); }
 
   STARLING_DEVICE void operator()(Block& block) const {
     auto& tile = *reinterpret_cast<ScanTile<C, per_lane>*>(block.shared);
     const ScanThread me = ScanThread::of(block.thread);
-    const Index groups = quotient_up(a.width, scan_channels), chunks = quotient_up(a.length, scan_chunk);
-    const Index batch = block.index / groups, first_channel = block.index % groups * scan_channels;
-    const Index carried = first_channel + me.channel;
+    const auto place = ScanPlace::of(block, segments.count - 1, a.width);
+    const Index carried = place.first_channel + me.channel;
+    C decay[per_lane], h[per_lane] = {}, steps = C(0);
+    scan_decays(a, carried, me.lane, decay);
+    const Span span = span_of(segments, place.segment, a.length, false);
+    for (Index first = span.begin; first < span.end; first += scan_tile) {
+      fetch_tile(a, me, block.thread, place.batch, place.first_channel, first, tile);
+      block.wait();
+      for (int t = 0; t < scan_tile; ++t) {
+        const C step = tile.step[t][me.channel], fed = step * tile.v[t][me.channel];
+        steps += step;
+        for (int k = 0; k < per_lane; ++k) h[k] = exponential2(step * decay[k]) * h[k] + fed * tile.b[t][me.lane + k * scan_lanes];
+      }
+      block.wait();
+    }
+    for (int k = 0; k < per_lane; ++k) decay[k] = exponential2(steps * decay[k]);
+    const Index row = place.batch * segments.count + place.segment;
+    store_states(a, h, row, carried, me.lane, states.end);
+    store_states(a, decay, row, carried, me.lane, states.product);
+  }
+};
+
+template <class T, int per_lane>
+struct SelectiveScanKernel {
+  using C = Compute<T>;
+  SelectiveScanForward<T> a;
+  Segments segments;
+  const C* before;  // null where there is one segment
+
+  static constexpr int threads = scan_threads;
+  Index blocks() const { return scan_blocks(a.batch, segments.count, a.width); }
+  static constexpr std::size_t shared_bytes() { return sizeof(ScanTile<C, per_lane>); }
+
+  STARLING_DEVICE void operator()(Block& block) const {
+    auto& tile = *reinterpret_cast<ScanTile<C, per_lane>*>(block.shared);
+    const ScanThread me = ScanThread::of(block.thread);
+    const auto [batch, segment, group, first_channel] = ScanPlace::of(block, segments.count, a.width);
+    const Index carried = first_channel + me.channel, chunks = quotient_up(a.length, scan_chunk);
     C decay[per_lane], h[per_lane];
     scan_decays(a, carried, me.lane, decay);
-    for (int k = 0; k < per_lane; ++k) {
-      const int n = me.lane + k * scan_lanes;
-      h[k] = a.initial && carried < a.width && n < a.states ? a.initial[(batch * a.width + carried) * a.states + n] : C(0);
-    }
+    if (before)
+      load_states(a, before, batch * segments.count + segment, carried, me.lane, h);
+    else
+      load_states(a, a.initial, batch, carried, me.lane, h);
     const Index column = first_channel + me.column;
     const C skip = a.skip && column < a.width ? a.skip[column] : C(0);
-    for (Index first = 0; first < a.length; first += scan_tile) {
+    const Span span = span_of(segments, segment, a.length, false);
+    for (Index first = span.begin; first < span.end; first += scan_tile) {
       if (a.checkpoints && first % scan_chunk == 0)
         for (int k = 0; k < per_lane; ++k) {
           const int n = me.lane + k * scan_lanes;
@@ -153,11 +233,7 @@ struct SelectiveScanKernel {
         a.y[(batch * a.length + first + me.token) * a.y_stride + column] = T(y);
       }
     }
-    if (a.final)
-      for (int k = 0; k < per_lane; ++k) {
-        const int n = me.lane + k * scan_lanes;
-        if (carried < a.width && n < a.states) a.final[(batch * a.width + carried) * a.states + n] = h[k];
-      }
+    if (a.final && segment == segments.count - 1) store_states(a, h, batch, carried, me.lane, a.final);
   }
 };
 
@@ -165,15 +241,71 @@ struct SelectiveScanKernel {
 template <class C>
 struct ScanPartials {
   C* modulators;  ///< (groups of channels, batch · length, 2, states): dB, dC
-  C* da_log;      ///< (batch, width, states)
-  C* dskip;       ///< (batch, width)
-  C* dbias;       ///< (batch, width)
+  C* da_log;      ///< (batch · segments, width, states)
+  C* dskip;       ///< (batch · segments, width)
+  C* dbias;       ///< (batch · segments, width)
+};
+
+/// What a thread has fetched of its token's gradient; `u` lies in the tile too.
+template <class C>
+struct FetchedGradient {
+  C dy;
+  C gate;  ///< σ(z)
+  C u;
+};
+template <int per_lane, class T, class C>
+STARLING_DEVICE FetchedGradient<C> fetch_gradient(const SelectiveScanBackward<T>& a, const ScanThread& me, const Fetched<C>& mine,
+                                                  Index token, Index column, ScanTile<C, per_lane>& tile) {
+  const C dy = mine.there ? C(a.dy[(token + me.token) * a.dy_stride + column]) : C(0), gate = sigmoid(mine.z);
+  const C u = a.z ? dy * (mine.z * gate) : dy;
+  tile.u[me.token][me.column] = u;
+  return {dy, gate, u};
+}
+
+/// What every segment but the first makes of the gradients of states that later ones send it.
+template <class T, int per_lane>
+struct SelectiveScanBackwardReduce {
+  using C = Compute<T>;
+  SelectiveScanBackward<T> a;
+  Segments segments;
+  SegmentStates<C> states;
+
+  static constexpr int threads = scan_threads;
+  Index blocks() const { return scan_blocks(a.batch, segments.count - 1, a.width); }
+  static constexpr std::size_t shared_bytes() { return sizeof(ScanTile<C, per_lane>); }
+
+  STARLING_DEVICE void operator()(Block& block) const {
+    auto& tile = *reinterpret_cast<ScanTile<C, per_lane>*>(block.shared);
+    const ScanThread me = ScanThread::of(block.thread);
+    const auto place = ScanPlace::of(block, segments.count - 1, a.width);
+    const Index carried = place.first_channel + me.channel, column = place.first_channel + me.column;
+    C decay[per_lane], flow[per_lane] = {}, steps = C(0);
+    scan_decays(a, carried, me.lane, decay);
+    const Span span = span_of(segments, place.segment, a.length, true);
+    for (Index first = (span.end - 1) / scan_tile * scan_tile; first >= span.begin; first -= scan_tile) {
+      const auto mine = fetch_tile(a, me, block.thread, place.batch, place.first_channel, first, tile);
+      fetch_gradient(a, me, mine, place.batch * a.length + first, column, tile);
+      block.wait();
+      for (int t = scan_tile - 1; t >= 0; --t) {
+        const C step = tile.step[t][me.channel], of_y = tile.u[t][me.channel];
+        steps += step;
+        for (int k = 0; k < per_lane; ++k) flow[k] = exponential2(step * decay[k]) * (of_y * tile.c[t][me.lane + k * scan_lanes] + flow[k]);
+      }
+      block.wait();
+    }
+    for (int k = 0; k < per_lane; ++k) decay[k] = exponential2(steps * decay[k]);
+    const Index row = place.batch * segments.count + place.segment;
+    store_states(a, flow, row, carried, me.lane, states.end);
+    store_states(a, decay, row, carried, me.lane, states.product);
+  }
 };
 
 template <class T, int per_lane>
 struct SelectiveScanBackwardKernel {
   using C = Compute<T>;
   SelectiveScanBackward<T> a;
+  Segments segments;
+  const C* before;  // null where there is one segment
   ScanPartials<C> partials;
 
   struct Shared {
@@ -182,7 +314,7 @@ struct SelectiveScanBackwardKernel {
   };
 
   static constexpr int threads = scan_threads;
-  Index blocks() const { return scan_blocks(a.batch, a.width); }
+  Index blocks() const { return scan_blocks(a.batch, segments.count, a.width); }
   static constexpr std::size_t shared_bytes() { return sizeof(Shared); }
 
   /// Of states from `first_state` on of dB (which = 0) or dC: Σ over the block's channels to its place among the partial sums.
@@ -199,14 +331,16 @@ struct SelectiveScanBackwardKernel {
     auto& shared = *reinterpret_cast<Shared*>(block.shared);
     auto& tile = shared.tile;
     const ScanThread me = ScanThread::of(block.thread);
-    const Index groups = quotient_up(a.width, scan_channels), chunks = quotient_up(a.length, scan_chunk);
-    const Index batch = block.index / groups, group = block.index % groups, first_channel = group * scan_channels;
+    const auto [batch, segment, group, first_channel] = ScanPlace::of(block, segments.count, a.width);
+    const Index chunks = quotient_up(a.length, scan_chunk), row = batch * segments.count + segment;
     const Index carried = first_channel + me.channel, column = first_channel + me.column;
     const C skip = a.skip && column < a.width ? a.skip[column] : C(0);
-    C decay[per_lane], flow[per_lane] = {}, da[per_lane] = {};
+    C decay[per_lane], flow[per_lane], da[per_lane] = {};
     scan_decays(a, carried, me.lane, decay);
+    load_states(a, before, row, carried, me.lane, flow);
     C dskip = C(0), dbias = C(0);
-    for (Index chunk = chunks - 1; chunk >= 0; --chunk) {
+    const Span span = span_of(segments, segment, a.length, true);
+    for (Index chunk = (span.end - 1) / scan_chunk; chunk * scan_chunk >= span.begin; --chunk) {
       C start[scan_tiles][per_lane];
       for (int k = 0; k < per_lane; ++k) {
         const int n = me.lane + k * scan_lanes;
@@ -230,31 +364,30 @@ struct SelectiveScanBackwardKernel {
         const Index first = chunk * scan_chunk + i * scan_tile, token = batch * a.length + first;
         if (first >= a.length) continue;
         const auto mine = fetch_tile(a, me, block.thread, batch, first_channel, first, tile);
-        const C dy = mine.there ? C(a.dy[(token + me.token) * a.dy_stride + column]) : C(0);
-        const C gate = sigmoid(mine.z);
-        const C u = a.z ? dy * (mine.z * gate) : dy;
-        tile.u[me.token][me.column] = u;
+        const auto [dy, gate, u] = fetch_gradient(a, me, mine, token, column, tile);
         block.wait();
 
-        C states_before[scan_tile + 1][per_lane], factor[scan_tile][per_lane];
+        C states_before[scan_tile + 1][per_lane], factor[scan_tile][per_lane], y[scan_tile];
         for (int k = 0; k < per_lane; ++k) states_before[0][k] = start[i][k];
         for (int t = 0; t < scan_tile; ++t) {
           const C step = tile.step[t][me.channel], fed = step * tile.v[t][me.channel];
+          y[t] = C(0);
           for (int k = 0; k < per_lane; ++k) {
             factor[t][k] = exponential2(step * decay[k]);
             states_before[t + 1][k] = factor[t][k] * states_before[t][k] + fed * tile.b[t][me.lane + k * scan_lanes];
+            y[t] += states_before[t + 1][k] * tile.c[t][me.lane + k * scan_lanes];
           }
         }
-        C y[scan_tile], through_b[scan_tile], through_decay[scan_tile];
+        tile.out[0][me.lane][me.channel] = exchange_sums(block, me.lane, y);
+        C through_b[scan_tile], through_decay[scan_tile];
         for (int t = scan_tile - 1; t >= 0; --t) {
           const C step = tile.step[t][me.channel], fed = step * tile.v[t][me.channel], of_y = tile.u[t][me.channel];
-          y[t] = through_b[t] = through_decay[t] = C(0);
+          through_b[t] = through_decay[t] = C(0);
           for (int k = 0; k < per_lane; ++k) {
             const int n = me.lane + k * scan_lanes;
             const C whole = of_y * tile.c[t][n] + flow[k];
             const C moved = whole * factor[t][k];  // the gradient of the state before
             const C turned = moved * states_before[t][k];
-            y[t] += states_before[t + 1][k] * tile.c[t][n];
             through_b[t] += whole * tile.b[t][n];
             through_decay[t] += turned * decay[k];
             da[k] += turned * step;
@@ -262,7 +395,6 @@ struct SelectiveScanBackwardKernel {
             flow[k] = moved;
           }
         }
-        tile.out[0][me.lane][me.channel] = exchange_sums(block, me.lane, y);
         tile.out[1][me.lane][me.channel] = exchange_sums(block, me.lane, through_b);
         tile.out[2][me.lane][me.channel] = exchange_sums(block, me.lane, through_decay);
         block.wait();
@@ -289,11 +421,8 @@ struct SelectiveScanBackwardKernel {
           }
       }
     }
-    for (int k = 0; k < per_lane; ++k) {
-      const int n = me.lane + k * scan_lanes;
-      if (carried < a.width && n < a.states)
-        partials.da_log[(batch * a.width + carried) * a.states + n] = da[k] * decay[k] * C(0.69314718055994530942);
-    }
+    for (int k = 0; k < per_lane; ++k) da[k] *= decay[k] * C(0.69314718055994530942);
+    store_states(a, da, row, carried, me.lane, partials.da_log);
     tile.out[0][me.token][me.column] = dskip;
     tile.out[1][me.token][me.column] = dbias;
     block.wait();
@@ -302,27 +431,44 @@ struct SelectiveScanBackwardKernel {
       dskip += tile.out[0][t][me.column];
       dbias += tile.out[1][t][me.column];
     }
-    partials.dskip[batch * a.width + column] = dskip;
-    partials.dbias[batch * a.width + column] = dbias;
+    partials.dskip[row * a.width + column] = dskip;
+    partials.dbias[row * a.width + column] = dbias;
   }
 };
 
 template <int per_lane, class T, class Launcher>
 void launch_scan(const SelectiveScanForward<T>& a, Launcher& launcher) {
-  launcher.launch(SelectiveScanKernel<T, per_lane>{a});
+  using C = Compute<T>;
+  const Segments segments = scan_segments(a.batch, a.width, a.length);
+  SegmentStates<C> states{};
+  if (segments.count > 1) {
+    states = segment_states<C>(a.batch, segments, a.width * a.states, launcher);
+    auto ungated = a;
+    ungated.z = nullptr;
+    launcher.launch(SelectiveScanReduce<T, per_lane>{ungated, segments, states});
+    launcher.launch(CarrySegments<C>{states, a.initial, a.batch, segments.count, a.width * a.states});
+  }
+  launcher.launch(SelectiveScanKernel<T, per_lane>{a, segments, states.before});
 }
 template <int per_lane, class T, class Launcher>
 void launch_scan(const SelectiveScanBackward<T>& a, Launcher& launcher) {
   using C = Compute<T>;
-  const Index groups = quotient_up(a.width, scan_channels), rows = a.batch * a.width;
+  const Segments segments = scan_segments(a.batch, a.width, a.length);
+  SegmentStates<C> states{};
+  if (segments.count > 1) {
+    states = segment_states<C>(a.batch, segments, a.width * a.states, launcher);
+    launcher.launch(SelectiveScanBackwardReduce<T, per_lane>{a, segments, states});
+    launcher.launch(CarrySegments<C>{states, nullptr, a.batch, segments.count, a.width * a.states});
+  }
+  const Index groups = quotient_up(a.width, scan_channels), rows = a.batch * segments.count;
   const ScanPartials<C> partials{launcher.template scratch<C>(groups * a.batch * a.length * 2 * a.states),
-                                 launcher.template scratch<C>(rows * a.states), launcher.template scratch<C>(rows),
-                                 launcher.template scratch<C>(rows)};
-  launcher.launch(SelectiveScanBackwardKernel<T, per_lane>{a, partials});
+                                 launcher.template scratch<C>(rows * a.width * a.states), launcher.template scratch<C>(rows * a.width),
+                                 launcher.template scratch<C>(rows * a.width)};
+  launcher.launch(SelectiveScanBackwardKernel<T, per_lane>{a, segments, states.before, partials});
   launcher.launch(SumModulators<T, C>{partials.modulators, a.db, a.dc, groups, a.batch * a.length, a.states, a.db_stride, a.dc_stride});
-  launcher.launch(SumPartials<C>{partials.da_log, a.da_log, a.batch, a.width * a.states});
-  if (a.dskip) launcher.launch(SumPartials<C>{partials.dskip, a.dskip, a.batch, a.width});
-  if (a.dbias) launcher.launch(SumPartials<C>{partials.dbias, a.dbias, a.batch, a.width});
+  launcher.launch(SumPartials<C>{partials.da_log, a.da_log, rows, a.width * a.states});
+  if (a.dskip) launcher.launch(SumPartials<C>{partials.dskip, a.dskip, rows, a.width});
+  if (a.dbias) launcher.launch(SumPartials<C>{partials.dbias, a.dbias, rows, a.width});
 }
 template <class Arguments, class Launcher>
 void launch_scan_of(const Arguments& a, Launcher& launcher) {

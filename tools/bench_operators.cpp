@@ -1,15 +1,18 @@
-// `tools/bench operators`: forward and backward of an operator's heart, beside the same function in LibTorch's tensor operations, in f32 on one
-// thread, in one run. Each reference is the best form that tensor operations allow (where several are known, all are timed and the fastest
+// `tools/bench operators` and, where a device is named, `tools/bench gpu`: forward and backward of an operator's heart, beside the same function
+// in LibTorch's tensor operations, in f32 on one thread or on that device, in one run. Each reference is the best form that tensor operations allow (where several are known, all are timed and the fastest
 // counts); none steps through time token by token. Both sides get the same inputs; a row whose outputs or gradients differ is an error.
+#include <starling/base/error.hpp>
 #include <starling/kernels/diagonal_scan.hpp>
 #include <starling/kernels/matrix_recurrence.hpp>
 #include <starling/operators/functions/attention.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/gated_scan.hpp>
 #include <starling/operators/functions/linear_attention.hpp>
 #include <starling/operators/functions/long_convolution.hpp>
 #include <starling/operators/functions/selective_scan.hpp>
 #include <starling/operators/functions/short_conv.hpp>
 #include <starling/operators/functions/state_space.hpp>
+#include <starling/training/device.hpp>
 #include <starling/training/process.hpp>
 
 #include <ATen/ATen.h>
@@ -33,6 +36,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t batch = 4;
 
+/// Where the rows run. Sizes are those of a small model on the CPU, of a model of 125 million parameters on a device.
+at::Device device = at::kCPU;
+at::TensorOptions there() { return at::TensorOptions().device(device).dtype(at::kFloat); }
+std::int64_t tokens(std::int64_t on_cpu) { return device.is_cpu() ? on_cpu : 4096; }
+std::int64_t width_of_model() { return device.is_cpu() ? 256 : 768; }
+/// ", T 512, 4 x 64": the sizes behind a row's name.
+std::string sizes(std::int64_t length, const std::string& channels) { return fmt::format(", T {}, {}", length, channels); }
+
 struct Reference {
   std::string name;
   Work work;
@@ -45,7 +56,7 @@ struct Row {
   std::vector<Reference> references;
 };
 
-Tensor random(at::IntArrayRef shape, double scale = 1) { return at::randn(shape).mul_(scale); }
+Tensor random(at::IntArrayRef shape, double scale = 1) { return at::randn(shape, there()).mul_(scale); }
 Tensor needs_gradient(Tensor tensor) { return tensor.set_requires_grad(true); }
 
 /// Output and gradients of a differentiable function, the gradient of its output being `dy`.
@@ -116,8 +127,8 @@ Tensor by_token(const Tensor& x) { return x.transpose(1, 2).reshape({x.size(0), 
 /// Rotary positions with the halves of a head paired, base 10,000 (Su et al. 2021).
 Tensor rotated(const Tensor& x) {
   const auto half = x.size(3) / 2;
-  const auto frequencies = at::pow(10'000.0, at::arange(half).mul(-1.0 / static_cast<double>(half)));
-  const auto angles = at::outer(at::arange(x.size(2)).to(at::kFloat), frequencies);
+  const auto frequencies = at::pow(10'000.0, at::arange(half, there()).mul(-1.0 / static_cast<double>(half)));
+  const auto angles = at::outer(at::arange(x.size(2), there()), frequencies);
   const auto cosine = angles.cos(), sine = angles.sin();
   const auto first = x.narrow(3, 0, half), second = x.narrow(3, half, half);
   return at::cat({first * cosine - second * sine, first * sine + second * cosine}, 3);
@@ -126,7 +137,7 @@ Tensor rotated(const Tensor& x) {
 Tensor naive_attention(const Tensors& in, std::int64_t heads) {
   const auto q = rotated(by_head(in[0], heads)), k = rotated(by_head(in[1], heads)), v = by_head(in[2], heads);
   const auto length = q.size(2);
-  const auto hidden = at::ones({length, length}, at::kBool).triu_(1);
+  const auto hidden = at::ones({length, length}, there().dtype(at::kBool)).triu_(1);
   const auto scores = at::matmul(q, k.transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(q.size(3))));
   return by_token(at::matmul(scores.masked_fill(hidden, -INFINITY).softmax(-1), v));
 }
@@ -135,7 +146,7 @@ Tensor naive_attention(const Tensors& in, std::int64_t heads) {
 /// heads, 1 or width of a head), or undefined for none.
 Tensor chunked_recurrence(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& log_decay, std::int64_t chunk) {
   const auto split = [&](const Tensor& x) { return x.reshape({x.size(0), x.size(1), x.size(2) / chunk, chunk, x.size(3)}); };
-  const auto causal = at::ones({chunk, chunk}).tril_();
+  const auto causal = at::ones({chunk, chunk}, there()).tril_();
   const auto qs = split(q), ks = split(k), vs = split(v);
   if (!log_decay.defined()) {
     const auto within = at::matmul(at::matmul(qs, ks.transpose(3, 4)) * causal, vs);
@@ -178,37 +189,39 @@ std::vector<Reference> in_chunks(const std::function<Work(std::int64_t)>& of_len
 // --- rows
 
 Row diagonal_scan() {
-  constexpr std::int64_t length = 512, channels = 256;
-  const auto a = at::rand({batch, length, channels}), b = random({batch, length, channels}), dh = random({batch, length, channels});
+  const std::int64_t length = tokens(512), channels = width_of_model();
+  const auto a = at::rand({batch, length, channels}, there()), b = random({batch, length, channels}),
+             dh = random({batch, length, channels});
   const auto ours = [=]() -> Tensors {
     auto h = at::empty_like(b), da = at::empty_like(a), db = at::empty_like(b);
-    kernels::diagonal_scan_forward<float>({.a = a.data_ptr<float>(),
-                                           .b = b.data_ptr<float>(),
-                                           .h = h.data_ptr<float>(),
-                                           .batch = batch,
-                                           .length = length,
-                                           .channels = channels});
-    kernels::diagonal_scan_backward<float>({.a = a.data_ptr<float>(),
-                                            .h = h.data_ptr<float>(),
-                                            .dh = dh.data_ptr<float>(),
-                                            .da = da.data_ptr<float>(),
-                                            .db = db.data_ptr<float>(),
-                                            .batch = batch,
-                                            .length = length,
-                                            .channels = channels});
+    operators::run_kernel(a, kernels::DiagonalScanForward<float>{.a = a.data_ptr<float>(),
+                                                                 .b = b.data_ptr<float>(),
+                                                                 .h = h.data_ptr<float>(),
+                                                                 .batch = batch,
+                                                                 .length = length,
+                                                                 .channels = channels});
+    operators::run_kernel(a, kernels::DiagonalScanBackward<float>{.a = a.data_ptr<float>(),
+                                                                  .h = h.data_ptr<float>(),
+                                                                  .dh = dh.data_ptr<float>(),
+                                                                  .da = da.data_ptr<float>(),
+                                                                  .db = db.data_ptr<float>(),
+                                                                  .batch = batch,
+                                                                  .length = length,
+                                                                  .channels = channels});
     return {h, da, db};
   };
-  return {"diagonal scan, T 512, 256 channels", 20, ours, {{"log-depth doubling", differentiated({a, b}, dh, [](const Tensors& in) {
-                                                              return scan_by_doubling(in[0], in[1]);
-                                                            })}}};
+  return {"diagonal scan" + sizes(length, fmt::format("{} channels", channels)),
+          20,
+          ours,
+          {{"log-depth doubling", differentiated({a, b}, dh, [=](const Tensors& in) { return scan_by_doubling(in[0], in[1]); })}}};
 }
 
 Row selective_scan() {
-  constexpr std::int64_t length = 512, width = 256, states = 16;
+  const std::int64_t length = tokens(512), width = width_of_model(), states = 16;
   const Tensors inputs{random({batch, length, width}),
                        random({batch, length, width}),
                        random({width}, 0.5),
-                       at::arange(1, states + 1).to(at::kFloat).log().repeat({width, 1}),
+                       at::arange(1, states + 1, there()).log().repeat({width, 1}),
                        random({batch, length, states}),
                        random({batch, length, states}),
                        random({width}),
@@ -224,10 +237,10 @@ Row selective_scan() {
   };
   const auto dy = random({batch, length, width});
   const auto by_doubling = [](const Tensor& a, const Tensor& b) { return scan_by_doubling(a, b); };
-  return {"selective scan, T 512, 256 x 16 states",
+  return {"selective scan" + sizes(length, fmt::format("{} x {} states", width, states)),
           10,
           differentiated(inputs, dy,
-                         [](const Tensors& in) {
+                         [=](const Tensors& in) {
                            return operators::selective_scan({in[0], in[1], in[2], in[3], in[4], in[5], in[6], in[7]});
                          }),
           {{"chunks of 16", differentiated(inputs, dy, reference(chunked_scan))},
@@ -235,10 +248,10 @@ Row selective_scan() {
 }
 
 Row gated_scan() {
-  constexpr std::int64_t length = 512, width = 256, states = 2;
+  const std::int64_t length = tokens(512), width = width_of_model(), states = 2;
   const Tensors inputs{random({batch, length, width}), random({batch, length, states * width}), random({states * width}),
                        random({batch, length, states}), random({batch, length, states})};
-  const auto reference = [](Tensor (*scan)(const Tensor&, const Tensor&)) {
+  const auto reference = [=](Tensor (*scan)(const Tensor&, const Tensor&)) {
     return [=](const Tensors& in) {
       const auto a = at::sigmoid(in[1] + in[2]).view({batch, length, states, width});
       const auto h = scan(a, (1 - a) * in[3].unsqueeze(3) * in[0].unsqueeze(2));
@@ -247,10 +260,10 @@ Row gated_scan() {
   };
   const auto dy = random({batch, length, width});
   const auto by_doubling = [](const Tensor& a, const Tensor& b) { return scan_by_doubling(a, b); };
-  return {"gated scan (Rec-2), T 512, 256 x 2 states",
+  return {"gated scan (Rec-2)" + sizes(length, fmt::format("{} x {} states", width, states)),
           0,
           differentiated(inputs, dy,
-                         [](const Tensors& in) {
+                         [=](const Tensors& in) {
                            return operators::gated_scan({in[0], in[1], in[2], in[3], in[4]});
                          }),
           {{"chunks of 16", differentiated(inputs, dy, reference(chunked_scan))},
@@ -258,20 +271,20 @@ Row gated_scan() {
 }
 
 Row linear_attention() {
-  constexpr std::int64_t length = 512, width = 256, heads = 4;
+  const std::int64_t length = tokens(512), width = width_of_model(), heads = width / 64;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width})};
   const auto dy = random({batch, length, width});
-  return {"linear attention (SA-2), T 512, 4 x 64", 3,
-          differentiated(inputs, dy, [](const Tensors& in) { return operators::linear_attention(in[0], in[1], in[2], heads); }),
+  return {"linear attention (SA-2)" + sizes(length, fmt::format("{} x 64", heads)), 3,
+          differentiated(inputs, dy, [=](const Tensors& in) { return operators::linear_attention(in[0], in[1], in[2], heads); }),
           in_chunks([&](std::int64_t chunk) {
             return differentiated(inputs, dy, [=](const Tensors& in) { return normalised_linear_attention(in, heads, chunk); });
           })};
 }
 
 Row matrix_recurrence(kernels::MatrixDecay decay) {
-  constexpr std::int64_t length = 512, heads = 4, width = 64;
+  const std::int64_t length = tokens(512), heads = width_of_model() / 64, width = 64;
   const bool per_channel = decay == kernels::MatrixDecay::per_channel;
-  const auto log_decay = at::rand({batch, length, heads, per_channel ? width : 1}).mul_(-0.1);
+  const auto log_decay = at::rand({batch, length, heads, per_channel ? width : 1}, there()).mul_(-0.1);
   const auto q = random({batch, length, heads, width}), k = random({batch, length, heads, width}),
              v = random({batch, length, heads, width});
   const auto dy = random({batch, length, heads, width});
@@ -296,7 +309,7 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
     describe(forward);
     forward.y = y.data_ptr<float>();
     forward.y_strides = strides;
-    kernels::matrix_recurrence_forward(forward);
+    operators::run_kernel(v, forward);
     kernels::MatrixRecurrenceBackward<float> backward;
     describe(backward);
     backward.dy = dy.data_ptr<float>();
@@ -306,64 +319,64 @@ Row matrix_recurrence(kernels::MatrixDecay decay) {
     backward.dlog_decay = dg.data_ptr<float>();
     backward.dy_strides = backward.dq_strides = backward.dk_strides = backward.dv_strides = strides;
     backward.dlog_decay_strides = decay_strides;
-    kernels::matrix_recurrence_backward(backward);
+    operators::run_kernel(v, backward);
     return {y, dq, dk, dv, dg};
   };
-  const auto reference = [](const Tensors& in, std::int64_t chunk) {
+  const auto reference = [=](const Tensors& in, std::int64_t chunk) {
     const auto heads_first = [](const Tensor& x) { return x.transpose(1, 2); };
     return chunked_recurrence(heads_first(in[0]), heads_first(in[1]), heads_first(in[2]), heads_first(in[3]), chunk).transpose(1, 2);
   };
-  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + ", 4 x 64", 3, ours,
+  return {std::string("matrix recurrence, decay per ") + (per_channel ? "channel" : "head") + fmt::format(", {} x 64", heads), 3, ours,
           in_chunks([&](std::int64_t chunk) {
             return differentiated({q, k, v, log_decay}, dy, [=](const Tensors& in) { return reference(in, chunk); });
           })};
 }
 
 Row attention() {
-  constexpr std::int64_t length = 1024, width = 256, heads = 4;
+  const std::int64_t length = tokens(1024), width = width_of_model(), heads = width / 64;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width})};
   const auto dy = random({batch, length, width});
-  return {"softmax attention, T 1024, 4 x 64",
+  return {"softmax attention" + sizes(length, fmt::format("{} x 64", heads)),
           2,
           differentiated(inputs, dy,
-                         [](const Tensors& in) {
+                         [=](const Tensors& in) {
                            return operators::attention(in[0], in[1], in[2], {heads, heads, heads}, {}, true).y;
                          }),
-          {{"T x T matrix", differentiated(inputs, dy, [](const Tensors& in) { return naive_attention(in, heads); })}}};
+          {{"T x T matrix", differentiated(inputs, dy, [=](const Tensors& in) { return naive_attention(in, heads); })}}};
 }
 
 Row hyena_convolution() {
-  constexpr std::int64_t length = 1024, width = 256;
+  const std::int64_t length = tokens(1024), width = width_of_model();
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width}),
                        random({length, width}, 1 / std::sqrt(length))};
   const auto dy = random({batch, length, width});
-  return {"long convolution (Hyena), T 1024, 256",
+  return {"long convolution (Hyena)" + sizes(length, std::to_string(width)),
           1.5,
-          differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_long_conv(in[0], in[1], in[2], in[3]); }),
-          {{"FFT", differentiated(inputs, dy, [](const Tensors& in) { return in[1] * fft_convolution(in[3], in[0] * in[2]); })}}};
+          differentiated(inputs, dy, [=](const Tensors& in) { return operators::gated_long_conv(in[0], in[1], in[2], in[3]); }),
+          {{"FFT", differentiated(inputs, dy, [=](const Tensors& in) { return in[1] * fft_convolution(in[3], in[0] * in[2]); })}}};
 }
 
 /// S4D: the reference makes the kernel from a Vandermonde matrix, as published, or is given it (then only u has a gradient to
 /// compare, and all that the weights need is work of one side alone).
 Row state_space(bool kernel_given) {
-  constexpr std::int64_t length = 1024, width = 256, pairs = 32;
-  const auto turns = (at::arange(pairs).unsqueeze(1) * std::acos(-1.0)).to(at::kFloat).expand({pairs, width}).contiguous();
+  const std::int64_t length = tokens(1024), width = width_of_model(), pairs = 32;
+  const auto turns = (at::arange(pairs, there()).unsqueeze(1) * std::acos(-1.0)).expand({pairs, width}).contiguous();
   const auto u = random({batch, length, width});
-  const Tensors weights{at::full({pairs, width}, std::log(0.5)),
+  const Tensors weights{at::full({pairs, width}, std::log(0.5), there()),
                         turns,
-                        at::rand({width}) * std::log(100.0) + std::log(1e-3),
+                        at::rand({width}, there()) * std::log(100.0) + std::log(1e-3),
                         random({2 * pairs, width}),
                         random({2 * pairs, width}),
                         random({width})};
   const auto dy = random({batch, length, width});
-  const auto kernel = [](const Tensors& w) {
-    const auto complex = [](const Tensor& both) {
+  const auto kernel = [=](const Tensors& w) {
+    const auto complex = [=](const Tensor& both) {
       return at::complex(both.narrow(0, 0, pairs), both.narrow(0, pairs, pairs)).transpose(0, 1);
     };
     const auto a = at::complex(-at::exp(w[0]), w[1]).transpose(0, 1);
     const auto exponent = a * at::exp(w[2]).unsqueeze(1);
     const auto weight = complex(w[3]) * complex(w[4]) * (at::exp(exponent) - 1) / a;
-    const auto powers = at::exp(exponent.unsqueeze(2) * at::arange(length));
+    const auto powers = at::exp(exponent.unsqueeze(2) * at::arange(length, there()));
     return (at::real(weight.unsqueeze(1).matmul(powers).squeeze(1)) * 2).transpose(0, 1);
   };
   const auto ours = [](const Tensor& x, const Tensors& w) {
@@ -371,14 +384,14 @@ Row state_space(bool kernel_given) {
   };
   if (kernel_given) {
     const auto given = kernel(weights).contiguous();
-    return {"state space (S4D), T 1024, 256; kernel given",
+    return {"state space (S4D)" + sizes(length, std::to_string(width) + "; kernel given"),
             1.5,
             differentiated({u}, dy, [=](const Tensors& in) { return ours(in[0], weights); }),
             {{"FFT", differentiated({u}, dy, [=](const Tensors& in) { return fft_convolution(given, in[0]) + weights[5] * in[0]; })}}};
   }
   Tensors inputs = weights;
   inputs.push_back(u);
-  return {"state space (S4D), T 1024, 256",
+  return {"state space (S4D)" + sizes(length, std::to_string(width)),
           1.5,
           differentiated(inputs, dy, [=](const Tensors& in) { return ours(in[6], in); }),
           {{"Vandermonde, FFT",
@@ -386,24 +399,24 @@ Row state_space(bool kernel_given) {
 }
 
 Row short_convolution() {
-  constexpr std::int64_t length = 1024, width = 256, taps = 3;
+  const std::int64_t length = tokens(1024), width = width_of_model(), taps = 3;
   const Tensors inputs{random({batch, length, width}), random({batch, length, width}), random({batch, length, width}),
                        random({width, taps})};
   const auto dy = random({batch, length, width});
-  const auto conv1d = [](const Tensors& in) {
+  const auto conv1d = [=](const Tensors& in) {
     const auto x = at::constant_pad_nd((in[0] * in[2]).transpose(1, 2), {taps - 1, 0});
     return in[1] *
            at::conv1d(x, in[3].unsqueeze(1), Tensor(), at::IntArrayRef{1}, at::IntArrayRef{0}, at::IntArrayRef{1}, width).transpose(1, 2);
   };
-  const auto shifted = [](const Tensors& in) {
+  const auto shifted = [=](const Tensors& in) {
     const auto x = at::constant_pad_nd(in[0] * in[2], {0, 0, taps - 1, 0});
     Tensor y = x.narrow(1, 0, length) * in[3].select(1, 0);
     for (std::int64_t tap = 1; tap < taps; ++tap) y = at::addcmul(y, x.narrow(1, tap, length), in[3].select(1, tap));
     return in[1] * y;
   };
-  return {"gated short convolution, T 1024, 256",
+  return {"gated short convolution" + sizes(length, std::to_string(width)),
           0,
-          differentiated(inputs, dy, [](const Tensors& in) { return operators::gated_conv(in[0], in[1], in[2], in[3]); }),
+          differentiated(inputs, dy, [=](const Tensors& in) { return operators::gated_conv(in[0], in[1], in[2], in[3]); }),
           {{"conv1d", differentiated(inputs, dy, conv1d)}, {"shifted sums", differentiated(inputs, dy, shifted)}}};
 }
 
@@ -412,6 +425,7 @@ Row short_convolution() {
 double seconds(const Work& work) {
   const auto begun = Clock::now();
   work();
+  training::finish(device);
   return std::chrono::duration<double>(Clock::now() - begun).count();
 }
 
@@ -439,7 +453,7 @@ bool measure(const Row& row, int rounds) {
   const auto best = static_cast<std::size_t>(std::min_element(theirs.begin(), theirs.end()) - theirs.begin());
   const bool agree = worst < 1e-2;
   fmt::print("{:<45} {:>8.2f} {:>9.2f}   {:<19} ratio {:.2f}x{}{}\n", row.name, 1e3 * ours, 1e3 * theirs[best], row.references[best].name,
-             theirs[best] / ours, row.goal > 0 ? fmt::format("  goal {}x", row.goal) : "",
+             theirs[best] / ours, row.goal > 0 && device.is_cpu() ? fmt::format("  goal {}x", row.goal) : "",
              agree ? "" : fmt::format("  DIFFERENT RESULTS ({:.1e})", worst));
   std::fflush(stdout);
   return agree;
@@ -450,6 +464,14 @@ bool measure(const Row& row, int rounds) {
 int main(int count, char** arguments) {
   training::tune_process(1);
   const int rounds = count > 1 ? std::max(1, std::atoi(arguments[1])) : 10;
+  if (count > 2) {
+    try {
+      device = training::device_named(arguments[2]);
+    } catch (const UserError& error) {
+      fmt::print(stderr, "{}\n", error.what());
+      return 2;
+    }
+  }
   at::manual_seed(1);
   fmt::print("{:<45} {:>8} {:>9}\n", "forward + backward, ms", "starling", "tensor op");
   bool agree = true;

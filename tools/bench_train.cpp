@@ -1,7 +1,7 @@
-// Starling's side of a comparison with PyTorch (`tools/bench cpu`, tests/quality): a genome, its first weights and its batches are written
+// Starling's side of a comparison with PyTorch (`tools/bench cpu`, `tools/bench gpu`, tests/quality): a genome, its first weights and its batches are written
 // to DIRECTORY/{model.json, weights.f32, tokens.i64}, for another implementation to train from. Then every line of standard input is
 // answered by one line of JSON:
-//   train    trains from that start, anew each time: {"losses": one a step, "seconds": one a step}
+//   train    trains from that start, anew each time: {"losses": one a step, "seconds": one a step, "micro_batch_tokens"}
 //   product  multiplies matrices for a while: {"flops": per second, of the fastest product}, in the precision of the training
 #include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
@@ -11,9 +11,11 @@
 #include <starling/model/model.hpp>
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
+#include <starling/training/device.hpp>
 #include <starling/training/process.hpp>
 #include <starling/training/trainer.hpp>
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/GradMode.h>
@@ -30,6 +32,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +49,8 @@ struct Arguments {
   std::filesystem::path directory;
   std::string genome;
   std::vector<std::string> files;
+  std::int64_t words = 0;  ///< of random tokens, where there are no files
+  std::string device = "cpu";
   std::int64_t depth = 6;
   std::int64_t width = 128;
   std::int64_t length = 256;
@@ -54,7 +59,39 @@ struct Arguments {
   std::uint64_t seed = 1;
   std::string precision = "f32";
 
+  at::Device place() const { return training::device_named(device); }
   at::ScalarType type() const { return precision == "bf16" ? at::kBFloat16 : at::kFloat; }
+};
+
+/// Tokens that mostly follow from the one before, of as many words as one likes.
+class RandomTokens final : public tasks::Task {
+ public:
+  RandomTokens(std::int64_t words, std::int64_t length) : words_(words), length_(length) {}
+
+  std::int64_t vocabulary() const override { return words_; }
+  std::int64_t sequence_length() const override { return length_; }
+  tasks::Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
+    const auto tokens = at::empty({sequences, length_ + 1}, at::kLong);
+    Stream stream(seed, Purpose::task_data, static_cast<std::uint64_t>(step));
+    auto* token = tokens.data_ptr<std::int64_t>();
+    std::int64_t now = 0;
+    for (std::int64_t i = 0; i < tokens.numel(); ++i) {
+      // Every eighth is drawn.
+      now = stream() % 8 == 0 ? static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(words_))) : (now * 3 + 2) % words_;
+      *token++ = now;
+    }
+    return {tokens.narrow(1, 0, length_).contiguous(), tokens.narrow(1, 1, length_).contiguous()};
+  }
+  std::int64_t held_out_batches(tasks::Split, std::int64_t) const override { return 0; }
+  tasks::Batch held_out_batch(tasks::Split, std::int64_t, std::int64_t) const override { throw std::logic_error("nothing is held out"); }
+  std::int64_t held_out_bytes(tasks::Split) const override { return 0; }
+  bool scored_by_accuracy() const override { return false; }
+  std::vector<tasks::ReferenceLoss> references() const override { return {}; }
+  std::string summary() const override { return "random tokens"; }
+
+ private:
+  std::int64_t words_;
+  std::int64_t length_;
 };
 
 /// All that a training starts from.
@@ -106,12 +143,12 @@ json livs_of(const Start& start) {
   return livs;
 }
 
-model::Model model_of(const Start& start, const Arguments& arguments) {
-  return {start.catalogue, start.genome, start.dimensions, arguments.seed, model::Model::Initialization::glorot, arguments.type()};
+model::Model model_of(const Start& start, const Arguments& arguments, const at::Device& device) {
+  return {start.catalogue, start.genome, start.dimensions, arguments.seed, model::Model::Initialization::glorot, arguments.type(), device};
 }
 
 void export_start(const Start& start, const Arguments& arguments) {
-  const model::Model model = model_of(start, arguments);
+  const model::Model model = model_of(start, arguments, at::kCPU);
   json weights = json::array();
   std::ofstream values = create(arguments.directory / "weights.f32");
   for (const operators::Parameter& parameter : model.parameters()) {
@@ -146,7 +183,7 @@ void export_start(const Start& start, const Arguments& arguments) {
 }
 
 json train(const Start& start, const Arguments& arguments) {
-  model::Model model = model_of(start, arguments);
+  model::Model model = model_of(start, arguments, arguments.place());
   const std::atomic<bool> stop{false};
   std::vector<double> losses;
   std::vector<double> seconds;
@@ -158,23 +195,28 @@ json train(const Start& start, const Arguments& arguments) {
   };
   const training::Result result = training::train(model, *start.task, arguments.training, arguments.seed, stop, keep);
   if (result.end != training::End::completed) throw Failure("training diverged: " + result.reason);
-  return {{"losses", losses}, {"seconds", seconds}};
+  return {{"losses", losses}, {"seconds", seconds}, {"micro_batch_tokens", result.micro_batch_tokens}};
 }
 
 /// The fastest product of square matrices, whatever their size.
-json fastest_product(at::ScalarType type) {
+json fastest_product(at::ScalarType type, const at::Device& device) {
   using Clock = std::chrono::steady_clock;
   const c10::NoGradGuard no_gradient;
   double fastest = 0;
-  for (const std::int64_t size : {512, 1024, 2048}) {
-    const at::Tensor a = at::randn({size, size}).to(type);
-    const at::Tensor b = at::randn({size, size}).to(type);
+  // A device is asked for several at a time: it is waited for only once.
+  const std::vector<std::int64_t> sizes =
+      device.is_cpu() ? std::vector<std::int64_t>{512, 1024, 2048} : std::vector<std::int64_t>{4096, 8192};
+  const int together = device.is_cpu() ? 1 : 10;
+  for (const std::int64_t size : sizes) {
+    const at::Tensor a = at::randn({size, size}, at::TensorOptions().device(device)).to(type);
+    const at::Tensor b = at::randn({size, size}, at::TensorOptions().device(device)).to(type);
     const double edge = static_cast<double>(size);
-    const auto until = Clock::now() + std::chrono::milliseconds(100);
+    const auto until = Clock::now() + std::chrono::milliseconds(device.is_cpu() ? 100 : 1000);
     do {
       const auto begin = Clock::now();
-      const at::Tensor product = at::matmul(a, b);
-      fastest = std::max(fastest, 2 * edge * edge * edge / std::chrono::duration<double>(Clock::now() - begin).count());
+      for (int i = 0; i < together; ++i) at::matmul(a, b);
+      training::finish(device);
+      fastest = std::max(fastest, together * 2 * edge * edge * edge / std::chrono::duration<double>(Clock::now() - begin).count());
     } while (Clock::now() < until);
   }
   return {{"flops", fastest}};
@@ -184,8 +226,14 @@ int run(Arguments& arguments) {
   training::tune_process(1);
   arguments.training.tokens = arguments.steps * arguments.training.batch_tokens;
   const auto& catalogue = genome::Catalogue::liquid();
-  const auto task = tasks::make_task(tasks::LanguageModelOptions{
-      .files = arguments.files, .sequence_length = arguments.length, .max_bytes = 2'000'000, .seed = arguments.seed});
+  arguments.place();  // or why not
+  std::shared_ptr<const tasks::Task> task;
+  if (arguments.words > 0) {
+    task = std::make_shared<RandomTokens>(arguments.words, arguments.length);
+  } else {
+    task = tasks::make_task(tasks::LanguageModelOptions{
+        .files = arguments.files, .sequence_length = arguments.length, .max_bytes = 2'000'000, .seed = arguments.seed});
+  }
   const Start start{catalogue,
                     genome_of(catalogue, arguments.genome, static_cast<std::size_t>(arguments.depth)),
                     task,
@@ -196,7 +244,7 @@ int run(Arguments& arguments) {
     if (command == "train") {
       std::cout << train(start, arguments) << std::endl;
     } else if (command == "product") {
-      std::cout << fastest_product(arguments.type()) << std::endl;
+      std::cout << fastest_product(arguments.type(), arguments.place()) << std::endl;
     } else {
       throw UserError("standard input: expected 'train' or 'product', found '" + command + "'");
     }
@@ -211,7 +259,12 @@ int main(int argc, char** argv) {
   CLI::App app("Writes a genome's first weights and batches to a directory, then trains from there whenever it is told to");
   app.add_option("directory", arguments.directory)->required();
   app.add_option("genome", arguments.genome, "text form, the name of a baseline, or random-SEED")->required();
-  app.add_option("--files", arguments.files, "globs of text")->required();
+  auto* const data = app.add_option_group("data");
+  data->require_option(1);
+  data->add_option("--files", arguments.files, "globs of text");
+  data->add_option("--random-tokens", arguments.words, "tokens drawn from so many words")->check(CLI::PositiveNumber);
+  app.add_option("--device", arguments.device, "cpu or cuda:N")->capture_default_str();
+  app.add_option("--micro-batch-tokens", arguments.training.micro_batch_tokens, "0: all of a batch")->capture_default_str();
   app.add_option("--depth", arguments.depth, "LIVs of a baseline or a random genome")->capture_default_str();
   app.add_option("--width", arguments.width)->capture_default_str();
   app.add_option("--length", arguments.length)->capture_default_str();

@@ -8,7 +8,9 @@
 #include <bit>
 #include <cmath>
 
-#include <starling/base/random.hpp>
+#include <starling/base/stream_key.hpp>
+#include <starling/kernels/dropout.hpp>
+#include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/tensors.hpp>
 
 namespace starling::operators {
@@ -24,21 +26,16 @@ at::Tensor masked(const at::Tensor& input, const Dropout& noise) {
   const auto x = input.contiguous();
   const auto y = at::empty_like(x);
   const auto threshold = static_cast<std::uint32_t>(std::clamp(std::round(noise.probability * steps), 1.0, steps - 1));
-  const auto elements = x.numel() / std::max<std::int64_t>(x.size(0), 1);
+  const auto key = stream_key(noise.seed, Purpose::dropout, noise.place);
   with_exact_type(x, [&]<class T>(T) {
-    const auto scale = static_cast<T>(steps / (steps - threshold));
-    const T* from = x.data_ptr<T>();
-    T* to = y.data_ptr<T>();
-    for (std::int64_t s = 0; s < x.size(0); ++s, from += elements, to += elements) {
-      Stream stream(noise.seed, Purpose::dropout, static_cast<std::uint64_t>(noise.first_sequence + s), noise.place);
-      std::int64_t e = 0;
-      for (; e + 1 < elements; e += 2) {
-        const auto word = stream();
-        to[e] = (word & 0xffff) < threshold ? T(0) : from[e] * scale;
-        to[e + 1] = word >> 16 < threshold ? T(0) : from[e + 1] * scale;
-      }
-      if (e < elements) to[e] = (stream() & 0xffff) < threshold ? T(0) : from[e] * scale;
-    }
+    run_kernel(x, kernels::Dropout<T>{.x = data<T>(x),
+                                      .y = data<T>(y),
+                                      .sequences = x.size(0),
+                                      .elements = x.numel() / std::max<std::int64_t>(x.size(0), 1),
+                                      .first_sequence = noise.first_sequence,
+                                      .key = {key[0], key[1]},
+                                      .threshold = threshold,
+                                      .scale = static_cast<T>(steps / (steps - threshold))});
   });
   return y;
 }

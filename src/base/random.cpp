@@ -1,4 +1,5 @@
 #include <starling/base/random.hpp>
+#include <starling/base/stream_key.hpp>
 
 #include <cmath>
 #include <numbers>
@@ -27,9 +28,12 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
   return counter;
 }
 
-Stream::Stream(std::uint64_t seed, Purpose purpose, std::uint64_t index, std::uint32_t attempt) {
+std::array<std::uint32_t, 2> stream_key(std::uint64_t seed, Purpose purpose, std::uint32_t attempt) {
   const std::uint64_t key = mix(mix(seed + 0x9e3779b97f4a7c15ull) ^ (std::uint64_t{static_cast<std::uint32_t>(purpose)} << 32 | attempt));
-  key_ = {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+  return {static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32)};
+}
+
+Stream::Stream(std::uint64_t seed, Purpose purpose, std::uint64_t index, std::uint32_t attempt) : key_(stream_key(seed, purpose, attempt)) {
   counter_ = {0, 0, static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32)};
 }
 

@@ -74,7 +74,7 @@ std::string to_toml(const Experiment& experiment) {
   std::string text;
   std::string_view section;
   for (const auto& key : schema()) {
-    if (!applies(key, experiment.task)) continue;
+    if (!is_saved(key, experiment)) continue;
     if (section_of(key) != section) {
       section = section_of(key);
       text += fmt::format("\n[{}]\n", section);

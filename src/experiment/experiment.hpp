@@ -93,7 +93,7 @@ struct Training {
   double dropout = 0;
   bool recompute = false;
   std::string initialization = "glorot";  ///< "glorot" | "he"
-  std::string precision = "f32";          ///< "f32" | "bf16"
+  std::string precision = "f32";          ///< "f32" | "bf16" | "tf32"
 
   bool operator==(const Training&) const = default;
 };
@@ -111,7 +111,9 @@ struct Experiment {
   std::string source;               ///< file name it came from, for messages; not written back
   std::string name = "experiment";  ///< results go to runs/NAME-N
   std::uint64_t seed = 1;
-  std::int64_t workers = 1;
+  std::int64_t workers = 1;                ///< processes, where the CPU trains
+  std::vector<std::string> devices;        ///< "cpu", or "cuda:0", "cuda:1", …; empty: "auto", which whoever starts a run fills in
+  std::int64_t candidates_per_device = 1;  ///< processes on each GPU
   std::int64_t evaluations = 0;
   Task task;
   Model model;

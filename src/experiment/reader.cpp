@@ -79,6 +79,9 @@ int line_too_deep(std::string_view text) {
 std::string expected_text(const Key& key) {
   const auto type = type_name(key);
   const auto article = type == "integer" ? "an" : "a";
+  if (const auto* form = std::get_if<Form>(&key.limits); form != nullptr && !key.word.empty()) {
+    return fmt::format("{} or {} {} ({})", toml_string(key.word), article, type, form->expected);
+  }
   const auto range = range_text(key);
   return range.empty() ? fmt::format("{} {}", article, type) : fmt::format("{} {} ({})", article, type, range);
 }
@@ -153,6 +156,10 @@ Complaint store(const Key& key, const toml::node& node, std::string& target) {
 }
 
 Complaint store(const Key& key, const toml::node& node, std::vector<std::string>& target) {
+  if (!key.word.empty() && node.value_exact<std::string>() == key.word) {
+    target.clear();
+    return {};
+  }
   const auto* list = node.as_array();
   if (list == nullptr) return wrong_type(key, node);
   std::vector<std::string> values;

@@ -10,6 +10,7 @@
 #include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
 #include <starling/experiment/class_rows.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/experiment/reader.hpp>
 #include <starling/genome/catalogue.hpp>
 #include <starling/genome/legality.hpp>
@@ -25,6 +26,8 @@ class Rules {
   void check() {
     kinds();
     missing();
+    idle();
+    devices();
     split();
     mad();
     tokens();
@@ -72,6 +75,18 @@ class Rules {
       findings_.add(given_.section(section_of(key)), fmt::format("'{}' is missing, expected in section [{}]: {} = {} ({}). {}", key.path,
                                                                  section_of(key), leaf_of(key), type_name(key), range_text(key), key.help));
     }
+  }
+
+  void idle() {
+    for (const auto& key : schema()) {
+      if (key.idle.when == nullptr || !given_.has(key.path) || !readable({key.path, key.idle.beside}) || !key.idle.when(e_)) continue;
+      complain({key.path, key.idle.beside}, fmt::format("'{}' is {}, but {}", key.path, toml_value(key, e_), key.idle.because));
+    }
+  }
+
+  void devices() {
+    if (!readable({"devices"}) || !on_gpus(e_) || std::ranges::find(e_.devices, "cpu") == e_.devices.end()) return;
+    complain({"devices"}, fmt::format("'devices' is {}, expected \"cpu\" alone or GPUs alone", toml_value(*find_key("devices"), e_)));
   }
 
   void split() {
@@ -239,11 +254,9 @@ class Rules {
                              micro, e_.task.sequence_length, e_.training.batch_tokens));
       }
     }
-    if (readable({"training.schedule", "training.final_learning_rate"}) && e_.training.schedule == "constant" &&
-        e_.training.final_learning_rate != Training{}.final_learning_rate) {
-      complain({"training.final_learning_rate", "training.schedule"},
-               fmt::format("'training.final_learning_rate' is {}, but a constant training.schedule stays at the peak",
-                           e_.training.final_learning_rate));
+    if (readable({"training.precision", "devices"}) && e_.training.precision == "tf32" && !e_.devices.empty() && !on_gpus(e_)) {
+      complain({"training.precision", "devices"},
+               "'training.precision' is \"tf32\", which GPUs alone have, and 'devices' is [\"cpu\"]; expected \"f32\" or \"bf16\"");
     }
   }
 

@@ -30,6 +30,19 @@ bool is_tokenizer(std::string_view text) {
   return text == "bytes" || text == "none" || (text.ends_with(suffix) && text.size() > suffix.size());
 }
 
+bool is_device(std::string_view text) {
+  constexpr std::string_view cuda = "cuda:";
+  constexpr std::size_t most_digits = 4;
+  if (text == "cpu") return true;
+  if (!text.starts_with(cuda)) return false;
+  text.remove_prefix(cuda.size());
+  const bool leading_zero = text.size() > 1 && text[0] == '0';
+  return !text.empty() && text.size() <= most_digits && !leading_zero &&
+         std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+bool learns_at_a_constant_rate(const Experiment& e) { return e.training.schedule == "constant"; }
+
 /// Makes the rows of the table readable: `field<&Experiment::task, &Task::files>()`.
 template <auto Section, auto Member>
 Field field() {
@@ -54,7 +67,13 @@ std::vector<Key> make_schema() {
        "Name of the experiment; results go to runs/NAME-N."},
       {"seed", field<&E::seed>(), IntegerRange{0, std::numeric_limits<std::int64_t>::max()},
        "Every random decision of the run follows from it."},
-      {"workers", field<&E::workers>(), IntegerRange{1, 1024}, "Worker processes on this machine, one thread each."},
+      {"workers", field<&E::workers>(), IntegerRange{1, 1024},
+       "Worker processes on this machine, one thread each, where the CPU trains; on GPUs candidates_per_device counts."},
+      {"devices", field<&E::devices>(), Form{is_device, "\"cpu\", or \"cuda:0\", \"cuda:1\", …"},
+       "What candidates are trained on: the CPU or GPUs. \"auto\" takes every GPU that LibTorch sees, the CPU where it sees none.",
+       optional, Scope::every_task, false, "", "auto"},
+      {"candidates_per_device", field<&E::candidates_per_device>(), IntegerRange{1, 64},
+       "Candidates that share a GPU, each in a process of its own: several of a small width use it better than one."},
 
       {"budget.evaluations", field<&E::evaluations>(), IntegerRange{1, 1'000'000},
        "Candidates that are trained or fail before the search ends; baselines do not count.", required},
@@ -165,7 +184,8 @@ std::vector<Key> make_schema() {
       {"training.warmup", field<&E::training, &Training::warmup>(), NumberRange{0, 1, false, true},
        "Share of the steps in which the learning rate rises linearly."},
       {"training.final_learning_rate", field<&E::training, &Training::final_learning_rate>(), share,
-       "Share of the peak at which the cosine or the line ends."},
+       "Share of the peak at which the cosine or the line ends.", optional, Scope::every_task, false, "", "",
+       Idle{learns_at_a_constant_rate, "training.schedule", "a constant training.schedule stays at the peak"}},
       {"training.weight_decay", field<&E::training, &Training::weight_decay>(), NumberRange{0, 10, false, false},
        "Of weight matrices; norms, biases and kernels have none."},
       {"training.gradient_clip", field<&E::training, &Training::gradient_clip>(), NumberRange{0, 1e6, true, false},
@@ -178,13 +198,15 @@ std::vector<Key> make_schema() {
        "Compute activations inside LIVs again in the backward pass instead of keeping them: less memory, more time, the same results."},
       {"training.initialization", field<&E::training, &Training::initialization>(), Choice{{"glorot", "he"}},
        "Spread of the first weights."},
-      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16"}},
-       "Number format of training; bf16 with weights, sums and states in f32."},
+      {"training.precision", field<&E::training, &Training::precision>(), Choice{{"f32", "bf16", "tf32"}},
+       "Number format of training; bf16 with weights, sums and states in f32; tf32, of GPUs alone, is f32 whose matrix products round "
+       "their factors to 10 bits."},
 
       {"evaluation.attempts", field<&E::worker_options, &Workers::attempts>(), IntegerRange{1, 100},
-       "Attempts that a candidate may lose to dead workers or deadlines before it is given up."},
+       "Attempts that a candidate may lose to dead workers, errors of a device or deadlines before it is given up."},
       {"evaluation.give_up_after", field<&E::worker_options, &Workers::give_up_after>(), IntegerRange{1, 1'000'000},
-       "Candidates given up one after another that end the run: what is wrong is not the genomes."},
+       "Candidates given up one after another that end the run: what is wrong is not the genomes. Where there are several devices, so many "
+       "candidates that lose an attempt on one of them, with nothing finished there in between, end its use."},
       {"evaluation.test",
        field<&E::worker_options, &Workers::test>(),
        {},
@@ -267,6 +289,10 @@ std::string kinds_text(Scope scope, std::string_view quote, std::string_view bet
 
 bool applies(const Key& key, const Task& task) { return applies(key, task.kind) && (key.only_of.empty() || key.only_of == task.mad_task); }
 
+bool is_saved(const Key& key, const Experiment& experiment) {
+  return applies(key, experiment.task) && !(key.idle.when != nullptr && key.idle.when(experiment));
+}
+
 bool applies(const Key& key, std::string_view task_kind) {
   if (key.scope == Scope::every_task) return true;
   const auto kinds = kinds_of(key.scope);
@@ -286,6 +312,9 @@ std::string type_name(const Key& key) {
 }
 
 std::string range_text(const Key& key) {
+  if (const auto* form = std::get_if<Form>(&key.limits); form != nullptr && !key.word.empty()) {
+    return fmt::format("{} | {}", key.word, form->expected);
+  }
   return std::visit(Overloaded{
                         [](std::monostate) { return std::string{}; },
                         [](const IntegerRange& range) { return fmt::format("{} … {}", range.least, range.most); },
@@ -301,7 +330,8 @@ std::string range_text(const Key& key) {
 
 std::string toml_value(const Key& key, const Experiment& experiment) {
   auto copy = experiment;  // the table's accessors give references to change
-  return std::visit([&copy](auto access) { return toml_text(access(copy)); }, key.field);
+  auto text = std::visit([&copy](auto access) { return toml_text(access(copy)); }, key.field);
+  return !key.word.empty() && text == "[]" ? toml_string(key.word) : text;
 }
 
 std::string toml_number(double value) {

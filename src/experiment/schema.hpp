@@ -47,6 +47,13 @@ enum class Scope { every_task, files, tokens, language_model, mad, series };
 
 enum class Presence { optional, required };
 
+/// Where the value of another key leaves a key nothing to say: it is not written back then, and refused where it is given.
+struct Idle {
+  bool (*when)(const Experiment&) = nullptr;
+  std::string beside;   ///< the other key
+  std::string because;  ///< "a constant training.schedule stays at the peak"
+};
+
 struct Key {
   std::string path;  ///< "search.population"
   Field field;
@@ -56,6 +63,8 @@ struct Key {
   Scope scope = Scope::every_task;
   bool may_be_empty = false;  ///< of lists
   std::string only_of{};      ///< the one MAD task that has the key
+  std::string word{};         ///< of lists: what may stand in place of one, and stands for the empty list
+  Idle idle{};
 };
 
 /// In the order the file is written.
@@ -73,6 +82,8 @@ std::vector<std::string> sections();
 bool applies(const Key& key, const Task& task);
 /// Whether a key can stand in the file of an experiment with this task.kind.
 bool applies(const Key& key, std::string_view task_kind);
+/// Whether it stands in what is saved of the experiment.
+bool is_saved(const Key& key, const Experiment& experiment);
 /// Every task.kind, and those a scope stands for.
 std::vector<std::string> task_kinds();
 std::vector<std::string> kinds_of(Scope scope);

@@ -32,6 +32,7 @@ inline constexpr std::string_view kind_of(const TestRecorded&) { return "test_re
 inline constexpr std::string_view kind_of(const RetrainingRecorded&) { return "retraining_recorded"; }
 inline constexpr std::string_view kind_of(const ExtensionStarted&) { return "extension_started"; }
 inline constexpr std::string_view kind_of(const ExtensionEnded&) { return "extension_ended"; }
+inline constexpr std::string_view kind_of(const DeviceGivenUp&) { return "device_given_up"; }
 
 /// Calls f(name, member) or f(name, member, AddedLater{}) for every field, in order.
 template <class F, Maybe<ObjectiveInfo> R>
@@ -168,6 +169,21 @@ void each_field(R& r, F&& f) {
   f("bits_per_byte", r.bits_per_byte);
 }
 
+template <class F, Maybe<DeviceGivenUp> R>
+void each_field(R& r, F&& f) {
+  f("device", r.device);
+  f("reason", r.reason);
+  f("time_utc", r.time_utc);
+}
+
+template <class F, Maybe<DeviceUse> R>
+void each_field(R& r, F&& f) {
+  f("device", r.device);
+  f("workers", r.workers);
+  f("busy_s", r.busy_s);
+  f("worker_s", r.worker_s);
+}
+
 template <class F, Maybe<RunEnded> R>
 void each_field(R& r, F&& f) {
   f("reason", r.reason);
@@ -176,6 +192,7 @@ void each_field(R& r, F&& f) {
   f("busy_s", r.busy_s);
   f("worker_s", r.worker_s);
   f("complete", r.complete);
+  f("devices", r.devices, AddedLater{});
 }
 
 template <class F, Maybe<TestRecorded> R>
@@ -213,6 +230,7 @@ void each_field(R& r, F&& f) {
   f("busy_s", r.busy_s);
   f("worker_s", r.worker_s);
   f("complete", r.complete);
+  f("devices", r.devices, AddedLater{});
 }
 
 /// Calls f(name, pointer to member) for every column of a learning curve.

@@ -141,9 +141,10 @@ class View {
   }
 
   void operator()(const WorkerJoined& record) {
-    device_rows_[{record.worker, record.pid}] =
-        tables_.devices.add({std::string_view(record.worker), std::string_view(record.host), std::string_view(record.device), record.pid,
-                             std::string_view(record.time_utc), std::string_view(), std::string_view()});
+    const auto row = tables_.devices.add({std::string_view(record.worker), std::string_view(record.host), std::string_view(record.device),
+                                          record.pid, std::string_view(record.time_utc), std::string_view(), std::string_view(), 0.0});
+    device_rows_[{record.worker, record.pid}] = row;
+    busy_[record.worker] = {row, 0};
     devices_.insert(record.device);
     event(seq_, record.time_utc, EventType::worker_joined, -1,
           {{"worker", record.worker}, {"host", record.host}, {"device", record.device}, {"pid", record.pid}});
@@ -158,6 +159,10 @@ class View {
     event(seq_, record.time_utc, EventType::worker_left, -1, {{"worker", record.worker}, {"pid", record.pid}, {"reason", record.reason}});
   }
 
+  void operator()(const DeviceGivenUp& record) {
+    event(seq_, record.time_utc, EventType::device_given_up, -1, {{"device", record.device}, {"reason", record.reason}});
+  }
+
   void operator()(const CheckpointDropped& record) {
     const auto row = checkpoint_rows_.find(record.path);
     if (row != checkpoint_rows_.end()) tables_.checkpoints.set(row->second, "path", std::string_view());
@@ -169,6 +174,7 @@ class View {
   }
 
   void operator()(const TestRecorded& record) {
+    add_busy(record.worker, record.duration_s);
     if (record.asked_tokens > 0) {
       const auto row = retraining_rows_.find({record.candidate_id, record.asked_tokens});
       if (row == retraining_rows_.end()) throw Failure(fmt::format("record {} tests a retraining that was never recorded", seq_));
@@ -243,6 +249,13 @@ class View {
     genomes_.write(file_.get());
   }
 
+  void add_busy(const std::string& worker, double seconds) {
+    const auto found = busy_.find(worker);
+    if (found == busy_.end()) return;
+    found->second.seconds += seconds;
+    tables_.devices.set(found->second.row, "busy_s", found->second.seconds);
+  }
+
   void add_checkpoint(const EvaluationRecorded& record) {
     const auto& file = record.checkpoint;
     if (file.path.empty()) return;
@@ -254,6 +267,7 @@ class View {
   std::vector<h5::Value> evaluation_row(const EvaluationRecorded& record, double fidelity) {
     const auto& outcome = record.outcome;
     const auto evaluation = signed_id(++evaluations_);
+    add_busy(record.worker, record.duration_s);
     const auto curve_start = signed_id(tables_.curves.size());
     std::vector<h5::Value> row{evaluation,
                                signed_id(outcome.id),
@@ -340,6 +354,11 @@ class View {
   std::unordered_map<std::uint64_t, std::int64_t> own_tokens_;  // that the search trained a candidate on
   std::map<std::pair<std::uint64_t, std::int64_t>, std::size_t> retraining_rows_;
   std::map<std::pair<std::string, std::int64_t>, std::size_t> device_rows_;
+  struct Busy {
+    std::size_t row = 0;
+    double seconds = 0;
+  };
+  std::map<std::string, Busy> busy_;  // of the process that has a worker's name now
   std::set<std::string> devices_;
   h5::Handle provenance_;
 };

@@ -129,6 +129,13 @@ struct WorkerLeft {
   std::string time_utc;
 };
 
+/// A device that is not used any more in this search or extension.
+struct DeviceGivenUp {
+  std::string device;
+  std::string reason;
+  std::string time_utc;
+};
+
 /// A checkpoint that is no longer on the front; the file is deleted after this is durable.
 struct CheckpointDropped {
   std::uint64_t candidate_id = 0;
@@ -142,6 +149,14 @@ struct ReferenceLoss {
   double bits_per_byte = none;
 };
 
+/// What the workers of one device did.
+struct DeviceUse {
+  std::string device;
+  std::int64_t workers = 0;
+  double busy_s = 0;    ///< Σ over them of the time spent evaluating
+  double worker_s = 0;  ///< Σ over them of the time they could have
+};
+
 struct RunEnded {
   std::string reason;  ///< "budget", "interrupted", "space exhausted", …
   std::string time_utc;
@@ -149,6 +164,7 @@ struct RunEnded {
   double busy_s = 0;    ///< Σ over workers of the time spent evaluating
   double worker_s = 0;  ///< Σ over workers of the time they could have
   bool complete = false;
+  std::vector<DeviceUse> devices{};  ///< empty in older journals
 };
 
 /// Something is added to a run that has ended: baselines, retrainings.
@@ -167,10 +183,11 @@ struct ExtensionEnded {
   double busy_s = 0;    ///< as in RunEnded
   double worker_s = 0;  ///< as in RunEnded
   bool complete = false;
+  std::vector<DeviceUse> devices{};
 };
 
 using Record = std::variant<RunStarted, CandidateAccepted, EvaluationRecorded, AttemptLost, WorkerJoined, WorkerLeft, CheckpointDropped,
-                            ReferenceLoss, RunEnded, TestRecorded, RetrainingRecorded, ExtensionStarted, ExtensionEnded>;
+                            ReferenceLoss, RunEnded, TestRecorded, RetrainingRecorded, ExtensionStarted, ExtensionEnded, DeviceGivenUp>;
 
 /// CBOR, self-describing: {"type": "...", fields by name}; readers ignore fields they do not know. Doubles keep every bit (NaN and ±inf
 /// too): a NaN other than the default one is written as a byte string of its 8 bytes. Curves are one byte string per column,

@@ -31,7 +31,7 @@ Column event_type(std::string name) {
           Kind::enumeration,
           0,
           {"run_started", "attempt_lost", "evaluation_failed", "worker_joined", "worker_left", "checkpoint_dropped", "reference_loss",
-           "run_ended", "extension_started", "extension_ended"}};
+           "run_ended", "extension_started", "extension_ended", "device_given_up"}};
 }
 
 std::vector<Column> evaluation_columns(const std::vector<ObjectiveInfo>& objectives) {
@@ -88,7 +88,7 @@ Tables::Tables(const std::vector<ObjectiveInfo>& run_objectives)
           Table::Rows::changeable),
       devices("devices", "Workers and their devices; left_utc empty: still there",
               {text("worker", 32), text("host", 64), text("device", 64), int64("pid"), time("joined_utc"), time("left_utc"),
-               text("reason", 128)},
+               text("reason", 128), float64("busy_s")},
               Table::Rows::changeable),
       events("events", "What else happened",
              {int64("seq"), time("time_utc"), event_type("type"), int64("candidate_id"), text("detail_json", detail_width)}),

@@ -28,7 +28,8 @@ enum class EventType : std::uint8_t {
   reference_loss,
   run_ended,
   extension_started,
-  extension_ended
+  extension_ended,
+  device_given_up
 };
 
 struct Tables {

@@ -28,6 +28,7 @@ class Summariser {
   void operator()(const AttemptLost& record) { summary_.lost.push_back(record); }
   void operator()(const WorkerJoined& record) { summary_.workers.push_back(record); }
   void operator()(const WorkerLeft&) {}
+  void operator()(const DeviceGivenUp& record) { summary_.given_up.push_back(record); }
   void operator()(const CheckpointDropped& record) {
     const auto found = summary_.evaluations.find(record.candidate_id);
     if (found != summary_.evaluations.end() && found->second.checkpoint.path == record.path) found->second.checkpoint = {};

@@ -35,6 +35,7 @@ struct RunSummary {
   std::vector<EvaluationRecorded> superseded;
   std::vector<AttemptLost> lost;
   std::vector<WorkerJoined> workers;
+  std::vector<DeviceGivenUp> given_up;
   std::vector<ReferenceLoss> references;
   std::vector<std::uint64_t> front;  ///< non-dominated ok candidates by the objectives, baselines excluded, sorted by the first objective
   std::vector<std::uint64_t> baselines;

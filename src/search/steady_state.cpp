@@ -92,9 +92,10 @@ SteadyState::Commit SteadyState::apply_outcome(const Outcome& outcome) {
   return commit;
 }
 
-std::optional<Candidate> SteadyState::take() {
-  if (queue_.empty()) return std::nullopt;
-  auto& next = entries_.at(*queue_.begin());
+std::optional<Candidate> SteadyState::take(const std::function<bool(std::uint64_t)>& wanted) {
+  const auto found = wanted ? std::ranges::find_if(queue_, wanted) : queue_.begin();
+  if (found == queue_.end()) return std::nullopt;
+  auto& next = entries_.at(*found);
   move(next, Place::leased);
   return next.candidate;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -73,8 +74,8 @@ class SteadyState {
   Commit apply_outcome(const Outcome& outcome);
 
   // --- work
-  /// Next candidate to lease: re-queued ones first, then in order of id.
-  std::optional<Candidate> take();
+  /// Next candidate to lease of those that `wanted` says yes to, or of all: re-queued ones first, then in order of id.
+  std::optional<Candidate> take(const std::function<bool(std::uint64_t)>& wanted = {});
   /// A lease that was not started comes back; it costs no attempt. Nothing happens where the candidate is final or
   /// queued.
   void give_back(std::uint64_t id);

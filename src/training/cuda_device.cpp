@@ -59,6 +59,11 @@ void release_memory(int device) {
   allocator::resetPeakStats(index(device));
 }
 
+void finish(int device) {
+  const c10::cuda::CUDAGuard guard(index(device));
+  check(cudaDeviceSynchronize());
+}
+
 bool still_works(int device) {
   cudaGetLastError();
   return cudaSetDevice(device) == cudaSuccess && cudaDeviceSynchronize() == cudaSuccess;

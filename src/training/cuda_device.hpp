@@ -20,6 +20,7 @@ std::pair<std::string, std::int64_t> description(int device);
 std::int64_t free_bytes(int device);
 std::uint64_t peak_bytes(int device);
 void release_memory(int device);
+void finish(int device);
 bool still_works(int device);
 
 /// Behind all that this thread has given the device to do.

@@ -50,6 +50,10 @@ void allow_tf32(bool allowed) { at::globalContext().setAllowTF32CuBLAS(allowed);
 
 bool still_works(const at::Device& device) { return device.is_cpu() || cuda::still_works(device.index()); }
 
+void finish(const at::Device& device) {
+  if (!device.is_cpu()) cuda::finish(device.index());
+}
+
 Reading::Reading(const at::Tensor& numbers) {
   if (numbers.is_cpu()) {
     here_ = numbers.contiguous();

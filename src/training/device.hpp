@@ -29,6 +29,8 @@ std::uint64_t peak_memory_bytes(const at::Device& device);
 /// of the time.
 void allow_tf32(bool allowed);
 
+/// Waits for all that it has to do.
+void finish(const at::Device& device);
 /// Whether a device still works for this process. After some errors (an illegal address, a failed assertion) it never does again. Waits for
 /// all that it has to do.
 bool still_works(const at::Device& device);

@@ -45,14 +45,6 @@ void hand_over(const model::Model& model, const KeepWeights& keep_weights) {
   keep_weights(weights);
 }
 
-at::Device device_of(const CandidateOptions& options) {
-  const at::Device device = device_named(options.device);
-  if (options.precision == Precision::tf32 && device.is_cpu()) {
-    throw UserError("training.precision: found \"tf32\", which a CUDA device has and the CPU has not; expected \"f32\" or \"bf16\"");
-  }
-  return device;
-}
-
 }  // namespace
 
 std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
@@ -66,6 +58,11 @@ std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t wid
   return sequences * sequence_length;
 }
 
+void require_precision(Precision precision, const std::string& device) {
+  if (precision != Precision::tf32 || device != "cpu") return;
+  throw UserError("training.precision: found \"tf32\", which a CUDA device has and the CPU has not; expected \"f32\" or \"bf16\"");
+}
+
 CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,
                                    const tasks::Task& task, const CandidateOptions& options, std::uint64_t seed,
                                    const std::atomic<bool>& stop, const OnStep& on_step, const KeepWeights& keep_weights) {
@@ -73,7 +70,8 @@ CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const gen
   result.account = genome::account(catalogue, genome, dimensions);
   const auto initialization =
       options.initialization == Initialization::he ? model::Model::Initialization::he : model::Model::Initialization::glorot;
-  const at::Device device = device_of(options);
+  const at::Device device = device_named(options.device);
+  require_precision(options.precision, options.device);
   release_memory(device);
   allow_tf32(options.precision == Precision::tf32);
   model::Model model(catalogue, genome, dimensions, seed, initialization, options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat,

@@ -60,6 +60,9 @@ struct CandidateResult {
 std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
                                 std::int64_t sequence_length, std::int64_t memory_bytes);
 
+/// Throws UserError where the device has no such precision.
+void require_precision(Precision precision, const std::string& device);
+
 /// Weights and sample order depend on `seed`. Returns early where `stop` is set: training.end is then `stopped`. Throws UserError where
 /// genome, dimensions and options do not go together, and for a device that is not there or that has no such precision.
 CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const genome::Genome& genome, const genome::Dimensions& dimensions,

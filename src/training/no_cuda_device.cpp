@@ -14,6 +14,7 @@ std::pair<std::string, std::int64_t> description(int) { refuse(); }
 std::int64_t free_bytes(int) { refuse(); }
 std::uint64_t peak_bytes(int) { refuse(); }
 void release_memory(int) { refuse(); }
+void finish(int) { refuse(); }
 bool still_works(int) { refuse(); }
 Event event(int) { refuse(); }
 void wait(const Event&) { refuse(); }

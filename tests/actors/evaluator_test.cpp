@@ -21,7 +21,10 @@ class Evaluators : public ::testing::Test {
   Evaluators() {
     population_ = system_.spawn([heard = heard_](PopulationActor::pointer) -> PopulationActor::behavior_type {
       return {[](durable_atom, const EntryPtr&) {},
-              [=](demand_atom, const std::string&, const EvaluatorActor&, std::uint32_t credit) { heard->credit += credit; },
+              [=](demand_atom, const std::string&, const std::string& device, const EvaluatorActor&, std::uint32_t credit) {
+                EXPECT_EQ(device, "cuda:1");
+                heard->credit += credit;
+              },
               [=](started_atom, const std::string&, std::uint64_t id, std::uint32_t) { heard->started.push_back(id); },
               [=](returned_atom, const std::string&, std::uint64_t id, std::uint32_t) { heard->returned.push_back(id); },
               [=](lost_atom, const std::string&, std::uint64_t, std::uint32_t, const std::string& why) { heard->lost.push_back(why); },
@@ -38,7 +41,7 @@ class Evaluators : public ::testing::Test {
               [](sync_atom) {},
               [](flush_atom) { return std::uint64_t{0}; }};
     });
-    control_ = system_.spawn(played_control, std::make_shared<Told>());
+    control_ = system_.spawn(played_control, told_);
   }
 
   ~Evaluators() override {
@@ -50,12 +53,12 @@ class Evaluators : public ::testing::Test {
     run();
   }
 
-  void start(Evaluate evaluate = {}) {
+  void start(Evaluate evaluate = {}, bool replaceable = false) {
     trainer_ =
         evaluate ? system_.spawn(trainer, evaluate) : system_.spawn([heard = heard_](TrainerActor::pointer) -> TrainerActor::behavior_type {
           return {[=](train_atom, const Job& job, const StopFlag& stop) { heard->trained.emplace_back(job, stop); }};
         });
-    front_ = system_.spawn(evaluator, EvaluatorWiring{"w0", population_, recorder_, control_}, trainer_);
+    front_ = system_.spawn(evaluator, EvaluatorWiring{"w0", "cuda:1", population_, recorder_, control_, replaceable}, trainer_);
     run();
   }
 
@@ -77,6 +80,7 @@ class Evaluators : public ::testing::Test {
 
   TestConfig config_;
   caf::actor_system system_{config_};
+  std::shared_ptr<Told> told_ = std::make_shared<Told>();
   std::shared_ptr<Heard> heard_ = std::make_shared<Heard>();
   PopulationActor population_;
   RecorderActor recorder_;
@@ -182,6 +186,37 @@ TEST_F(Evaluators, ReportAnExceptionAsALostAttempt) {
   lease(1);
   EXPECT_EQ(heard_->lost, std::vector<std::string>{"the device is on fire"});
   EXPECT_EQ(heard_->credit, 3u);
+}
+
+TEST_F(Evaluators, HaveTheirProcessKilledWhenItsDeviceFailedAndBeginNothingMore) {
+  start(
+      [](const Job&, const std::atomic<bool>&, const std::function<void(const Progress&)>&) -> run::EvaluationRecorded {
+        throw DeviceError("CUDA error: an illegal memory access was encountered\nback trace");
+      },
+      true);
+  for (const std::uint64_t id : {1, 2}) {
+    Job job;
+    job.id = id;
+    caf::anon_send(front_, lease_atom_v, job);
+  }
+  run();
+  lease(3);  // was on its way
+  EXPECT_EQ(heard_->lost, std::vector<std::string>{"CUDA error: an illegal memory access was encountered"});
+  EXPECT_EQ(heard_->started, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(heard_->returned, (std::vector<std::uint64_t>{2, 3})) << "they cost no attempt";
+  EXPECT_EQ(heard_->credit, 2u) << "nothing is asked for any more";
+  EXPECT_EQ(told_->killed, std::vector<std::string>{"w0"});
+}
+
+TEST_F(Evaluators, ThatNobodyReplacesGoOnAfterAFailedDevice) {
+  start([](const Job&, const std::atomic<bool>&, const std::function<void(const Progress&)>&) -> run::EvaluationRecorded {
+    throw DeviceError("gone");
+  });
+  lease(1);
+  lease(2);
+  EXPECT_EQ(heard_->lost, (std::vector<std::string>{"gone", "gone"}));
+  EXPECT_EQ(heard_->credit, 4u);
+  EXPECT_TRUE(told_->killed.empty());
 }
 
 TEST_F(Evaluators, StopTheirTrainerAndEndWhenThePopulationIsGone) {

@@ -48,6 +48,7 @@ inline EvaluatorActor::behavior_type played_evaluator(EvaluatorActor::pointer, s
           [=](recall_atom, std::uint64_t id) { played->recalled.push_back(id); },
           [](done_atom, const EvaluationMessage&) {},
           [](lost_atom, std::uint64_t, std::uint32_t, const std::string&) {},
+          [](broken_atom, std::uint64_t, std::uint32_t, const std::string&) {},
           [](progress_atom, const Progress&) {},
           [=](stop_atom) { played->stopped = true; }};
 }
@@ -62,6 +63,7 @@ class Protocol : public ::testing::Test {
  protected:
   struct Worker {
     std::string name;
+    std::string device;
     EvaluatorActor front;
     std::shared_ptr<Played> played = std::make_shared<Played>();
     const Job& job(std::size_t i) const { return played->leases.at(i); }
@@ -109,16 +111,17 @@ class Protocol : public ::testing::Test {
     settings_.baselines.push_back(std::move(baseline));
   }
 
-  Worker& add_worker(const std::string& name, std::uint32_t credit = 2) {
+  Worker& add_worker(const std::string& name, std::uint32_t credit = 2, const std::string& device = "cpu") {
     auto& worker = workers_.emplace_back();
     worker.name = name;
+    worker.device = device;
     worker.front = system_.spawn(played_evaluator, worker.played);
     demand(worker, credit);
     return worker;
   }
 
   void demand(const Worker& worker, std::uint32_t credit = 1) {
-    caf::anon_send(population_, demand_atom_v, worker.name, worker.front, credit);
+    caf::anon_send(population_, demand_atom_v, worker.name, worker.device, worker.front, credit);
     run();
   }
   void begin_job(const Worker& worker, const Job& job) {

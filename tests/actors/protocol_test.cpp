@@ -57,6 +57,61 @@ TEST_F(Protocol, ALostWorkerCostsItsStartedLeaseOneAttemptAndThePrefetchedOneNot
   EXPECT_EQ(attempts, (std::map<std::uint64_t, std::uint32_t>{{a.job(0).id, 2}, {a.job(1).id, 1}}));
 }
 
+TEST_F(Protocol, WhatADeviceLostGoesToAnotherOneUntilTheFirstHasFinishedSomething) {
+  start();
+  auto& broken = add_worker("w0", 1, "cuda:1");
+  auto& busy = add_worker("w1", 1, "cuda:0");
+  const auto lose = [&](const Job& job) {
+    begin_job(broken, job);
+    caf::anon_send(population_, lost_atom_v, broken.name, job.id, job.attempt, std::string("CUDA error"));
+    run();
+    demand(broken);
+  };
+  const auto first = broken.job(0).id, second = broken.job(0).id + 2;
+  lose(broken.job(0));
+  ASSERT_EQ(broken.played->leases.size(), 2u);
+  EXPECT_EQ(broken.job(1).id, second) << "the first one waits for the other device";
+  lose(broken.job(1));
+  EXPECT_EQ(broken.job(2).attempt, 1u);
+  finish_job(busy, busy.job(0), {1, 1});
+  EXPECT_EQ(busy.job(1).id, first);
+  EXPECT_EQ(busy.job(1).attempt, 2u);
+  finish_job(broken, broken.job(2), {1, 1});
+  EXPECT_EQ(broken.job(3).id, second) << "it works again";
+}
+
+TEST_F(Protocol, WhatEveryDeviceLostGoesToAnyOfThem) {
+  start();
+  for (const std::string device : {"cuda:0", "cuda:1", "cuda:1"}) {
+    auto& worker = add_worker("w of " + device, 1, device);
+    EXPECT_EQ(worker.job(0).id, 1u);
+    begin_job(worker, worker.job(0));
+    caf::anon_send(population_, lost_atom_v, worker.name, worker.job(0).id, worker.job(0).attempt, std::string("CUDA error"));
+    run();
+  }
+  const auto evaluations = journalled<run::EvaluationRecorded>();
+  ASSERT_EQ(evaluations.size(), 1u);
+  EXPECT_EQ(evaluations[0].outcome.status, Status::killed);
+}
+
+TEST_F(Protocol, NobodyIsAskedToGiveBackWhatTheIdleDeviceHasLost) {
+  settings_.search.evaluations = 5;
+  start();
+  auto& broken = add_worker("w0", 1, "cuda:1");
+  auto& busy = add_worker("w1", 2, "cuda:0");
+  begin_job(busy, busy.job(0));
+  begin_job(broken, broken.job(0));
+  caf::anon_send(population_, lost_atom_v, broken.name, broken.job(0).id, 1u, std::string("CUDA error"));
+  run();
+  finish_job(busy, busy.job(0), {1, 1});
+  ASSERT_EQ(busy.job(2).id, broken.job(0).id);
+  begin_job(busy, busy.job(1));
+  demand(broken, 2);  // the last two of the budget
+  ASSERT_EQ(broken.played->leases.size(), 3u);
+  finish_job(broken, broken.job(1), {}, Status::diverged);
+  EXPECT_EQ(busy.played->recalled.size(), 0u) << "the broken one has work left";
+}
+
 TEST_F(Protocol, TheTrainingSeedDependsOnTheIdAndNotOnTheAttempt) {
   start();
   auto& a = add_worker("w0", 1);

@@ -21,7 +21,7 @@ class WorkerProcesses : public ::testing::Test {
   WorkerProcess run(const std::string& script) {
     std::ofstream(program()) << "#!/bin/sh\n" << script << '\n';
     std::filesystem::permissions(program(), std::filesystem::perms::owner_all);
-    return {program(), "w7", log(), "4711 secret"};
+    return {program(), {"worker", "w7", "--device", "cuda:1"}, log(), "4711 secret"};
   }
   std::string end_of(WorkerProcess& process) {
     while (!process.ended()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -38,10 +38,10 @@ class WorkerProcesses : public ::testing::Test {
   TemporaryFolder directory_;
 };
 
-TEST_F(WorkerProcesses, AreToldTheirNameAndTheIntroductionAndWriteToTheLog) {
-  auto process = run("read line; echo $1 $2 $line; echo error >&2; exit 3");
+TEST_F(WorkerProcesses, AreToldTheirArgumentsAndTheIntroductionAndWriteToTheLog) {
+  auto process = run("read line; echo $* $line; echo error >&2; exit 3");
   EXPECT_EQ(end_of(process), "exit code 3");
-  EXPECT_EQ(logged(), "worker w7 4711 secret\nerror\n");
+  EXPECT_EQ(logged(), "worker w7 --device cuda:1 4711 secret\nerror\n");
 }
 
 TEST_F(WorkerProcesses, InheritNoDescriptorButTheStandardOnes) {
@@ -77,7 +77,7 @@ TEST_F(WorkerProcesses, AreSeenToEndWhereTheSystemReapsThem) {
 }
 
 TEST_F(WorkerProcesses, ThatCannotBeStartedAreAFailure) {
-  EXPECT_THROW(WorkerProcess(directory_.path() / "nothing", "w0", log(), ""), Failure);
+  EXPECT_THROW(WorkerProcess(directory_.path() / "nothing", {"worker", "w0"}, log(), ""), Failure);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ TEST(UnknownKeys, IncludeThoseOfLaterVersions) {
   for (const std::string line : {"[search]\nspecies = 2", "[budget2]\nhours = 3", "[[classes]]\nid = 3"}) {
     EXPECT_THAT(complaint_about(line), HasSubstr("unknown key")) << line;
   }
-  EXPECT_EQ(complaint("devices = 'auto'\n" + language), "x.toml:1: unknown key 'devices'");
+  EXPECT_EQ(complaint("plugins = 'all'\n" + language), "x.toml:1: unknown key 'plugins'");
 }
 
 TEST(UnknownKeys, AreNotReachedThroughAQuotedDot) {

@@ -1,9 +1,7 @@
 #include <gmock/gmock.h>
 
-#include <cmath>
 #include <filesystem>
 
-#include <starling/base/random.hpp>
 #include <starling/experiment/objectives.hpp>
 
 #include <support/temporary_folder.hpp>
@@ -35,6 +33,8 @@ TEST(Parse, ReadsEveryKeyOfALanguageModel) {
 name = "all-keys.1"
 seed = 9223372036854775807
 workers = 3
+devices = ["cuda:1", "cuda:0"]
+candidates_per_device = 2
 budget.evaluations = 30
 [task]
 kind = "language-model"
@@ -90,6 +90,8 @@ deadline_minutes = 0.5
   expected.name = "all-keys.1";
   expected.seed = 9223372036854775807u;
   expected.workers = 3;
+  expected.devices = {"cuda:1", "cuda:0"};
+  expected.candidates_per_device = 2;
   expected.evaluations = 30;
   expected.task.kind = "language-model";
   expected.task.files = {"a", "b/**"};
@@ -199,54 +201,6 @@ TEST(Parse, GivesTheSearchAndTheModelTheirSettings) {
   EXPECT_EQ(d.vocabulary, 257);
 }
 
-TEST(Overrides, AreTomlOrABareWord) {
-  const auto e = parse(language, "x.toml",
-                       {"name=other", "seed = 3", "training.learning_rate=3e-4", "task.files=[\"a=b\"]", "search.algorithm=\"random\"",
-                        "search.baselines=[]", "search.require_mixer_and_map=false", "training.tokens=50_000"});
-  EXPECT_EQ(e.name, "other");
-  EXPECT_EQ(e.training.learning_rate, 3e-4);
-  EXPECT_EQ(e.task.files, std::vector<std::string>{"a=b"});
-  EXPECT_EQ(e.search.algorithm, "random");
-  EXPECT_TRUE(e.search.baselines.empty());
-  EXPECT_FALSE(e.search.require_mixer_and_map);
-  EXPECT_EQ(e.training.tokens, 50'000);
-}
-
-TEST(Overrides, TheLastOneWins) { EXPECT_EQ(parse(language, "x.toml", {"workers=2", "workers=5"}).workers, 5); }
-
-TEST(Overrides, MendWhatTheFileHasWrongOnlyWhereItIsLegalToml) {
-  // A wrong value in the file stays an error: the file would be wrong again without the override.
-  EXPECT_THAT(complaint(language + "batch_tokens = 'x'\n", {"training.batch_tokens=512"}), StartsWith("x.toml:9: "));
-}
-
-TEST(Overrides, ThatAreWrongNameTheCommandLine) {
-  EXPECT_EQ(complaint(language, {"serch.population=3"}),
-            "command line: unknown key 'serch.population' (did you mean 'search.population'?)");
-  EXPECT_EQ(complaint(language, {"train.learning_rate=3e-4"}),
-            "command line: unknown key 'train.learning_rate' (did you mean 'training.learning_rate'?)");
-  EXPECT_EQ(complaint(language, {"workers"}), "command line: 'workers' is no override, expected key=value, such as search.population=32");
-  EXPECT_EQ(complaint(language, {"=3"}), "command line: '=3' is no override, expected key=value, such as search.population=32");
-  EXPECT_EQ(complaint(language, {"workers="}), "command line: 'workers' is the string \"\", expected an integer (1 … 1024)");
-  EXPECT_EQ(complaint(language, {"workers=two"}), "command line: 'workers' is the string \"two\", expected an integer (1 … 1024)");
-  EXPECT_EQ(complaint(language, {"workers=0"}), "command line: 'workers' is 0, expected an integer (1 … 1024)");
-  EXPECT_EQ(complaint(language, {"task.files=[\"a"}),
-            "command line: 'task.files=[\"a' is not a value of TOML, expected a list of strings (a path or glob)");
-  EXPECT_EQ(complaint(language, {"task.files=a"}),
-            "command line: 'task.files' is the string \"a\", expected a list of strings (a path or glob); write [\"a\"]");
-  EXPECT_EQ(complaint(language, {"search=3"}), "command line: unknown key 'search'");
-  EXPECT_THAT(complaint(language, {"model.width=100"}), StartsWith("command line: 'model.width' is 100: "));
-}
-
-TEST(Overrides, CannotSmuggleInASecondKey) {
-  EXPECT_THAT(complaint(language, {"workers=2\nseed = 5"}), StartsWith("command line: 'workers' is the string"));
-  EXPECT_THAT(complaint(language, {"workers=2\n[budget]\nevaluations = 5"}), StartsWith("command line: 'workers' is the string"));
-}
-
-TEST(Overrides, ThatAreNotUtf8AreRefused) {
-  EXPECT_THAT(complaint(language, {"task.files=[\"\xff\"]"}), HasSubstr("is not a value of TOML"));
-  EXPECT_THAT(complaint(language, {"name=\xff"}), HasSubstr("is not a value of TOML"));
-}
-
 class Load : public ::testing::Test {
  protected:
   std::filesystem::path write(const std::string& text) { return folder_.write("x.toml", text); }
@@ -283,106 +237,6 @@ TEST_F(Load, NamesTheFileThatIsMissingOrADirectoryOrTooLarge) {
 TEST_F(Load, NamesFileAndLineOfAnError) {
   const auto file = write(language + "batch_token = 3\n");
   EXPECT_EQ(complaint_of(file), file.string() + ":9: unknown key 'training.batch_token' (did you mean 'training.batch_tokens'?)");
-}
-
-TEST(ToToml, WritesEveryKeyOfTheKindInItsSection) {
-  const auto text = to_toml(parse(language, "x.toml"));
-  EXPECT_THAT(text, StartsWith("name = \"experiment\"\nseed = 1\nworkers = 1\n\n[budget]\nevaluations = "
-                               "48\n\n[task]\nkind = \"language-model\"\n"));
-  EXPECT_THAT(text, HasSubstr("learning_rate = 0.0008\n"));
-  EXPECT_THAT(text, HasSubstr("\n[evaluation]\nattempts = 3\ngive_up_after = 5\ntest = true\ndeadline_minutes = 60.0\n"));
-  EXPECT_THAT(text, HasSubstr("vocabulary = 257\n"));
-  EXPECT_THAT(text, HasSubstr("separator = 256\n"));
-  EXPECT_THAT(to_toml(parse(mad, "x.toml")), HasSubstr("vocabulary = 16\n"));
-}
-
-/// A valid experiment with every field drawn.
-Experiment random_experiment(Stream& stream) {
-  const auto integer = [&](std::int64_t least, std::int64_t most) {
-    return least + static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(most - least + 1)));
-  };
-  const auto text = [&] {
-    static const std::vector<std::string> pieces{"a", "/", "**", "\"", "\\", "\n", "\t", "\x01", "\x7f",
-                                                 "é", "🐦", "'",  "#",  " ",  "=",  "]",  "{"};
-    std::string made;
-    for (auto n = integer(1, 12); n > 0; --n) made += pieces[stream.below(pieces.size())];
-    return made;
-  };
-  Experiment e;
-  e.source = "x.toml";
-  e.name = "n" + std::to_string(stream.below(1000)) + "-_.x";
-  e.seed = stream.next64() >> 1;
-  e.workers = integer(1, 1024);
-  e.search.algorithm = stream.chance(0.5) ? "nsga2" : "random";
-  e.search.population = integer(2, 100);
-  e.evaluations = e.search.population + integer(1, 100);
-  e.search.tournament = integer(1, e.search.population);
-  e.model.depth = integer(2, 40);
-  e.model.width = 512 * integer(1, 8);
-  e.search.crossover_points = integer(1, 5 * e.model.depth - 1);
-  e.search.mutation = stream.uniform();
-  e.model.band = integer(1, 1'048'576);
-  if (stream.chance(0.3)) e.model.classes = parse(with_classes, "x.toml").model.classes;
-  e.search.require_mixer_and_map = stream.chance(0.5);
-  e.search.paths = stream.chance(0.5);
-  e.search.routes = stream.chance(0.5);
-  e.search.variable_depth = stream.chance(0.5);
-  if (stream.chance(0.5)) e.search.segments.emplace_back("operator");
-  if (stream.chance(0.5)) e.search.segments.emplace_back("featurizer");
-  e.search.objectives.clear();
-  for (const auto& name : objective_names()) {
-    if (e.search.objectives.empty() || stream.chance(0.5)) e.search.objectives.push_back(name);
-  }
-  if (stream.chance(0.5)) e.search.baselines.pop_back();
-  e.task.sequence_length = 2 * integer(2, 1000);
-  if (stream.chance(0.2)) {
-    e.task.kind = "series";
-    e.task.files = {text()};
-    for (auto n = integer(0, 4); n > 0; --n) e.task.columns.push_back(text() + std::to_string(n));
-    e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
-    e.task.test_fraction = (stream.uniform() + 1e-12) / 3;
-    e.task.validation_tokens = integer(0, 1'000'000);
-  } else if (stream.chance(0.5)) {
-    e.task.kind = "mad";
-    e.task.mad_task = "in-context-recall";
-    e.task.vocabulary = 2 * integer(2, 32768);
-    e.task.training_sequences = integer(1, 100'000'000);
-    e.task.test_sequences = integer(1, 100'000'000);
-    if (stream.chance(0.3)) {
-      e.task.mad_task = "noisy-recall";
-      e.task.noise_vocabulary = 2 * integer(1, e.task.vocabulary);
-      e.task.vocabulary = std::min<std::int64_t>(65'536, e.task.vocabulary + e.task.noise_vocabulary);
-      if (e.task.vocabulary - e.task.noise_vocabulary < 4) e.task.noise_vocabulary = e.task.vocabulary - 4;
-      e.task.noise = stream.uniform();
-    } else if (stream.chance(0.3)) {
-      e.task.mad_task = "selective-copying";
-      e.task.copied = integer(1, (e.task.sequence_length - 1) / 2);
-    }
-  } else {
-    e.task.kind = "language-model";
-    e.task.files = {text()};
-    if (const auto other = text(); other != e.task.files[0]) e.task.files.push_back(other);
-    e.task.text_key = text();
-    e.task.vocabulary = integer(257, 65536);
-    e.task.separator = 256;
-    e.task.max_bytes = integer(0, 1'000'000'000'000);
-    e.task.validation_fraction = (stream.uniform() + 1e-12) / 3;
-    e.task.test_fraction = (stream.uniform() + 1e-12) / 3;
-    e.task.validation_tokens = integer(0, 1'000'000);
-  }
-  e.training.batch_tokens = e.task.sequence_length * integer(1, 100);
-  e.training.tokens = e.training.batch_tokens + integer(0, 1'000'000'000'000);
-  e.training.learning_rate = std::exp(-30 * stream.uniform());
-  e.training.warmup = stream.uniform();
-  e.training.final_learning_rate = stream.uniform();
-  e.training.weight_decay = stream.uniform() * 10;
-  e.training.gradient_clip = std::exp(20 * stream.uniform() - 10);
-  e.training.initialization = stream.chance(0.5) ? "glorot" : "he";
-  e.worker_options.attempts = integer(1, 100);
-  e.worker_options.test = stream.chance(0.5);
-  e.worker_options.give_up_after = integer(1, 1'000);
-  e.worker_options.deadline_minutes = std::exp(10 * stream.uniform());
-  return e;
 }
 
 TEST(ClassRows, JoinTheCatalogue) {
@@ -427,31 +281,6 @@ TEST(ClassRows, ReadEveryExpansion) {
   EXPECT_EQ(expansion("'16 per token'"), (genome::Expansion{16, 1, true}));
 }
 
-TEST(ToToml, RoundTripsEveryValidExperimentExactly) {
-  Stream stream(20240607, Purpose::test);
-  for (int i = 0; i < 500; ++i) {
-    const auto e = random_experiment(stream);
-    const auto text = to_toml(e);
-    ASSERT_EQ(parse(text, "x.toml"), e) << text;
-  }
-}
-
-TEST(Keys, DescribeThemselves) {
-  const auto rows = keys();
-  ASSERT_GT(rows.size(), 30u);
-  for (const auto& row : rows) {
-    EXPECT_FALSE(row.help.empty()) << row.key;
-    EXPECT_THAT(row.type, ::testing::AnyOf("integer", "number", "string", "list of strings", "boolean")) << row.key;
-    EXPECT_EQ(row.range.empty(), row.type == "boolean") << row.key;
-  }
-  std::vector<std::string> required;
-  for (const auto& row : rows) {
-    if (row.default_value.empty()) required.push_back(row.key);
-  }
-  EXPECT_THAT(required, ::testing::ElementsAre("budget.evaluations", "task.kind", "task.files", "task.name", "task.sequence_length",
-                                               "training.tokens"));
-}
-
 TEST(Parse, TakesTheSettingsOfAMadTaskThatAreNotGivenFromThePaper) {
   const auto vocabulary_of = [](const std::string& task) {
     auto text = mad;
@@ -462,28 +291,6 @@ TEST(Parse, TakesTheSettingsOfAMadTaskThatAreNotGivenFromThePaper) {
   EXPECT_EQ(vocabulary_of("noisy-recall"), 32);
   EXPECT_EQ(vocabulary_of("memorisation"), 256);
   EXPECT_EQ(parse(mad, "x.toml", {"task.name=memorisation", "task.vocabulary=64"}).task.vocabulary, 64);
-}
-
-TEST(Keys, OfClassRowsDescribeThemselves) {
-  std::vector<std::string> required;
-  for (const auto& row : class_keys()) {
-    EXPECT_FALSE(row.help.empty()) << row.key;
-    EXPECT_TRUE(row.key.starts_with("class."));
-    if (row.default_value.empty()) required.push_back(row.key);
-  }
-  EXPECT_THAT(required, ::testing::ElementsAre("class.id", "class.name", "class.operator", "class.groups.name"));
-}
-
-TEST(Keys, HaveDefaultsThatAreLegalThemselves) {
-  for (const auto& row : keys()) {
-    if (row.default_value.empty()) continue;
-    std::vector<std::string> overrides{row.key + "=" + row.default_value};
-    const auto has = [&](const char* text) { return row.help.find(text) != std::string::npos; };
-    if (has("(MAD task \"noisy-recall\")")) overrides.insert(overrides.end(), {"task.name=noisy-recall", "task.vocabulary=32"});
-    if (has("(MAD task \"selective-copying\")")) overrides.emplace_back("task.name=selective-copying");
-    const bool is_mad = has("(kind \"mad\")") || overrides.size() > 1;
-    EXPECT_NO_THROW(parse(is_mad ? mad : has("(kind \"series\")") ? series : language, "x.toml", overrides)) << row.key;
-  }
 }
 
 TEST(Objectives, AreNamedOnceAndHaveTheirColumns) {

@@ -170,16 +170,18 @@ TEST_P(MatrixRecurrence, StepsThatCarryTheStateGiveTheWholeSequence) {
 TEST_P(MatrixRecurrence, ALaterTokenMovesNoEarlierOutputEvenByNaN) {
   for (const auto decay : every_decay) {
     const Shape s{1, 80, 1, 16, 16, decay};
-    Arrays in = inputs(s);
-    const Numbers before = run_case<float>(s, in, kernel).at("y");
-    constexpr std::int64_t changed = 41;
+    const Arrays whole = inputs(s);
+    const Numbers before = run_case<float>(s, whole, kernel).at("y");
     constexpr std::int64_t row = 16 + gap;
-    for (const double value : {1000.0, not_a_number}) {
-      for (std::int64_t i = changed * row; i < (changed + 1) * row; ++i) in.at("k")[i] = in.at("v")[i] = value;
-      const Numbers after = run_case<float>(s, in, kernel).at("y");
-      for (std::int64_t i = 0; i < changed * row; ++i) ASSERT_EQ(before[i], after[i]) << i;
-      for (std::int64_t t = changed; t < s.length; ++t) ASSERT_NE(before[t * row], after[t * row]) << t;
-    }
+    // In either half of a square of 16 × 16 tokens.
+    for (const std::int64_t changed : {35, 41})
+      for (const double value : {1000.0, not_a_number}) {
+        Arrays in = whole;
+        for (std::int64_t i = changed * row; i < (changed + 1) * row; ++i) in.at("k")[i] = in.at("v")[i] = value;
+        const Numbers after = run_case<float>(s, in, kernel).at("y");
+        for (std::int64_t i = 0; i < changed * row; ++i) ASSERT_EQ(before[i], after[i]) << i;
+        for (std::int64_t t = changed; t < s.length; ++t) ASSERT_NE(before[t * row], after[t * row]) << t;
+      }
   }
 }
 
@@ -211,12 +213,14 @@ TEST_P(MatrixRecurrence, ADecayToNothingForgetsTheState) {
 
 TEST_P(MatrixRecurrence, ANaNInAQueryShowsInItsTokenAlone) {
   const Shape s{1, 40, 1, 16, 16};
-  Arrays in = inputs(s);
-  in.at("q")[20 * (16 + gap) + 3] = not_a_number;
-  const Arrays out = run_case<float>(s, in, kernel);
-  for (std::int64_t t = 0; t < 40; ++t) {
-    EXPECT_EQ(std::isnan(out.at("y")[t * (16 + gap)]), t == 20) << t;
-    EXPECT_EQ(std::isnan(out.at("dk")[t * (16 + gap) + 3]), t <= 20) << t;
+  for (const std::int64_t token : {20, 27}) {
+    Arrays in = inputs(s);
+    in.at("q")[token * (16 + gap) + 3] = not_a_number;
+    const Arrays out = run_case<float>(s, in, kernel);
+    for (std::int64_t t = 0; t < 40; ++t) {
+      EXPECT_EQ(std::isnan(out.at("y")[t * (16 + gap)]), t == token) << t;
+      EXPECT_EQ(std::isnan(out.at("dk")[t * (16 + gap) + 3]), t <= token) << t;
+    }
   }
 }
 

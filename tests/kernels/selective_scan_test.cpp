@@ -111,8 +111,9 @@ Arrays inputs(const Shape& s) {
 }
 
 TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
-  const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},  {2, 5, 7, 3, false}, {1, 63, 16, 16}, {2, 64, 5, 16, false},
-                          {1, 65, 20, 16, true}, {2, 150, 24, 3}, {1, 129, 33, 16},    {1, 70, 9, 20},  {1, 40, 3, 64}};
+  const Shape shapes[] = {{1, 1, 1, 1},          {2, 1, 16, 16},        {2, 5, 7, 3, false},     {1, 63, 16, 16},
+                          {2, 64, 5, 16, false}, {1, 65, 20, 16, true}, {2, 150, 24, 3},         {1, 129, 33, 16},
+                          {1, 70, 9, 20},        {1, 260, 9, 5},        {2, 200, 34, 16, false}, {1, 40, 3, 64}};
   for (const Shape& s : shapes) {
     const Arrays in = inputs(s);
     const Arrays expected = run_case<double>(s, in, naive);
@@ -122,7 +123,7 @@ TEST_P(SelectiveScan, AgreesWithTheReferenceOnAnyShape) {
 }
 
 TEST(SelectiveScanOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
-  const Shape s{2, 100, 37, 16};
+  const Shape s{2, 150, 37, 16};
   const Arrays in = inputs(s);
   expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
@@ -175,7 +176,7 @@ TEST_P(SelectiveScan, ANaNReachesItsChannelFromItsTokenOn) {
 }
 
 TEST_P(SelectiveScan, ExtremeStepsForgetOrKeepWithoutNaN) {
-  const Shape s{1, 80, 4, 16};
+  const Shape s{1, 140, 4, 16};
   Arrays in = inputs(s);
   for (std::size_t i = 0; i < in.at("delta").size(); ++i) in.at("delta")[i] = i % 3 == 0 ? 500 : -500;
   for (double& x : in.at("a_log")) x += 3;

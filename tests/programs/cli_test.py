@@ -284,7 +284,7 @@ class Check(Case):
             experiment = self.json("check", file)["experiment"]
             self.assertEqual(experiment["search"]["objectives"], objectives)
             self.assertEqual(experiment["search"]["population"], 16)
-        plan = self.json("run", file, "--dry-run", "--tflops", "300")
+        plan = self.json("run", file, "--dry-run", "--tflops", "300", 'devices=["cuda:0"]')
         self.assertEqual(plan["evaluations"], 288)
         self.assertEqual(plan["steps_per_candidate"], 4960)  # of a quarter of a million tokens, 1.3 billion in all
         transformer = plan["baselines"][0]
@@ -300,6 +300,8 @@ class Check(Case):
         self.assertGreater(memory["most"], 80e9, "a batch at once does not")
         # 291 trainings at 300 TFLOP/s.
         self.assertTrue(100 < plan["hours"] < 2000, plan["hours"])
+        eight = ", ".join(f'"cuda:{i}"' for i in range(8))
+        self.assertAlmostEqual(self.json("run", file, "--dry-run", "--tflops", "300", f"devices=[{eight}]")["hours"], plan["hours"] / 8)
         hour = self.json("run", os.path.join(EXPERIMENTS, "star_1h_gpu.toml"), "task.vocabulary=32768", "--dry-run", "--tflops", "60")
         self.assertTrue(0.5 < hour["hours"] < 1.2, hour["hours"])
 
@@ -544,6 +546,12 @@ definition = "the last 16 tokens"
         described = self.json("describe", "101.1.1.1.1-81111", "--experiment", path, "--width", "96", "--length", "256")
         self.assertEqual(described["cache"]["elements"], 16 * 2 * 96)
         self.assert_refused(["describe", "101.1.1.1.1-81111", "--width", "96", "--length", "256"], "class 101 is not in the catalogue")
+        plan = self.json("run", path, "--dry-run", "--tflops", "1")
+        for row in plan["baselines"]:
+            described = self.json("describe", row["name"], "--experiment", path)
+            self.assertEqual((described["width"], described["length"], described["depth"]), (96, 64, 4))
+            self.assertEqual((described["parameters"]["total"], described["cache"]["bytes"]), (row["parameters"], row["cache_bytes"]))
+        self.assertEqual(self.json("describe", "transformer++", "--experiment", path, "--depth", "6", "--width", "64")["depth"], 6)
         checked = self.json("check", path)
         self.assertEqual(checked["experiment"]["class"][0]["name"], "Local")
         self.assertIn("1 of its own: 101 Local", self.output("check", path))

@@ -11,17 +11,13 @@ import random
 import signal
 import struct
 import subprocess
-import sys
-import tempfile
 import time
 import unittest
 
 import h5py
 
+from case import PROGRAMS, STARLING, Case
 from tiny import EXPERIMENT, make_text
-
-PROGRAMS = os.path.abspath(sys.argv.pop(1))
-STARLING = os.path.join(PROGRAMS, "starling")
 
 
 def read_shard(path):
@@ -35,43 +31,18 @@ def read_shard(path):
     return list(tokens)
 
 
-class Case(unittest.TestCase):
+class DataCase(Case):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="starling data ")
-        self.addCleanup(folder.cleanup)
-        self.cwd = folder.name
+        super().setUp()
         make_text(self.cwd)
-        with open(os.path.join(self.cwd, "tiny.toml"), "w") as file:
-            file.write(EXPERIMENT)
-
-    def path(self, *names):
-        return os.path.join(self.cwd, *names)
-
-    def starling(self, *arguments):
-        return subprocess.run([STARLING, *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-
-    def output(self, *arguments):
-        result = self.starling(*arguments)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout
-
-    def json(self, *arguments):
-        return json.loads(self.output(*arguments, "--json"))
-
-    def assert_refused(self, arguments, *parts):
-        before = sorted(os.listdir(self.cwd))
-        result = self.starling(*arguments)
-        self.assertEqual((result.returncode, result.stdout), (2, ""), result.stderr)
-        for part in parts:
-            self.assertIn(part, result.stderr)
-        self.assertEqual(sorted(os.listdir(self.cwd)), before)
+        self.write("tiny.toml", EXPERIMENT)
 
     def train(self, vocabulary=300, name="words.model", **options):
         arguments = [word for key, value in options.items() for word in ("--" + key, value)]
         return self.json("tokenizer", "train", "text/*.txt", "--vocabulary", str(vocabulary), "--out", name, *arguments)
 
 
-class Programs(Case):
+class Programs(DataCase):
     def test_one_loads_the_tokenizer_the_other_libtorch(self):
         # Both bring a protobuf; in one process they would mix.
         libraries = {name: subprocess.run(["ldd", os.path.join(PROGRAMS, name)], capture_output=True, text=True, check=True).stdout
@@ -82,7 +53,7 @@ class Programs(Case):
         self.assertIn("libtorch", libraries["starling-worker"])
 
 
-class Tokenizer(Case):
+class Tokenizer(DataCase):
     def test_is_learned_from_text(self):
         for model in ["bpe", "unigram"]:
             self.assertEqual(self.train(name=f"{model}.model", model=model), {"model": f"{model}.model", "vocabulary": 300, "separator": 1})
@@ -99,7 +70,7 @@ class Tokenizer(Case):
         self.assert_refused(["tokenizer", "train", "text/*.txt", "--vocabulari", "300"], "did you mean '--vocabulary'?")
 
 
-class Packs(Case):
+class Packs(DataCase):
     def test_hold_each_document_once_behind_a_separator(self):
         packed = self.json("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", "packed")
         self.assertEqual((packed["vocabulary"], packed["separator"]), (257, 256))
@@ -160,7 +131,7 @@ class Packs(Case):
         self.assertFalse(os.path.exists(self.path("packed")))
 
 
-class Runs(Case):
+class Runs(DataCase):
     """Every way to the same tokens gives the same search."""
 
     SMALL = ["budget.evaluations=1", "search.algorithm=random", "search.baselines=[]", "workers=1"]

@@ -158,6 +158,30 @@ TEST(Screen, DrawsItsBlockOverTheLastOneAndLeavesNothingBehind) {
   EXPECT_THAT(terminal.lines(), ElementsAre("where everything goes", "stopping"));
 }
 
+TEST(Screen, SaysWhatGpusDo) {
+  Terminal terminal(24, 80);
+  Screen screen(experiment_named("tiny"), Screen::Style::block, terminal.out());
+  std::uint64_t seq = 0;
+  for (const auto& [worker, device] : {std::pair{"w0", "cuda:0"}, {"w1", "cuda:1"}, {"w2", "cuda:0"}}) {
+    screen.record({++seq, run::WorkerJoined{.worker = worker, .host = "here", .device = device, .pid = 1, .time_utc = {}}});
+  }
+  screen.progress("w1", progress(3));
+  screen.refresh();
+  auto lines = terminal.lines();
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_THAT(lines[2], testing::MatchesRegex("  cuda:0  2 workers, busy 0 %"));
+  EXPECT_THAT(lines[3], testing::MatchesRegex("  cuda:1  1 worker, busy [0-9]+ %"));
+  EXPECT_THAT(lines[4], StartsWith("  w1 on cuda:1   #3 "));
+  auto long_one = evaluation(4, 1);
+  std::get<run::EvaluationRecorded>(long_one.record).duration_s = 1e9;
+  screen.record(long_one);
+  screen.record({++seq, run::DeviceGivenUp{"cuda:1", "it burns", {}}});
+  screen.refresh();
+  lines = terminal.lines();
+  EXPECT_EQ(lines[0], "cuda:1 is given up: it burns");
+  EXPECT_THAT(lines, testing::Contains("  cuda:0  2 workers, busy 100 %"));
+}
+
 TEST(Screen, FitsIntoNarrowAndLowTerminals) {
   for (const int columns : {20, 40, 79, 80, 200}) {
     Terminal terminal(6, static_cast<unsigned short>(columns));

@@ -313,8 +313,9 @@ class Search(unittest.TestCase):
     def test_a_worker_killed_with_signal_9_costs_one_attempt_and_the_search_goes_on(self):
         process = self.start("training.tokens=60000", "--out", "run")
         workers = wait_until(lambda: len(self.workers(process)) == 2 and self.workers(process), "two workers")
-        # With three results in, both workers are at work: a kill before a lease has started would cost no attempt.
-        self.wait_for_records("run", "evaluation_recorded", 3)
+        # A result after both have joined: by then both are at work, and a kill before a lease has started would cost no attempt.
+        self.wait_for_records("run", "worker_joined", 2)
+        self.wait_for_records("run", "evaluation_recorded", self.recorded("run", "evaluation_recorded") + 1)
         os.kill(min(workers), signal.SIGKILL)
         out, err = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 0, err)
@@ -419,7 +420,7 @@ class Search(unittest.TestCase):
         for pid in self.workers(process):
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 words = file.read().split(b"\0")
-            self.assertRegex(b" ".join(words[1:]).decode().strip(), r"^worker w[01]$")
+            self.assertRegex(b" ".join(words[1:]).decode().strip(), r"^worker w[01] --device cpu$")
             with open(f"/proc/{pid}/environ", "rb") as file:
                 self.assertEqual(re.findall(rb"[0-9a-f]{64}", file.read()), [])
         process.send_signal(signal.SIGINT)

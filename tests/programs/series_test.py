@@ -6,16 +6,12 @@ usage: series_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
 import gzip
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import unittest
 
 import h5py
 import numpy as np
 
-PROGRAMS = os.path.abspath(sys.argv.pop(1))
-STARLING = os.path.join(PROGRAMS, "starling")
+from case import Case
 
 EXPERIMENT = """
 name = "waves"
@@ -69,38 +65,12 @@ def parts(rows):
     return rows - 2 * (rows // 10), rows - rows // 10
 
 
-class Series(unittest.TestCase):
+class Series(Case):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="starling series ")
-        self.addCleanup(folder.cleanup)
-        self.cwd = folder.name
+        super().setUp()
         self.values = waves()
         write_csv(self.path("waves.csv"), self.values)
-        with open(self.path("waves.toml"), "w") as file:
-            file.write(EXPERIMENT)
-
-    def path(self, *names):
-        return os.path.join(self.cwd, *names)
-
-    def starling(self, *arguments):
-        return subprocess.run([STARLING, *arguments], cwd=self.cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-
-    def output(self, *arguments):
-        result = self.starling(*arguments)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return result.stdout
-
-    def assert_refused(self, arguments, *said):
-        before = sorted(os.listdir(self.cwd))
-        result = self.starling(*arguments)
-        self.assertEqual((result.returncode, result.stdout), (2, ""), result.stderr)
-        for text in said:
-            self.assertIn(text, result.stderr)
-        self.assertNotIn("HDF5-DIAG", result.stderr)
-        if os.path.isdir(self.path("runs")):
-            self.assertEqual(os.listdir(self.path("runs")), [])
-            os.rmdir(self.path("runs"))
-        self.assertEqual(sorted(os.listdir(self.cwd)), before)
+        self.write("waves.toml", EXPERIMENT)
 
     def test_a_search_beats_the_last_value_and_tells_squared_errors(self):
         result = self.starling("run", "waves.toml")
@@ -173,6 +143,9 @@ class Series(unittest.TestCase):
         self.assertEqual(two["experiment"]["task"]["columns"], ["load", "price"])
         difference = [b["parameters"] - a["parameters"] for a, b in zip(one["baselines"], two["baselines"])]
         self.assertEqual(difference, [2 * 32 + 2] * 2)
+        described = self.json("describe", "transformer++", "--experiment", "waves.toml")
+        self.assertEqual((described["parameters"]["total"], described["columns"]), (two["baselines"][0]["parameters"], 2))
+        self.assert_refused(["describe", "transformer++", "--experiment", "waves.toml", "--vocabulary", "5"], "a series, which has none")
 
     def test_what_the_files_lack_is_told_before_anything_starts(self):
         self.assert_refused(["run", "waves.toml", 'task.columns=["laod"]'], "no column 'laod' (did you mean 'load'?)")

@@ -39,6 +39,8 @@ REDUCED = {
         "searches for two minutes"),
     "tools/bench operators": (
         "tools/bench operators --rounds 1", "best times need rounds on a machine that has nothing else to do"),
+    "tools/bench gpu": (
+        "tools/bench --help | grep '^Usage: tools/bench gpu'", "needs a GPU"),
     "tools/bench cpu": (
         "tools/bench cpu --rounds 1 --steps 2 --precision f32 striped-mamba" if CAN_COMPARE
         else "tools/bench --help | grep '^Usage: tools/bench cpu'",

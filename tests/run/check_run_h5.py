@@ -26,7 +26,7 @@ COLUMNS = {
     "archive": "candidate_id entered_seq left_seq replaced_by",
     "population": "candidate_id entered_seq left_seq replaced_by",
     "checkpoints": "candidate_id step seq bytes crc32c has_optimizer path",
-    "devices": "worker host device pid joined_utc left_utc reason",
+    "devices": "worker host device pid joined_utc left_utc reason busy_s",
     "events": "seq time_utc type candidate_id detail_json",
     "tests": "candidate_id seq loss bits_per_byte accuracy worker duration_s",
     "retrainings": "evaluation_id candidate_id seq status attempt fidelity steps tokens started_utc duration_s obj_quality obj_cache loss "
@@ -243,6 +243,11 @@ class RunFile(unittest.TestCase):
         devices = self.frame("devices")
         self.assertEqual(devices.left_utc.tolist(), [b"", b"2026-01-31T12:40:00.000Z"])
         self.assertEqual(devices.reason.tolist(), [b"", b"signal 9"])
+        work = pd.concat([self.frame("evaluations"), self.frame("retrainings"), self.frame("tests")])
+        for row in devices.itertuples():
+            self.assertAlmostEqual(row.busy_s, work.duration_s[work.worker == row.worker].sum())
+        (given_up,) = [row for row, kind in zip(self.file["events"][:], self.labels("events", "type")) if kind == "device_given_up"]
+        self.assertEqual(json.loads(given_up["detail_json"]), {"device": "cuda:0", "reason": "5 candidates lost an attempt there"})
         checkpoints = self.frame("checkpoints")
         self.assertEqual((checkpoints.path != b"").sum(), 4)
         self.assertGreater((checkpoints.path == b"").sum(), 0)

@@ -115,7 +115,7 @@ void extend(std::vector<Record>& records, std::size_t points, Stream& stream) {
   records.emplace_back(RetrainingRecorded{40'960, longer});
   records.emplace_back(
       TestRecorded{.candidate_id = 1, .loss = 1.5, .bits_per_byte = 2.5, .worker = "w0", .time_utc = {}, .asked_tokens = 40'960});
-  records.emplace_back(ExtensionEnded{"done", "2026-02-01T12:01:00.500Z", 60.5, 50.25, 121.0, true});
+  records.emplace_back(ExtensionEnded{"done", "2026-02-01T12:01:00.500Z", 60.5, 50.25, 121.0, true, {{"cpu", 2, 50.25, 121.0}}});
 }
 
 }  // namespace
@@ -161,7 +161,9 @@ std::vector<Record> sample_run(const SampleSize& size, std::uint64_t seed) {
                                       .time_utc = "2026-01-31T12:39:59.000Z"});
   }
   records.emplace_back(WorkerLeft{"w1", 4712, "signal 9", "2026-01-31T12:40:00.000Z"});
-  records.emplace_back(RunEnded{"budget", "2026-01-31T12:41:00.500Z", 364.5, 700.25, 729.0, true});
+  records.emplace_back(DeviceGivenUp{"cuda:0", "5 candidates lost an attempt there", "2026-01-31T12:40:00.125Z"});
+  records.emplace_back(
+      RunEnded{"budget", "2026-01-31T12:41:00.500Z", 364.5, 700.25, 729.0, true, {{"cpu", 1, 350.25, 364.5}, {"cuda:0", 1, 350.0, 364.5}}});
   extend(records, size.curve_points, stream);
   return records;
 }

@@ -31,6 +31,10 @@ TEST(Summary, CountsTheFirstResultOfACandidate) {
   }
   EXPECT_EQ(summary.baselines, (std::vector<std::uint64_t>{1, 2}));
   EXPECT_EQ(summary.workers.size(), 2u);
+  ASSERT_EQ(summary.given_up.size(), 1u);
+  EXPECT_EQ(summary.given_up[0].device, "cuda:0");
+  ASSERT_EQ(summary.ended->devices.size(), 2u);
+  EXPECT_EQ(summary.ended->devices[1].busy_s, 350.0);
   EXPECT_EQ(summary.references.at(0).name, "unigram");
   ASSERT_TRUE(summary.ended);
   EXPECT_TRUE(summary.ended->complete);

@@ -105,12 +105,12 @@ class Test(Sandbox):
         self.assert_ends(self.run_script(copy / "tools/test", "--preset", "release"), 0)
         self.assertEqual(self.steps()[0], "configure release --fresh")
 
-    def in_debian(self, *arguments):
+    def in_debian(self, *arguments, option=("--debian",)):
         """From a tree without spaces, whose tools/test is the stand-in behind chroot."""
         tree = self.folder / "tree"
         if not tree.exists():
             shutil.copytree(self.tree, tree)
-        return tree, self.run_script(tree / "tools/test", "--debian", *arguments)
+        return tree, self.run_script(tree / "tools/test", *option, *arguments)
 
     def test_another_debian_is_made_once_and_gets_the_tree_and_the_arguments(self):
         self.set("chroot_code", "8")
@@ -132,6 +132,17 @@ class Test(Sandbox):
         self.assertEqual(len(self.calls("debootstrap")), 1)
         self.assertFalse(gone.exists(), "what left the tree leaves the copy")
         self.assertTrue(kept.exists())
+
+    def test_another_debian_may_be_named_anywhere_before_what_goes_to_ctest(self):
+        for arguments in (["--debian", "13", "--long", "--no-setup"], ["--long", "--debian", "13", "--no-setup"],
+                          ["--long", "--no-setup", "--debian=13"]):
+            _, result = self.in_debian(*arguments, "--", "-R", "--debian", option=())
+            self.assert_ends(result, 0)
+            chroot, = self.calls("chroot")
+            self.assertEqual(chroot[chroot.index("/starling/tools/test") + 1:], ["--long", "--no-setup", "--", "-R", "--debian"])
+            self.forget_calls()
+        _, result = self.in_debian("--long", "--debian", option=())
+        self.assertIn("found ''", result.stderr)
 
     def test_another_debian_that_was_left_half_made_is_made_anew(self):
         self.set("debootstrap_code", "1")

@@ -175,6 +175,15 @@ TEST(SteadyState, LeasesInOrderOfIdAndReturnedOnesFirst) {
   EXPECT_FALSE(search.take().has_value());
 }
 
+TEST(SteadyState, LeasesTheFirstThatIsWantedAndKeepsTheOthersQueued) {
+  SteadyState search(settings());
+  for (int i = 0; i < 3; ++i) add(search);
+  EXPECT_EQ(search.take([](std::uint64_t id) { return id >= 2; })->id, 2u);
+  EXPECT_FALSE(search.take([](std::uint64_t id) { return id == 2; }).has_value()) << "it is out";
+  EXPECT_EQ(search.take()->id, 1u);
+  EXPECT_EQ(search.take()->id, 3u);
+}
+
 TEST(SteadyState, GivesUpAfterTheLastAttempt) {
   SteadyState search(settings());
   add(search);

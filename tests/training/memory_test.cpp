@@ -8,6 +8,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/genome/baselines.hpp>
+#include <starling/operators/functions/composed_attention.hpp>
 #include <starling/training/micro_batches.hpp>
 #include <starling/training/trainer.hpp>
 
@@ -177,6 +178,23 @@ TEST(OutOfMemory, InAnEvaluationCountsEveryTokenOnceAllTheSame) {
   EXPECT_EQ(parts.tokens, whole.tokens);
   EXPECT_NEAR(parts.loss, whole.loss, 1e-6);
   EXPECT_NEAR(parts.accuracy, whole.accuracy, 1e-9);
+}
+
+TEST(ComposedAttention, HasNoTensorOfAllQueriesAndKeys) {
+  constexpr std::int64_t tokens = 512, heads = 4, width = 32;
+  std::vector<at::Tensor> inputs;
+  for (int i = 0; i < 3; ++i) inputs.push_back(at::ones({1, tokens, width}).set_requires_grad(true));
+  const auto peak_of_chunks = [&](std::int64_t elements) {
+    const std::size_t before = memory.live();
+    memory.start();
+    operators::composed_attention(inputs[0], inputs[1], inputs[2], {heads, heads, heads}, {}, operators::AttentionForm::chunks, elements)
+        .sum()
+        .backward();
+    return static_cast<double>(memory.peak() - before);
+  };
+  const double whole = heads * tokens * tokens * sizeof(float);
+  EXPECT_GT(peak_of_chunks(heads * tokens * tokens), whole);
+  EXPECT_LT(peak_of_chunks(heads * tokens * 16), 0.5 * whole);
 }
 
 /// Most bytes of one pass forward and backward over eight sequences, besides the gradients of the weights.

@@ -43,12 +43,12 @@ const char* family_colour(genome::Family family) {
 
 Classes classes_of(const ClassSource& source) {
   if (source.experiment.empty()) {
-    Classes classes{genome::Catalogue::named(source.catalogue), {.width = 768, .length = 4096, .vocabulary = 1}};
+    Classes classes{genome::Catalogue::named(source.catalogue), {.width = 768, .length = 4096, .vocabulary = 1}, {}};
     if (source.band) classes.dimensions.band = *source.band;
     return classes;
   }
   const auto experiment = load_experiment(source.experiment, {});
-  Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment)};
+  Classes classes{experiment::catalogue(experiment), experiment::dimensions(experiment), experiment.model.depth};
   if (source.band) classes.dimensions.band = *source.band;
   return classes;
 }

@@ -1,7 +1,9 @@
 // An architecture as people read it: one letter per LIV, and who shares what with whom.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +25,8 @@ struct ClassSource;
 /// The classes that a command is about, and the sizes it counts them at.
 struct Classes {
   const genome::Catalogue& catalogue;
-  genome::Dimensions dimensions;  ///< the experiment's; without one 768 channels, 4096 tokens
+  genome::Dimensions dimensions;      ///< the experiment's; without one 768 channels, 4096 tokens
+  std::optional<std::int64_t> depth;  ///< the experiment's
 };
 Classes classes_of(const ClassSource& source);
 /// The classes that a run searches: those of its experiment.

@@ -12,6 +12,7 @@
 #include <starling/genome/validity.hpp>
 
 #include "commands.hpp"
+#include "devices.hpp"
 #include "end_signals.hpp"
 #include "extension.hpp"
 #include "front_table.hpp"
@@ -205,7 +206,7 @@ int train(OpenRun run, const BaselinesArguments& arguments) {
     }
   }
   auto additions = plan.take_additions();
-  const int signal = additions.jobs.empty() ? 0 : extend(std::move(run), std::move(additions), {arguments.workers, arguments.quiet});
+  const int signal = additions.jobs.empty() ? 0 : extend(std::move(run), std::move(additions), {arguments.on, arguments.quiet});
   const auto summary = run::summarise(directory);
   if (arguments.json) {
     auto object = front_json(summary);
@@ -238,7 +239,7 @@ int baselines(const BaselinesArguments& arguments) {
     throw UserError(
         fmt::format("{}: an experiment has no candidates to match yet, expected the directory of a run", arguments.source.string()));
   }
-  const auto experiment = load_experiment(arguments.source, arguments.overrides);
+  const auto experiment = on_devices(load_experiment(arguments.source, arguments.overrides), arguments.on);
   require_readable_files(experiment);
   for (const auto& name : arguments.names) {
     genome::baseline(experiment::catalogue(experiment), name, static_cast<std::size_t>(experiment.model.depth));

@@ -78,7 +78,7 @@ void print_text(const genome::Catalogue& catalogue, const genome::Dimensions& si
 }  // namespace
 
 int classes(const ClassesArguments& arguments) {
-  auto [catalogue, sizes] = classes_of(arguments.source);
+  auto [catalogue, sizes, depth] = classes_of(arguments.source);
   sizes.width = arguments.width.value_or(sizes.width);
   sizes.length = arguments.length.value_or(sizes.length);
   genome::heads_at(sizes.width);

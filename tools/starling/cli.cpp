@@ -109,7 +109,8 @@ class CommandLine {
     auto* const dry_run = command->add_flag("--dry-run", run_.dry_run, "Print what would be done and what it costs, and do nothing");
     command
         ->add_option("--tflops", run_.tflops,
-                     "For --dry-run: what a worker computes in training, in 10^12 FLOP/s; else half of what a matrix product reaches here")
+                     "For --dry-run: what a GPU, or a worker on the CPU, computes in training, in 10^12 FLOP/s; else half of what a matrix "
+                     "product reaches here")
         ->check(CLI::Range(1e-6, 1e6))
         ->needs(dry_run)
         ->type_name("X");
@@ -150,8 +151,11 @@ class CommandLine {
     add_json(command, compare_.json);
   }
 
-  static void add_workers(CLI::App* command, std::optional<std::int64_t>& workers) {
-    command->add_option("--workers", workers, "Worker processes, else as many as the experiment has")
+  static void add_devices(CLI::App* command, DeviceArguments& on) {
+    command->add_option("--devices", on.devices, "What is trained on, else the experiment's: auto, cpu, or GPUs (cuda:0,cuda:1)")
+        ->delimiter(',')
+        ->type_name("NAME,…");
+    command->add_option("--workers", on.workers, "Worker processes, on each GPU or on the CPU, else as many as the experiment has")
         ->check(CLI::Range(std::int64_t{1}, most_workers))
         ->type_name("N");
   }
@@ -178,7 +182,7 @@ class CommandLine {
         ->type_name("depth|width|nearest")
         ->capture_default_str();
     command->add_option("--out", a.out, "Directory of a new run, new or empty; default runs/NAME-N")->type_name("DIR");
-    add_workers(command, a.workers);
+    add_devices(command, a.on);
     command->add_flag("--quiet", a.quiet, "No progress");
     add_json(command, a.json);
   }
@@ -196,7 +200,7 @@ class CommandLine {
         ->check(CLI::Range(std::int64_t{1}, most_tokens))
         ->transform(without_underscores)
         ->type_name("N");
-    add_workers(command, a.workers);
+    add_devices(command, a.on);
     command->add_flag("--quiet", a.quiet, "No progress");
     add_json(command, a.json);
     command->callback([this, front, ids, baselines] {
@@ -209,7 +213,7 @@ class CommandLine {
 
   void add_source(CLI::App* command, ClassSource& source) {
     auto* const catalogue = command->add_option("--catalogue", source.catalogue, "Catalogue")->type_name("NAME")->capture_default_str();
-    command->add_option("--experiment", source.experiment, "Experiment file, for its catalogue, [[class]] rows and band")
+    command->add_option("--experiment", source.experiment, "Experiment file, for its catalogue, [[class]] rows and sizes")
         ->type_name("FILE")
         ->excludes(catalogue);
     command->add_option("--band", source.band, "Tokens that banded and block-diagonal classes see, else the experiment's or 256")
@@ -236,21 +240,18 @@ class CommandLine {
     command->add_option("architecture", describe_.architecture, "Genome (21211-31112) or baseline (transformer++)")
         ->required()
         ->type_name("GENOME|BASELINE");
-    command->add_option("--width", describe_.width, "Channels")
-        ->required()
+    command->add_option("--width", describe_.width, "Channels, else the experiment's")
         ->check(CLI::Range(std::int64_t{1}, largest_width))
         ->type_name("N");
-    command->add_option("--depth", describe_.depth, "LIVs; needed for a baseline")
+    command->add_option("--depth", describe_.depth, "LIVs of a baseline, else the experiment's")
         ->check(CLI::Range(std::int64_t{1}, largest_depth))
         ->type_name("N");
-    command->add_option("--length", describe_.length, "Tokens of the sequence")
-        ->required()
+    command->add_option("--length", describe_.length, "Tokens of the sequence, else the experiment's")
         ->check(CLI::Range(std::int64_t{1}, largest_length))
         ->type_name("N");
-    command->add_option("--vocabulary", describe_.vocabulary, "Rows of the embedding")
+    command->add_option("--vocabulary", describe_.vocabulary, "Rows of the embedding, else the experiment's or 257, those of bytes")
         ->check(CLI::Range(std::int64_t{1}, largest_length))
-        ->type_name("N")
-        ->capture_default_str();
+        ->type_name("N");
     command->add_option("--tokens", describe_.tokens, "Of a training, for its FLOPs; 5_000_000 is 5000000")
         ->check(CLI::Range(std::int64_t{1}, most_tokens))
         ->transform(without_underscores)

@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <starling/base/byte_tokens.hpp>
-
 namespace starling::tools {
 
 /// Exit codes of every command.
@@ -46,11 +44,12 @@ int classes(const ClassesArguments& arguments);
 struct DescribeArguments {
   std::string architecture;  ///< a genome in text form or the name of a baseline
   ClassSource source;
-  std::int64_t width = 0;
-  std::optional<std::int64_t> depth;
-  std::int64_t length = 0;
-  std::int64_t vocabulary = byte_vocabulary;
-  std::optional<std::int64_t> tokens;  ///< of a training, to say what it costs
+  // Where they are not given, the experiment's; without one width and length are required.
+  std::optional<std::int64_t> width;
+  std::optional<std::int64_t> depth;  ///< of a baseline; a genome has its own
+  std::optional<std::int64_t> length;
+  std::optional<std::int64_t> vocabulary;  ///< without an experiment that of bytes
+  std::optional<std::int64_t> tokens;      ///< of a training, to say what it costs
   bool json = false;
 };
 int describe(const DescribeArguments& arguments);
@@ -74,6 +73,12 @@ struct CompareArguments {
 };
 int compare(const CompareArguments& arguments);
 
+/// On what a command that adds to a run trains.
+struct DeviceArguments {
+  std::vector<std::string> devices;     ///< "auto", or names; empty: the experiment's
+  std::optional<std::int64_t> workers;  ///< processes, on each GPU or on the CPU; else as many as the experiment has
+};
+
 struct BaselinesArguments {
   std::filesystem::path source;  ///< an experiment file, or the directory of a run
   std::vector<std::string> overrides;
@@ -82,7 +87,7 @@ struct BaselinesArguments {
   std::vector<std::uint64_t> match;  ///< candidates
   std::string vary = "nearest";      ///< "depth", "width"
   std::optional<std::filesystem::path> out;
-  std::optional<std::int64_t> workers;
+  DeviceArguments on;
   bool json = false;
   bool quiet = false;
 };
@@ -94,7 +99,7 @@ struct RetrainArguments {
   bool baselines = false;
   std::vector<std::uint64_t> ids;
   std::int64_t tokens = 0;
-  std::optional<std::int64_t> workers;
+  DeviceArguments on;
   bool json = false;
   bool quiet = false;
 };

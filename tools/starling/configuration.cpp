@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <starling/experiment/placement.hpp>
 #include <starling/experiment/schema.hpp>
 #include <starling/tasks/column_file.hpp>
 
@@ -31,6 +32,14 @@ std::string task_line(const experiment::Experiment& e) {
                      grouped(e.task.vocabulary));
 }
 
+std::string devices_line(const experiment::Experiment& e) {
+  const auto on_cpu = fmt::format("{} worker{}", e.workers, e.workers == 1 ? "" : "s");
+  const auto on_gpu = fmt::format("{} candidate{} at once", e.candidates_per_device, e.candidates_per_device == 1 ? "" : "s");
+  if (experiment::on_gpus(e)) return fmt::format("{}; on each {}", fmt::join(e.devices, ", "), on_gpu);
+  if (!e.devices.empty()) return "cpu, " + on_cpu;
+  return fmt::format("every GPU, on each {}; without one the CPU, {}", on_gpu, on_cpu);
+}
+
 }  // namespace
 
 std::string configuration_summary(const experiment::Experiment& e) {
@@ -49,7 +58,7 @@ std::string configuration_summary(const experiment::Experiment& e) {
   text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}, {}\n", grouped(e.evaluations),
                       grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate, e.training.precision);
   text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
-  text += fmt::format("workers   {}\n", e.workers);
+  text += fmt::format("devices   {}\n", devices_line(e));
   return text;
 }
 
@@ -57,10 +66,12 @@ nlohmann::ordered_json configuration_json(const experiment::Experiment& experime
   auto copy = experiment;  // the table's accessors give references to change
   auto object = nlohmann::ordered_json::object();
   for (const auto& key : experiment::schema()) {
-    if (!experiment::applies(key, experiment.task)) continue;
+    if (!experiment::is_saved(key, experiment)) continue;
     const auto section = std::string{experiment::section_of(key)};
     auto& place = section.empty() ? object : object[section];
-    std::visit([&](auto access) { place[std::string{experiment::leaf_of(key)}] = access(copy); }, key.field);
+    auto& value = place[std::string{experiment::leaf_of(key)}];
+    std::visit([&](auto access) { value = access(copy); }, key.field);
+    if (!key.word.empty() && value.empty()) value = key.word;
   }
   if (!experiment.model.classes.empty()) {
     const auto& catalogue = experiment::catalogue(experiment);

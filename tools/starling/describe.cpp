@@ -4,6 +4,7 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 
+#include <starling/base/byte_tokens.hpp>
 #include <starling/base/error.hpp>
 #include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
@@ -20,15 +21,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-genome::Genome read_architecture(const genome::Catalogue& catalogue, const DescribeArguments& arguments) {
+genome::Genome read_architecture(const Classes& classes, const DescribeArguments& arguments) {
+  const auto& catalogue = classes.catalogue;
   const auto& text = arguments.architecture;
   const bool is_genome = !text.empty() && std::isdigit(static_cast<unsigned char>(text[0])) != 0;
   if (!is_genome) {
+    const auto depth = arguments.depth ? arguments.depth : classes.depth;
     // An unknown name is told before a missing depth.
-    constexpr std::size_t any_depth = 2;
-    const auto depth = arguments.depth ? static_cast<std::size_t>(*arguments.depth) : any_depth;
-    auto baseline = genome::baseline(catalogue, text, depth);
-    if (!arguments.depth) throw UserError(fmt::format("baseline '{}' has no depth of its own, expected --depth LIVS", text));
+    constexpr std::int64_t any_depth = 2;
+    auto baseline = genome::baseline(catalogue, text, static_cast<std::size_t>(depth.value_or(any_depth)));
+    if (!depth) throw UserError(fmt::format("baseline '{}' has no depth of its own, expected --depth LIVS", text));
     return baseline;
   }
   auto genome = genome::parse_genome(text);
@@ -39,19 +41,39 @@ genome::Genome read_architecture(const genome::Catalogue& catalogue, const Descr
   return genome;
 }
 
+/// Those that are given, the rest from the experiment.
+genome::Dimensions sizes_of(const Classes& classes, const DescribeArguments& arguments) {
+  auto sizes = classes.dimensions;
+  const bool has_experiment = !arguments.source.experiment.empty();
+  if (!has_experiment && !(arguments.width && arguments.length)) {
+    throw UserError(fmt::format("--{} is required, or --experiment FILE, to take it from there", arguments.width ? "length" : "width"));
+  }
+  if (sizes.channels > 0 && arguments.vocabulary) {
+    throw UserError(fmt::format("--vocabulary is {}, but the experiment learns a series, which has none", *arguments.vocabulary));
+  }
+  sizes.width = arguments.width.value_or(sizes.width);
+  sizes.length = arguments.length.value_or(sizes.length);
+  sizes.vocabulary = arguments.vocabulary.value_or(has_experiment ? sizes.vocabulary : byte_vocabulary);
+  return sizes;
+}
+
 class Description {
  public:
-  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments, std::int64_t band)
+  Description(const genome::Catalogue& catalogue, const genome::Genome& genome, const DescribeArguments& arguments,
+              const genome::Dimensions& sizes)
       : catalogue_(catalogue),
         genome_(genome),
         arguments_(arguments),
+        sizes_(sizes),
         plan_(genome::make_plan(catalogue, genome)),
-        account_(genome::account(catalogue, genome, {arguments.width, arguments.length, arguments.vocabulary, band})) {}
+        account_(genome::account(catalogue, genome, sizes)) {}
 
   void print_text() const {
     const auto empty = genome_.depth() - plan_.livs.size();
-    fmt::print("{}: {} LIVs × {} channels{}, length {}, vocabulary {}\n", arguments_.architecture, plan_.livs.size(), arguments_.width,
-               empty > 0 ? fmt::format(" and {} empty", empty) : "", grouped(arguments_.length), grouped(arguments_.vocabulary));
+    const auto ends = sizes_.channels > 0 ? fmt::format("{} columns", grouped(sizes_.channels))
+                                          : fmt::format("vocabulary {}", grouped(sizes_.vocabulary));
+    fmt::print("{}: {} LIVs × {} channels{}, length {}, {}\n", arguments_.architecture, plan_.livs.size(), sizes_.width,
+               empty > 0 ? fmt::format(" and {} empty", empty) : "", grouped(sizes_.length), ends);
     fmt::print("genome     {}\n", genome::to_text(genome_));
     if (const auto canonical = genome::canonical(catalogue_, genome_); canonical != genome_) {
       fmt::print("canonical  {}\n", genome::to_text(canonical));
@@ -67,9 +89,9 @@ class Description {
     const auto banded = cache.banded_per_token == 0 ? std::string()
                                                     : fmt::format(", {} of them of the last {} tokens alone,",
                                                                   grouped(cache.banded_per_token), grouped(cache.band));
-    fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(arguments_.length)),
-               grouped(arguments_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
-    fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(arguments_.length)));
+    fmt::print("cache        {} elements after {} tokens = {} per token{} + {} fixed\n", grouped(cache.elements(sizes_.length)),
+               grouped(sizes_.length), grouped(cache.per_token()), banded, grouped(cache.fixed));
+    fmt::print("             {} bytes at 2 bytes per element\n", grouped(account_.cache.bytes(sizes_.length)));
     fmt::print("FLOPs        {} per token in training = {} forward + {} backward\n", grouped(account_.training_flops), grouped(forward()),
                grouped(account_.training_flops - forward()));
     if (arguments_.tokens) {
@@ -87,9 +109,10 @@ class Description {
     object["strip"] = strip(catalogue_, genome_);
     object["depth"] = genome_.depth();
     object["empty_livs"] = genome_.depth() - plan_.livs.size();
-    object["width"] = arguments_.width;
-    object["length"] = arguments_.length;
-    object["vocabulary"] = arguments_.vocabulary;
+    object["width"] = sizes_.width;
+    object["length"] = sizes_.length;
+    object["vocabulary"] = sizes_.vocabulary;
+    if (sizes_.channels > 0) object["columns"] = sizes_.channels;
     object["parameters"] = parameters_json(account_.parameters);
     object["cache"] = cache_json(account_.cache);
     object["training_flops_per_token"] = account_.training_flops;
@@ -144,8 +167,8 @@ class Description {
   Json cache_json(const genome::Cache& cache) const {
     return {{"elements_per_token", cache.per_token()},
             {"elements_fixed", cache.fixed},
-            {"elements", cache.elements(arguments_.length)},
-            {"bytes", cache.bytes(arguments_.length)}};
+            {"elements", cache.elements(sizes_.length)},
+            {"bytes", cache.bytes(sizes_.length)}};
   }
 
   Table liv_table() const {
@@ -180,6 +203,7 @@ class Description {
   const genome::Catalogue& catalogue_;
   const genome::Genome& genome_;
   const DescribeArguments& arguments_;
+  genome::Dimensions sizes_;
   genome::Plan plan_;
   genome::Account account_;
 };
@@ -187,9 +211,9 @@ class Description {
 }  // namespace
 
 int describe(const DescribeArguments& arguments) {
-  const auto [catalogue, sizes] = classes_of(arguments.source);
-  const auto genome = read_architecture(catalogue, arguments);
-  const Description description(catalogue, genome, arguments, sizes.band);
+  const auto classes = classes_of(arguments.source);
+  const auto genome = read_architecture(classes, arguments);
+  const Description description(classes.catalogue, genome, arguments, sizes_of(classes, arguments));
   if (arguments.json) {
     fmt::print("{}\n", description.json().dump(2));
   } else {

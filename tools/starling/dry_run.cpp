@@ -2,19 +2,23 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
 #include <starling/genome/variation.hpp>
 
 #include "commands.hpp"
 #include "configuration.hpp"
+#include "devices.hpp"
 #include "packing.hpp"
 #include "run.hpp"
 #include "sibling.hpp"
@@ -46,11 +50,12 @@ struct Cost {
   Memory memory{};
 };
 
-/// How fast a worker is thought to compute.
+/// How fast training is thought to be.
 struct Throughput {
-  double flops = 0;          ///< per second and worker
+  double flops = 0;          ///< per second, of each GPU or of each worker on the CPU
   std::string from;          ///< where the number comes from
-  std::int64_t workers = 1;  ///< that compute at once
+  std::int64_t count = 1;    ///< of GPUs, or workers, that compute at once
+  std::string_view of = "";  ///< "GPU", "worker"
 };
 
 struct Plan {
@@ -144,24 +149,47 @@ Plan make_plan(const experiment::Experiment& e) {
 /// What a training reaches of the speed of matrix products alone: `tools/bench train` finds more for most models, less for small widths.
 constexpr double share_of_products = 0.5;
 
-/// As it was stated, or measured: a product of two matrices in a worker.
-Throughput throughput(const experiment::Experiment& e, std::optional<double> stated_tflops) {
-  if (stated_tflops) return {*stated_tflops * 1e12, "as --tflops says", e.workers};
+/// What starling-worker measures: how fast it makes products of matrices.
+Json measured() {
   std::string output;
   run_program(sibling_program("starling-worker"), {"doctor", "--json"}, output);
-  const auto found = Json::parse(output, nullptr, false);
+  auto found = Json::parse(output, nullptr, false);
   if (found.is_discarded()) throw Failure("'starling-worker doctor --json' printed no JSON");
-  // Where products in bf16 are slow, training makes them in f32.
-  const double f32 = found.at("f32_gflops_one_thread"), bf16 = found.at("bf16_gflops_one_thread");
-  const double product = 1e9 * (e.training.precision == "bf16" ? std::max(f32, bf16) : f32);
-  const auto workers = std::min<std::int64_t>(e.workers, found.at("cores"));
-  return {share_of_products * product, fmt::format("half of the {}FLOP/s that a matrix product reaches here on one thread", si(product)),
-          workers};
+  return found;
+}
+
+/// Where products in bf16 are slow, training makes them in f32.
+double product_flops(const Json& gflops, const experiment::Experiment& e) {
+  const double f32 = gflops.at("f32"), bf16 = gflops.at("bf16");
+  return 1e9 * (e.training.precision == "bf16" ? std::max(f32, bf16) : f32);
+}
+
+Throughput throughput(const experiment::Experiment& e, std::optional<double> stated_tflops) {
+  Throughput speed;
+  const bool gpus = experiment::on_gpus(e);
+  speed.of = gpus ? "GPU" : "worker";
+  speed.count = gpus ? std::ssize(e.devices) : e.workers;
+  if (stated_tflops) {
+    speed.flops = *stated_tflops * 1e12;
+    speed.from = "as --tflops says";
+    return speed;
+  }
+  const auto found = measured();
+  double product = std::numeric_limits<double>::infinity();
+  if (gpus) {
+    for (const auto& device : e.devices) product = std::min(product, product_flops(found.at("gflops").at(device), e));
+  } else {
+    product = product_flops({{"f32", found.at("f32_gflops_one_thread")}, {"bf16", found.at("bf16_gflops_one_thread")}}, e);
+    speed.count = std::min<std::int64_t>(speed.count, found.at("cores"));
+  }
+  speed.flops = share_of_products * product;
+  speed.from = fmt::format("half of the {}FLOP/s that a matrix product reaches here{}", si(product), gpus ? "" : " on one thread");
+  return speed;
 }
 
 double hours(const Plan& plan, const Throughput& speed) {
   const double flops = plan.search_flops + plan.baseline_flops + plan.validation_flops;
-  return flops / (speed.flops * static_cast<double>(speed.workers)) / 3600;
+  return flops / (speed.flops * static_cast<double>(speed.count)) / 3600;
 }
 
 /// "1.2 h", "3 min 20 s": of hours.
@@ -219,7 +247,9 @@ Json json(const experiment::Experiment& e, const Plan& plan, const Throughput& s
                             {"activations_of_a_batch", memory.batch},
                             {"least", memory.least()},
                             {"most", memory.most()}};
-  object["throughput"] = {{"flops_per_second", speed.flops}, {"workers", speed.workers}, {"from", speed.from}};
+  const auto at_once = experiment::workers_per_device(e);
+  object["memory_bytes"]["of_a_device"] = {{"candidates", at_once}, {"least", at_once * memory.least()}, {"most", at_once * memory.most()}};
+  object["throughput"] = {{"flops_per_second", speed.flops}, {"of", speed.of}, {"count", speed.count}, {"from", speed.from}};
   object["hours"] = hours(plan, speed);
   object["disk_bytes"] = {{"checkpoints", plan.checkpoints}, {"tokens", plan.token_bytes ? Json(*plan.token_bytes) : Json()}};
   return object;
@@ -253,13 +283,17 @@ void print_text(const experiment::Experiment& e, const Plan& plan, const Through
   if (plan.validation_flops > 0) fmt::print("validation      about {}FLOP\n", si(plan.validation_flops));
   const auto& memory = largest_memory(plan);
   const auto bytes = [](std::int64_t count) { return byte_size(static_cast<double>(count)); };
-  fmt::print("memory          of the largest, on each device: {} weights, {} gradients, {} moments of the optimiser{}\n",
-             bytes(memory.weights), bytes(memory.gradients), bytes(memory.optimiser),
+  fmt::print("memory          of the largest: {} weights, {} gradients, {} moments of the optimiser{}\n", bytes(memory.weights),
+             bytes(memory.gradients), bytes(memory.optimiser),
              memory.copies > 0 ? fmt::format(", {} copies in bf16", bytes(memory.copies)) : "");
   fmt::print("                activations at most {} for a sequence, {} for a batch: {} to {} in all\n", bytes(memory.sequence),
              bytes(memory.batch), bytes(memory.least()), bytes(memory.most()));
-  fmt::print("time            about {} on {} worker{} at {}FLOP/s each, {}\n", time_text(hours(plan, speed)), speed.workers,
-             speed.workers == 1 ? "" : "s", si(speed.flops), speed.from);
+  if (const auto at_once = experiment::workers_per_device(e); at_once > 1) {
+    fmt::print("                {} candidates at once on {}: {} to {}\n", at_once, experiment::on_gpus(e) ? "each GPU" : "the CPU",
+               bytes(at_once * memory.least()), bytes(at_once * memory.most()));
+  }
+  fmt::print("time            about {} on {} {}{} at {}FLOP/s{}, {}\n", time_text(hours(plan, speed)), speed.count, speed.of,
+             speed.count == 1 ? "" : "s", si(speed.flops), speed.count == 1 ? "" : " each", speed.from);
   const auto tokens = !plan.token_bytes       ? std::string(", and the tokens of text that is not there yet")
                       : *plan.token_bytes > 0 ? fmt::format(", at most {} for the tokens of the text", bytes(*plan.token_bytes))
                                               : std::string();
@@ -269,7 +303,13 @@ void print_text(const experiment::Experiment& e, const Plan& plan, const Through
 
 }  // namespace
 
-int dry_run(const experiment::Experiment& experiment, std::optional<double> tflops, bool as_json) {
+int dry_run(experiment::Experiment experiment, std::optional<double> tflops, bool as_json) {
+  try {
+    // Of GPUs that are named nothing need be known but their number where their speed is stated.
+    if (!tflops || experiment.devices.empty()) resolve_devices(experiment);
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}; how fast those of another machine are, --tflops says", error.what()));
+  }
   const auto plan = make_plan(experiment);
   const auto speed = throughput(experiment, tflops);
   if (as_json) {

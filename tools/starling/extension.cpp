@@ -6,7 +6,9 @@
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/experiment/placement.hpp>
 
+#include "devices.hpp"
 #include "session.hpp"
 #include "sibling.hpp"
 
@@ -66,16 +68,16 @@ actors::Job job_for(const OpenRun& run, const run::CandidateAccepted& candidate,
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options) {
   prepare_process();
   require_files(run);
-  auto experiment = run.experiment;
-  if (options.workers) experiment.workers = *options.workers;
-  experiment.workers = std::min(experiment.workers, static_cast<std::int64_t>(additions.jobs.size()));
+  auto experiment = on_devices(run.experiment, options.on);
+  experiment::limit_workers(experiment, static_cast<std::int64_t>(additions.jobs.size()));
 
   Screen screen(experiment, screen_style(options.quiet));
   screen.expect(static_cast<std::int64_t>(additions.jobs.size()));
   for (const auto& entry : *run.entries) {
     if (std::holds_alternative<run::CandidateAccepted>(entry.record)) screen.record(entry);
   }
-  screen.say(fmt::format("{}: {} to train, everything goes to {}", experiment.name, additions.jobs.size(), run.directory.string()));
+  screen.say(fmt::format("{}: {} to train on {}; everything goes to {}", experiment.name, additions.jobs.size(), devices_text(experiment),
+                         run.directory.string()));
 
   actors::EngineSetup setup;
   setup.experiment = std::move(experiment);

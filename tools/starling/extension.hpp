@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include <starling/actors/engine.hpp>
@@ -13,6 +12,7 @@
 #include <starling/run/journal.hpp>
 #include <starling/run/summary.hpp>
 
+#include "commands.hpp"
 #include "screen.hpp"
 
 namespace starling::tools {
@@ -45,11 +45,11 @@ actors::Job job_for(const OpenRun& run, const run::CandidateAccepted& candidate,
 
 /// What a command that adds to a run is told besides.
 struct ExtensionOptions {
-  std::optional<std::int64_t> workers;
+  DeviceArguments on;
   bool quiet = false;
 };
 
-/// Does the jobs, with as many workers as the experiment has where nothing else is said. The signal that ended it early, or 0. Throws
+/// Does the jobs, on the devices of the experiment where nothing else is said. The signal that ended it early, or 0. Throws
 /// UserError and Failure; what was finished is recorded in any case.
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options);
 

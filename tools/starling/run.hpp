@@ -15,7 +15,7 @@ struct RunArguments {
   std::vector<std::string> overrides;
   std::optional<std::filesystem::path> out;
   bool dry_run = false;
-  std::optional<double> tflops;  ///< of a worker, for dry_run
+  std::optional<double> tflops;  ///< of a GPU, or of a worker on the CPU, for dry_run
   bool print_config = false;
   bool json = false;
   bool quiet = false;
@@ -28,9 +28,10 @@ int run(const RunArguments& arguments);
 /// --print-config: the resolved TOML, or JSON.
 int print_config(const experiment::Experiment& experiment, bool json);
 /// --dry-run: what a search would do and cost, by formula; nothing is trained and nothing is written. How long it takes follows from
-/// `tflops`, what a worker computes in a second (10¹² FLOP), or, without it, from a matrix product that a worker measures here.
-int dry_run(const experiment::Experiment& experiment, std::optional<double> tflops, bool json);
-/// The search itself.
-int search(const experiment::Experiment& experiment, const RunArguments& arguments);
+/// `tflops`, what each GPU, or each worker on the CPU, computes in a second (10¹² FLOP), or, without it, from a matrix product that is
+/// measured here. GPUs of another machine can be planned for where `tflops` is given.
+int dry_run(experiment::Experiment experiment, std::optional<double> tflops, bool json);
+/// The search itself, on the devices of this machine that the experiment asks for.
+int search(experiment::Experiment experiment, const RunArguments& arguments);
 
 }  // namespace starling::tools

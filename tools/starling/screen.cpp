@@ -66,8 +66,15 @@ void Screen::record(const run::JournalEntry& entry) {
   } else if (const auto* lost = std::get_if<run::AttemptLost>(&entry.record)) {
     ++lost_;
     if (style_ == Style::lines) {
-      put(fmt::format("candidate {}: attempt {} on {} was lost: {}\n", lost->candidate_id, lost->attempt, lost->worker, lost->reason));
+      put(fmt::format("candidate {}: attempt {} on {} was lost: {}\n", lost->candidate_id, lost->attempt, where(lost->worker),
+                      lost->reason));
     }
+  } else if (const auto* test = std::get_if<run::TestRecorded>(&entry.record)) {
+    worked(test->worker, test->duration_s);
+  } else if (const auto* worker = std::get_if<run::WorkerJoined>(&entry.record)) {
+    joined(*worker);
+  } else if (const auto* given_up = std::get_if<run::DeviceGivenUp>(&entry.record)) {
+    say_above(fmt::format("{} is given up: {}", given_up->device, given_up->reason));
   } else if (const auto* left = std::get_if<run::WorkerLeft>(&entry.record)) {
     workers_.erase(left->worker);
   }
@@ -75,6 +82,7 @@ void Screen::record(const run::JournalEntry& entry) {
 }
 
 void Screen::evaluated(const run::EvaluationRecorded& evaluation, std::int64_t retrained_on) {
+  worked(evaluation.worker, evaluation.duration_s);
   if (evaluation.outcome.status == search::Status::superseded) return;
   const auto& candidate = candidates_[evaluation.outcome.id];
   const bool baseline = candidate.origin == search::Origin::baseline;
@@ -92,16 +100,50 @@ void Screen::evaluated(const run::EvaluationRecorded& evaluation, std::int64_t r
                        : fmt::format("{}: {}", search::to_string(evaluation.outcome.status), evaluation.reason);
   const auto on = retrained_on > 0 ? fmt::format(" on {} tokens", grouped(retrained_on)) : std::string();
   put(fmt::format("{:>6.1f} s  {:>3}/{}  #{} {}{}  {}  ({:.1f} s, {})\n", elapsed_s(), counted_, expected_, evaluation.outcome.id,
-                  label(candidate), on, what, evaluation.duration_s, evaluation.worker));
+                  label(candidate), on, what, evaluation.duration_s, where(evaluation.worker)));
 }
 
 void Screen::progress(const std::string& worker, const actors::Progress& progress) {
   const std::lock_guard lock(mutex_);
-  workers_[worker] = progress;
+  auto& of_worker = workers_[worker];
+  if (!of_worker.since) of_worker.since = Clock::now();
+  of_worker.progress = progress;
   changed_ = true;
 }
 
-double Screen::elapsed_s() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun_).count(); }
+void Screen::joined(const run::WorkerJoined& worker) {
+  workers_[worker.worker] = {.device = worker.device, .progress = {}, .since = {}};
+  if (worker.device.starts_with("cuda:")) gpus_[worker.device].workers.insert(worker.worker);
+}
+
+void Screen::worked(const std::string& worker, double seconds) {
+  const auto found = workers_.find(worker);
+  if (found == workers_.end()) return;
+  found->second.since.reset();
+  if (const auto gpu = gpus_.find(found->second.device); gpu != gpus_.end()) gpu->second.busy_s += seconds;
+}
+
+/// "w0", "w0 on cuda:1"
+std::string Screen::where(const std::string& worker) const {
+  const auto found = workers_.find(worker);
+  const bool on_gpu = found != workers_.end() && gpus_.contains(found->second.device);
+  return on_gpu ? fmt::format("{} on {}", worker, found->second.device) : worker;
+}
+
+/// How busy its workers were since the first one joined.
+std::string Screen::gpu_line(const std::string& name, const Gpu& gpu) const {
+  const auto seconds_since = [](Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); };
+  double busy = gpu.busy_s;
+  for (const auto& worker : gpu.workers) {
+    const auto found = workers_.find(worker);
+    if (found != workers_.end() && found->second.since) busy += seconds_since(*found->second.since);
+  }
+  const auto count = gpu.workers.size();
+  const auto had = std::max(1e-3, seconds_since(gpu.since) * static_cast<double>(count));
+  return fmt::format("  {}  {} worker{}, busy {:.0f} %", name, count, count == 1 ? "" : "s", 100 * std::min(1.0, busy / had));
+}
+
+double Screen::elapsed_s() const { return std::chrono::duration<double>(Clock::now() - begun_).count(); }
 
 std::vector<std::string> Screen::block(std::size_t columns) const {
   const double elapsed = elapsed_s();
@@ -122,9 +164,12 @@ std::vector<std::string> Screen::block(std::size_t columns) const {
     lines.push_back(fmt::format("  front  {} candidate{}   diverged {}   killed {}   attempts lost {}", front, front == 1 ? "" : "s",
                                 diverged_, killed_, lost_));
   }
-  for (const auto& [worker, progress] : workers_) {
+  for (const auto& [name, gpu] : gpus_) lines.push_back(gpu_line(name, gpu));
+  for (const auto& [name, worker] : workers_) {
+    if (!worker.progress) continue;
+    const auto& progress = *worker.progress;
     const auto candidate = candidates_.find(progress.id);
-    lines.push_back(fmt::format("  {:<4}   #{} {}  step {} of {}  loss {:.3f}", worker, progress.id,
+    lines.push_back(fmt::format("  {:<4}   #{} {}  step {} of {}  loss {:.3f}", where(name), progress.id,
                                 candidate == candidates_.end() ? "" : label(candidate->second), progress.step, progress.steps,
                                 progress.loss));
   }
@@ -148,6 +193,10 @@ void Screen::refresh() {
 
 void Screen::say(const std::string& line) {
   const std::lock_guard lock(mutex_);
+  say_above(line);
+}
+
+void Screen::say_above(const std::string& line) {
   if (style_ == Style::silent) return;
   put(up_to_the_block() + (style_ == Style::block ? "\x1b[J" : "") + line + "\n");
   changed_ = true;

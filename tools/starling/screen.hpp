@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,25 @@ class Screen {
   void finish();
 
  private:
+  using Clock = std::chrono::steady_clock;
+  struct Worker {
+    std::string device;
+    std::optional<actors::Progress> progress;  ///< the last
+    std::optional<Clock::time_point> since;    ///< when it was first heard of the candidate that it trains
+  };
+  struct Gpu {
+    std::set<std::string> workers;
+    double busy_s = 0;  ///< with what is finished
+    Clock::time_point since = Clock::now();
+  };
+
+  void joined(const run::WorkerJoined& worker);
+  void worked(const std::string& worker, double seconds);
+  std::string where(const std::string& worker) const;
+  std::string gpu_line(const std::string& name, const Gpu& gpu) const;
   void evaluated(const run::EvaluationRecorded& evaluation, std::int64_t retrained_on = 0);
   std::vector<std::string> block(std::size_t columns) const;
+  void say_above(const std::string& line);
   std::string up_to_the_block();
   void put(std::string_view text);
   double elapsed_s() const;
@@ -51,9 +69,10 @@ class Screen {
   Style style_;
   std::FILE* out_;
   std::mutex mutex_;
-  std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  Clock::time_point begun_ = Clock::now();
   std::map<std::uint64_t, search::Candidate> candidates_;
-  std::map<std::string, actors::Progress> workers_;
+  std::map<std::string, Worker> workers_;  ///< that have joined and not left
+  std::map<std::string, Gpu> gpus_;
   std::optional<run::EvaluationRecorded> best_;
   search::Points points_;
   std::int64_t expected_ = 0;  ///< trainings, or the candidates of the search

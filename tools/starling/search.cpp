@@ -4,9 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include <starling/base/error.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/run/summary.hpp>
 
 #include "commands.hpp"
+#include "devices.hpp"
 #include "end_signals.hpp"
 #include "front_table.hpp"
 #include "records_json.hpp"
@@ -25,18 +27,22 @@ bool has_result(const run::RunSummary& summary) {
   return false;
 }
 
-std::string occupancy(const run::RunSummary& summary, std::int64_t workers) {
+std::string occupancy(const run::RunSummary& summary, std::size_t workers) {
   if (!summary.ended || summary.ended->worker_s <= 0) return {};
   const auto& ended = *summary.ended;
-  return fmt::format("{} evaluations in {}; {} worker{} busy {:.1f} % of the time", summary.evaluations.size(), duration(ended.wall_s),
-                     workers, workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
+  auto text = fmt::format("{} evaluations in {}; {} worker{} busy {:.1f} % of the time", summary.evaluations.size(), duration(ended.wall_s),
+                          workers, workers == 1 ? "" : "s", 100 * ended.busy_s / ended.worker_s);
+  if (ended.devices.size() < 2) return text;
+  for (const auto& use : ended.devices) text += fmt::format("\n  {} {:.1f} %", use.device, 100 * use.busy_s / use.worker_s);
+  return text;
 }
 
 }  // namespace
 
-int search(const experiment::Experiment& experiment, const RunArguments& arguments) {
+int search(experiment::Experiment experiment, const RunArguments& arguments) {
   prepare_process();
   require_readable_files(experiment);
+  resolve_devices(experiment);
   const auto worker_program = sibling_program("starling-worker");
   NewRun new_run(experiment, arguments.out);
   const auto& directory = new_run.directory();
@@ -49,7 +55,7 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
 
   Screen screen(experiment, screen_style(arguments.quiet));
   if (const int number = new_run.prepare_data(experiment, screen); number != 0) return exit_code_of(number);
-  screen.say(fmt::format("{}: searching, everything goes to {}", experiment.name, directory.string()));
+  screen.say(fmt::format("{}: searching on {}; everything goes to {}", experiment.name, devices_text(experiment), directory.string()));
   const auto ending = run_engine(std::move(setup), screen);
   screen.finish();
 
@@ -68,7 +74,7 @@ int search(const experiment::Experiment& experiment, const RunArguments& argumen
     data["run"] = directory.string();
     fmt::print("{}\n", dump(data));
   } else {
-    fmt::print("{}\n{}\n", render_front(summary), occupancy(summary, experiment.workers));
+    fmt::print("{}\n{}\n", render_front(summary), occupancy(summary, experiment::placement(experiment).size()));
   }
   if (!arguments.quiet) tell(fmt::format("run directory: {}\n", directory.string()));
   if (!result.complete) return exit_code_of(ending.signal);

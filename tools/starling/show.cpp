@@ -49,10 +49,29 @@ const run::EvaluationRecorded* best(const RunSummary& summary, std::size_t objec
   return least;
 }
 
-/// Share of their time that the workers evaluated; NaN before the end.
-double occupancy(const RunSummary& summary) {
-  if (!summary.ended || !(summary.ended->worker_s > 0)) return run::none;
-  return summary.ended->busy_s / summary.ended->worker_s;
+/// Share of their time that workers evaluated; NaN where they had none.
+double share(double busy_s, double worker_s) { return worker_s > 0 ? busy_s / worker_s : run::none; }
+
+/// Of all workers; NaN before the end.
+double occupancy(const RunSummary& summary) { return summary.ended ? share(summary.ended->busy_s, summary.ended->worker_s) : run::none; }
+
+/// "97.0 % (cuda:0 98.1 %, cuda:1 95.9 %)"
+std::string occupancy_text(const RunSummary& summary) {
+  const auto all = fmt::format("{:.1f} %", 100 * occupancy(summary));
+  if (summary.ended->devices.size() < 2) return all;
+  std::vector<std::string> parts;
+  for (const auto& use : summary.ended->devices) {
+    parts.push_back(fmt::format("{} {:.1f} %", use.device, 100 * share(use.busy_s, use.worker_s)));
+  }
+  return fmt::format("{} ({})", all, fmt::join(parts, ", "));
+}
+
+Json devices_json(const std::vector<run::DeviceUse>& devices) {
+  auto rows = Json::array();
+  for (const auto& use : devices) {
+    rows.push_back({{"device", use.device}, {"workers", use.workers}, {"busy_s", use.busy_s}, {"worker_s", use.worker_s}});
+  }
+  return rows;
 }
 
 void print_extensions(const RunSummary& summary) {
@@ -137,7 +156,8 @@ void print_run(const RunSummary& summary, const std::filesystem::path& directory
     if (std::ranges::find(workers, text) == workers.end()) workers.push_back(std::move(text));  // one that was replaced has the name again
   }
   fmt::print("workers     {}\n", workers.empty() ? "none joined" : fmt::format("{}", fmt::join(workers, ", ")));
-  if (std::isfinite(occupancy(summary))) fmt::print("occupancy   {:.1f} %\n", 100 * occupancy(summary));
+  for (const auto& lost : summary.given_up) fmt::print("given up    {} at {}: {}\n", lost.device, lost.time_utc, lost.reason);
+  if (std::isfinite(occupancy(summary))) fmt::print("occupancy   {}\n", occupancy_text(summary));
 }
 
 Json run_json(const RunSummary& summary, const std::filesystem::path& directory) {
@@ -156,6 +176,7 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   if (summary.ended) {
     object["ended"] = {{"reason", summary.ended->reason}, {"time_utc", summary.ended->time_utc}, {"complete", summary.ended->complete},
                        {"wall_s", summary.ended->wall_s}, {"busy_s", summary.ended->busy_s},     {"worker_s", summary.ended->worker_s}};
+    object["ended"]["devices"] = devices_json(summary.ended->devices);
   }
   auto& extensions = object["extensions"] = Json::array();
   for (const auto& [begun, end] : summary.extensions) {
@@ -185,6 +206,10 @@ Json run_json(const RunSummary& summary, const std::filesystem::path& directory)
   object["references"] = references_json(summary);
   object["lost_attempts"] = summary.lost.size();
   object["superseded"] = summary.superseded.size();
+  auto& given_up = object["devices_given_up"] = Json::array();
+  for (const auto& lost : summary.given_up) {
+    given_up.push_back({{"device", lost.device}, {"reason", lost.reason}, {"time_utc", lost.time_utc}});
+  }
   auto& workers = object["workers"] = Json::array();
   for (const auto& w : summary.workers) {
     workers.push_back({{"worker", w.worker}, {"host", w.host}, {"device", w.device}, {"pid", w.pid}, {"joined_utc", w.time_utc}});

@@ -20,11 +20,15 @@
 
 #include <starling/training/process.hpp>
 
+#include "devices.hpp"
+
 namespace starling::worker {
 namespace {
 
 // A core of the last ten years reaches 30 GFLOP/s and more with a tuned BLAS; the reference BLAS gives 3 to 6.
 constexpr double slow_gflops = 15;
+constexpr std::int64_t product_size = 768;
+constexpr std::int64_t product_size_on_gpu = 8192;
 
 /// The file that the symbol of a BLAS product comes from.
 std::string blas_library() {
@@ -46,18 +50,18 @@ std::string cpu_capability() {
   return report.substr(begin, report.find('\n', begin) - begin);
 }
 
-double matrix_product_gflops(at::ScalarType type) {
-  constexpr std::int64_t size = 768;
-  const auto a = at::ones({size, size}, type), b = at::ones({size, size}, type);
+double matrix_product_gflops(at::ScalarType type, const std::string& device = "cpu") {
+  const std::int64_t size = device == "cpu" ? product_size : product_size_on_gpu;
+  const auto a = at::rand({size, size}, at::TensorOptions().device(at::Device(device))).to(type), b = at::rand_like(a);
   const auto once = [&] {
     const auto begun = std::chrono::steady_clock::now();
-    const auto c = at::mm(a, b);
+    at::mm(a, b)[0][0].item<float>();  // a GPU is waited for
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
   };
   once();
   double best = once();
   for (int i = 0; i < 5; ++i) best = std::min(best, once());
-  return 2.0 * size * size * size / best * 1e-9;
+  return 2.0 * static_cast<double>(size) * static_cast<double>(size) * static_cast<double>(size) / best * 1e-9;
 }
 
 }  // namespace
@@ -69,7 +73,11 @@ int doctor(bool json) {
   const double f32 = matrix_product_gflops(at::kFloat);
   const double bf16 = matrix_product_gflops(at::kBFloat16);
   std::vector<std::string> devices{"cpu"};
-  for (int i = 0; at::hasCUDA() && i < at::detail::getCUDAHooks().getNumGPUs(); ++i) devices.push_back(fmt::format("cuda:{}", i));
+  auto on_gpus = nlohmann::ordered_json::object();
+  for (const auto& gpu : gpus().names) {
+    devices.push_back(gpu);
+    on_gpus[gpu] = {{"f32", matrix_product_gflops(at::kFloat, gpu)}, {"bf16", matrix_product_gflops(at::kBFloat16, gpu)}};
+  }
   std::vector<std::string> warnings;
   if (f32 < slow_gflops) {
     warnings.push_back(
@@ -86,12 +94,17 @@ int doctor(bool json) {
                                               {"devices", devices},
                                               {"f32_gflops_one_thread", f32},
                                               {"bf16_gflops_one_thread", bf16},
+                                              {"gflops", on_gpus},
                                               {"warnings", warnings}}
                            .dump(2));
   } else {
     fmt::print("LibTorch        {}\nBLAS            {}{}\nCPU             {} cores, ATen uses {}\ndevices         {}\n", torch, blas,
                openblas > 0 ? " (OpenBLAS)" : "", std::thread::hardware_concurrency(), cpu_capability(), fmt::join(devices, ", "));
-    fmt::print("matrix product  {:.1f} GFLOP/s in f32, {:.1f} in bf16 ({} × {}, one thread)\n", f32, bf16, 768, 768);
+    fmt::print("matrix product  {:.1f} GFLOP/s in f32, {:.1f} in bf16 ({} × {}, one thread)\n", f32, bf16, product_size, product_size);
+    for (const auto& [gpu, gflops] : on_gpus.items()) {
+      fmt::print("  on {:<12}{:.0f} GFLOP/s in f32, {:.0f} in bf16 ({} × {})\n", gpu, gflops.at("f32").get<double>(),
+                 gflops.at("bf16").get<double>(), product_size_on_gpu, product_size_on_gpu);
+    }
     for (const auto& warning : warnings) fmt::print("warning: {}\n", warning);
     if (warnings.empty()) fmt::print("all well\n");
   }

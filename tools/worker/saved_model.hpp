@@ -16,6 +16,6 @@ struct SavedModel {
 };
 
 /// Throws UserError (no such file, not a checkpoint), Failure (damage; weights other than those of its genome).
-SavedModel load_model(const std::filesystem::path& checkpoint);
+SavedModel load_model(const std::filesystem::path& checkpoint, const at::Device& device = at::kCPU);
 
 }  // namespace starling::worker

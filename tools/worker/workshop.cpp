@@ -9,9 +9,11 @@
 
 #include <starling/experiment/experiment.hpp>
 #include <starling/experiment/objectives.hpp>
+#include <starling/experiment/placement.hpp>
 #include <starling/run/checkpoint.hpp>
 #include <starling/tasks/make_task.hpp>
 #include <starling/tasks/task.hpp>
+#include <starling/training/device.hpp>
 #include <starling/training/evaluate_candidate.hpp>
 #include <starling/training/trainer.hpp>
 
@@ -58,13 +60,19 @@ training::Descent descent_named(const std::string& name) {
   return name == "constant" ? training::Descent::constant : training::Descent::cosine;
 }
 
-training::CandidateOptions candidate_options(const experiment::Experiment& experiment) {
+training::Precision precision_named(const std::string& name) {
+  if (name == "tf32") return training::Precision::tf32;
+  return name == "bf16" ? training::Precision::bf16 : training::Precision::f32;
+}
+
+training::CandidateOptions candidate_options(const experiment::Experiment& experiment, const at::Device& device) {
   const auto& from = experiment.training;
   training::CandidateOptions options;
+  options.device = device.str();
   options.training.tokens = from.tokens;
   options.training.batch_tokens = from.batch_tokens;
   options.training.micro_batch_tokens = from.micro_batch_tokens;
-  options.processes = experiment.workers;
+  options.processes = experiment::workers_per_device(experiment);
   options.training.learning_rate = from.learning_rate;
   options.training.schedule = descent_named(from.schedule);
   options.training.warmup = from.warmup;
@@ -74,7 +82,7 @@ training::CandidateOptions candidate_options(const experiment::Experiment& exper
   options.training.dropout = from.dropout;
   options.training.recompute = from.recompute;
   options.initialization = from.initialization == "he" ? training::Initialization::he : training::Initialization::glorot;
-  options.precision = from.precision == "bf16" ? training::Precision::bf16 : training::Precision::f32;
+  options.precision = precision_named(from.precision);
   return options;
 }
 
@@ -89,10 +97,12 @@ double objective(const std::string& name, const run::EvaluationRecorded& record,
 /// All that one worker keeps between candidates.
 class Bench {
  public:
-  Bench(const std::string& experiment_toml, std::filesystem::path directory)
+  Bench(const std::string& experiment_toml, std::filesystem::path directory, const std::string& device)
       : experiment_(experiment::parse(experiment_toml, "experiment.toml")),
         directory_(std::move(directory)),
+        device_(training::device_named(device)),
         task_(tasks::make_task(task_options(experiment_, directory_))) {
+    training::require_precision(precision_named(experiment_.training.precision), device);
     const auto sizes = experiment::dimensions(experiment_);
     if (task_->vocabulary() != sizes.vocabulary || task_->channels() != sizes.channels) {
       throw std::logic_error("the task has another vocabulary or other columns than the plan");
@@ -103,7 +113,17 @@ class Bench {
 
   run::EvaluationRecorded evaluate(const actors::Job& job, const std::atomic<bool>& stop,
                                    const std::function<void(const actors::Progress&)>& on_progress) const {
-    if (!job.test_of.empty()) return test(job, stop);
+    try {
+      return job.test_of.empty() ? train(job, stop, on_progress) : test(job, stop);
+    } catch (const std::exception& error) {
+      if (training::still_works(device_)) throw;
+      throw actors::DeviceError(device_.str() + " is lost: " + error.what());
+    }
+  }
+
+ private:
+  run::EvaluationRecorded train(const actors::Job& job, const std::atomic<bool>& stop,
+                                const std::function<void(const actors::Progress&)>& on_progress) const {
     run::EvaluationRecorded record;
     record.outcome.id = job.id;
     record.started_utc = run::now_utc();
@@ -118,8 +138,9 @@ class Bench {
     };
     const auto experiment = asked(job);
     const auto keep = [&](std::span<const training::Weight> weights) { record.checkpoint = save(job, experiment, weights); };
-    const auto result = training::evaluate_candidate(experiment::catalogue(experiment), job.genome, experiment::dimensions(experiment),
-                                                     *task_, candidate_options(experiment), job.training_seed, stop, on_step, keep);
+    const auto result =
+        training::evaluate_candidate(experiment::catalogue(experiment), job.genome, experiment::dimensions(experiment), *task_,
+                                     candidate_options(experiment, device_), job.training_seed, stop, on_step, keep);
     fill(record, result);
     record.duration_s = std::chrono::duration<double>(Clock::now() - begun).count();
     spdlog::info("candidate {}: {} after {} steps in {:.2f} s, loss {:.4f} {}", job.id, search::to_string(record.outcome.status),
@@ -127,7 +148,6 @@ class Bench {
     return record;
   }
 
- private:
   /// The experiment with what the job has otherwise.
   experiment::Experiment asked(const actors::Job& job) const {
     auto experiment = experiment_;
@@ -138,7 +158,7 @@ class Bench {
 
   run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
     const auto begun = Clock::now();
-    const auto quality = training::evaluate(load_model(directory_ / job.test_of).model, *task_, tasks::Split::test, stop);
+    const auto quality = training::evaluate(load_model(directory_ / job.test_of, device_).model, *task_, tasks::Split::test, stop);
     run::EvaluationRecorded record;
     record.loss = quality.loss;
     record.bits_per_byte = quality.bits_per_byte;
@@ -189,13 +209,16 @@ class Bench {
 
   experiment::Experiment experiment_;
   std::filesystem::path directory_;
+  at::Device device_;
   std::shared_ptr<const tasks::Task> task_;
 };
 
 }  // namespace
 
-actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory) {
-  const auto bench = std::make_shared<const Bench>(experiment_toml, run_directory);
+actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory, const std::string& device) {
+  const auto bench = std::make_shared<const Bench>(experiment_toml, run_directory, device);
+  const auto description = training::device_description(training::device_named(device));
+  if (!description.empty()) spdlog::info("trains on {}: {}", device, description);
   spdlog::info("{}", bench->task().summary());
   actors::Workshop workshop;
   workshop.evaluate = [bench](const actors::Job& job, const std::atomic<bool>& stop,

@@ -7,6 +7,7 @@
 
 namespace starling::worker {
 
-actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory);
+/// Candidates train on `device`: "cpu" or "cuda:N".
+actors::Workshop make_workshop(const std::string& experiment_toml, const std::string& run_directory, const std::string& device);
 
 }  // namespace starling::worker
