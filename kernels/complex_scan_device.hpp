@@ -1,10 +1,10 @@
 // The complex scan on a device. A block carries 32 neighbouring channels, its lanes, of one segment of one sequence; its warps share the
-// pairs, whose decays, weights and states stay in registers. Inputs lie in shared memory, a tile of 16 tokens at a time (the next under
-// way meanwhile), and so do the warps' parts of the outputs, which are summed in order. Where blocks alone do not keep a device busy,
-// sequences are cut: what a segment makes of the state before it (reduce), states between segments (carry), outputs (apply); products
-// of decays are carried as they are, never as logarithms. Backwards, states come from checkpoints: once forwards through a chunk,
-// leaving those before its tiles in shared memory, then tile by tile back with the tile's states in registers. Gradients of parameters
-// stay in registers along a segment and are summed over segments and sequences in a second launch.
+// pairs, whose decays, weights and states stay in registers. Inputs lie in shared memory, a tile of 16 tokens at a time (the next under way
+// meanwhile), and so do the warps' parts of the outputs, which are summed in order. Where blocks alone do not keep a device busy, sequences
+// are cut: what a segment makes of the state before it (reduce), states between segments (carry), outputs (apply); products of decays are
+// carried as they are, never as logarithms. Backwards, states come from checkpoints: once forwards through a chunk, leaving those before
+// pieces of 16 (8) tokens in shared memory, then piece by piece back with a piece's states in registers. Gradients of parameters stay in
+// registers along a segment and are summed over segments and sequences in a second launch.
 //
 // Multiply-adds per pair and token: forward 6 (with leak 8), cut 10 (18); backward 20 (30), cut 26 (42). Floor, bytes per channel and
 // token at 32 pairs (bfloat16): forward 4 + 4 (checkpoints), backward 6 + 4. 8 × 4096 tokens of 768 channels: 10 and 32 GFLOP, 0.2 and
