@@ -460,7 +460,7 @@ struct ChunkOutputs {
 
 /// How many blocks share the tiles of one chunk, so that few chunks keep a device busy too.
 constexpr Index tile_groups(Index chunks, Index tiles) {
-  constexpr Index blocks_wanted = 1024;
+  constexpr Index blocks_wanted = 512;
   const Index groups = blocks_wanted / (chunks > 0 ? chunks : 1);
   return groups < 1 ? 1 : least(groups, tiles);
 }

@@ -101,6 +101,13 @@ TEST(LinearAttentionOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
   expect_same_in_any_order([&] { return run_case<float>(s, in, kernel); });
 }
 
+// On a device a block takes all of a head's columns where there are so many heads.
+TEST_P(LinearAttention, AgreesWithTheReferenceOnManyWideHeads) {
+  const Shape s{1, 2, 260, 66, 66};
+  const Arrays in = inputs(s);
+  expect_close(run_case<float>(s, in, kernel), run_case<double>(s, in, naive), 1e-4);
+}
+
 TEST_P(LinearAttention, GradientsAreCentralDifferences) {
   const Shape s{2, 5, 2, 3, 4};
   expect_gradients([&](const Arrays& in) { return run_case<double>(s, in, kernel); }, inputs(s), "y", "dy");

@@ -115,6 +115,13 @@ TEST_P(MatrixRecurrence, AgreesWithTheReferenceOnAnyShape) {
     }
 }
 
+// On a device a block takes all of a head's columns where there are so many heads.
+TEST_P(MatrixRecurrence, AgreesWithTheReferenceOnManyWideHeads) {
+  const Shape s{1, 2, 260, 66, 66, MatrixDecay::per_channel};
+  const Arrays in = inputs(s);
+  expect_close(run_case<float>(s, in, kernel), run_case<double>(s, in, naive), 1e-4);
+}
+
 TEST(MatrixRecurrenceOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
   for (const auto decay : every_decay) {
     const Shape s{2, 70, 2, 20, 68, decay};
