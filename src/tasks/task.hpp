@@ -42,8 +42,8 @@ class Task {
   virtual std::int64_t channels() const { return 0; }
   virtual std::int64_t sequence_length() const = 0;
   /// Batch number `step` of the run with this seed: a pure function of its arguments (sample order is a stateless permutation of (seed,
-  /// epoch, position)). Made on the training thread: of text or mapped tokens that takes 1 to 3 ns a token, training a token 27 µs on a core
-  /// and about 2 µs on an H200 (125 million parameters), so that a thread which fetches ahead would gain less than 0.2 %.
+  /// epoch, position)). Where the CPU trains, made on the training thread: of text or mapped tokens that takes 1 to 3 ns a token, training a
+  /// token 27 µs on a core, so that a thread which fetches ahead would gain nothing. For a device one does.
   virtual Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const = 0;
   /// The whole held-out part in order: every counted target stands in exactly one batch, at exactly one place.
   virtual std::int64_t held_out_batches(Split split, std::int64_t sequences) const = 0;
