@@ -50,7 +50,7 @@ TEST(Types, AreCheckedWithWhatWasFoundAndExpected) {
   EXPECT_EQ(complaint_about("learning_rate = 2020-01-01"),
             "x.toml:9: 'training.learning_rate' is a date, expected a number (above 0 … 10)");
   EXPECT_EQ(complaint_about("learning_rate = [1]"), "x.toml:9: 'training.learning_rate' is a list, expected a number (above 0 … 10)");
-  EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32 | bf16)");
+  EXPECT_EQ(complaint_about("precision = 32"), "x.toml:9: 'training.precision' is the integer 32, expected a string (f32 | bf16 | tf32)");
   EXPECT_EQ(complaint_about("[search]\nobjectives = 'quality'"),
             "x.toml:10: 'search.objectives' is the string \"quality\", expected a list of strings (quality | "
             "parameters | cache | flops); write "
@@ -88,7 +88,7 @@ TEST(Ranges, RefuseIntegersBeyond64Bits) {
 
 TEST(Choices, AreOnlyWhatWorks) {
   EXPECT_EQ(complaint_about("precision = 'fp16'"),
-            "x.toml:9: 'training.precision' is \"fp16\", expected f32 | bf16 (did you mean 'bf16'?)");
+            "x.toml:9: 'training.precision' is \"fp16\", expected f32 | bf16 | tf32 (did you mean 'bf16'?)");
   EXPECT_EQ(complaint_about("[search]\nalgorithm = 'nsga3'"),
             "x.toml:10: 'search.algorithm' is \"nsga3\", expected nsga2 | random (did you mean 'nsga2'?)");
   EXPECT_EQ(complaint_about("[search]\nschedule = 'ordered'"), "x.toml:10: 'search.schedule' is \"ordered\", expected steady-state");
