@@ -221,7 +221,7 @@ class Supervisor {
   struct Device {
     std::int64_t workers = 0;
     double busy_s = 0;
-    std::set<std::uint64_t> lost;  ///< candidates that lost an attempt there since it has finished something
+    std::set<std::uint64_t> lost;  ///< candidates that lost an attempt there, and nowhere else, since it has finished something
   };
 
   template <class F, class... Ts>
@@ -273,6 +273,10 @@ class Supervisor {
     const auto slot = find(attempt.worker);
     if (slot == slots_.end() || slot->given_up || phase_ != Phase::running) return;
     auto& lost = devices_[slot->device].lost;
+    for (auto& [name, device] : devices_) {
+      if (name != slot->device && device.lost.erase(attempt.candidate_id) > 0) bad_candidates_.insert(attempt.candidate_id);
+    }
+    if (bad_candidates_.contains(attempt.candidate_id)) return;
     lost.insert(attempt.candidate_id);
     const auto enough = static_cast<std::size_t>(setup_->experiment.worker_options.give_up_after);
     const auto is_elsewhere = [&](const Slot& other) { return !other.given_up && other.device != slot->device; };
@@ -429,6 +433,7 @@ class Supervisor {
   Clock::time_point begun_ = Clock::now();
   Clock::time_point ended_{};
   std::map<std::string, Device> devices_;
+  std::set<std::uint64_t> bad_candidates_;      ///< that several devices have lost
   std::string given_up_;                        ///< devices, and why
   std::vector<run::ReferenceLoss> references_;  ///< recorded
   bool journal_failed_ = false;

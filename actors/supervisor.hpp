@@ -16,8 +16,8 @@ namespace starling::actors {
 ///
 /// A device is given up (recorded as DeviceGivenUp) when none of its workers is started again, and, where there are others, when
 /// as many different candidates as evaluation.give_up_after says have lost an attempt on it and nothing was finished there in
-/// between: one bad candidate does not cost a device. What the last device loses is the population's to judge, which counts the
-/// candidates that were given up. With no device left the run ends.
+/// between; a candidate that was lost elsewhere too is itself to blame. What the last device loses is the population's to judge,
+/// which counts the candidates that were given up. With no device left the run ends.
 ///
 /// Asked to stop, it lets workers end by themselves, for a few seconds or until it is asked again. A role that ends unbidden ends
 /// the run; only the publisher is missed no sooner than at the end, as RunResult::publish_error.

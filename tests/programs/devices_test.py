@@ -99,6 +99,8 @@ class Devices(Case):
         self.assert_refused(["run", "tiny.toml", 'devices=["cuda:0"]'],
                             "'devices' names cuda:0, but there is no GPU: this Starling is built for the CPU alone; expected [\"cpu\"]")
         self.assert_refused(["run", "tiny.toml", 'devices=["cuda:0"]', "--dry-run"], "--tflops")
+        self.environment["LD_LIBRARY_PATH"] = DRIVER
+        self.assert_refused(["run", "tiny.toml", "training.precision=tf32"], "tiny.toml: 'training.precision' is \"tf32\", which GPUs alone have, and there is none here")
 
     def test_the_worker_itself_says_what_it_cannot_train_on(self):
         self.program = os.path.join(PROGRAMS, "starling-worker")

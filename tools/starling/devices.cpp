@@ -45,6 +45,11 @@ void resolve_devices(experiment::Experiment& experiment) {
   if (devices.empty()) {
     if (has_driver()) devices = ask_worker().names;
     if (devices.empty()) devices = {"cpu"};
+    if (!experiment::on_gpus(experiment) && experiment.training.precision == "tf32") {
+      throw UserError(
+          fmt::format("{}: 'training.precision' is \"tf32\", which GPUs alone have, and there is none here; expected \"f32\" or \"bf16\"",
+                      experiment.source));
+    }
     return;
   }
   if (!experiment::on_gpus(experiment)) return;

@@ -160,8 +160,8 @@ Json measured() {
 
 /// Where products in bf16 are slow, training makes them in f32.
 double product_flops(const Json& gflops, const experiment::Experiment& e) {
-  const double f32 = gflops.at("f32"), bf16 = gflops.at("bf16");
-  return 1e9 * (e.training.precision == "bf16" ? std::max(f32, bf16) : f32);
+  const double f32 = gflops.at("f32"), own = gflops.value(e.training.precision, f32);
+  return 1e9 * (e.training.precision == "bf16" ? std::max(f32, own) : own);
 }
 
 Throughput throughput(const experiment::Experiment& e, std::optional<double> stated_tflops) {

@@ -18,6 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <starling/training/device.hpp>
 #include <starling/training/process.hpp>
 
 #include "devices.hpp"
@@ -76,7 +77,10 @@ int doctor(bool json) {
   auto on_gpus = nlohmann::ordered_json::object();
   for (const auto& gpu : gpus().names) {
     devices.push_back(gpu);
-    on_gpus[gpu] = {{"f32", matrix_product_gflops(at::kFloat, gpu)}, {"bf16", matrix_product_gflops(at::kBFloat16, gpu)}};
+    auto& gflops = on_gpus[gpu] = {{"f32", matrix_product_gflops(at::kFloat, gpu)}, {"bf16", matrix_product_gflops(at::kBFloat16, gpu)}};
+    training::allow_tf32(true);
+    gflops["tf32"] = matrix_product_gflops(at::kFloat, gpu);
+    training::allow_tf32(false);
   }
   std::vector<std::string> warnings;
   if (f32 < slow_gflops) {
