@@ -21,6 +21,10 @@ find_library(SENTENCEPIECE_TRAIN_LIBRARY sentencepiece_train REQUIRED)
 add_library(sentencepiece::sentencepiece UNKNOWN IMPORTED)
 set_target_properties(sentencepiece::sentencepiece PROPERTIES IMPORTED_LOCATION ${SENTENCEPIECE_LIBRARY}
                       INTERFACE_LINK_LIBRARIES ${SENTENCEPIECE_TRAIN_LIBRARY})
+# Else LibTorch lets nvcc compile for every device since Maxwell, which lack what our kernels use.
+if(STARLING_CUDA AND NOT DEFINED TORCH_CUDA_ARCH_LIST AND NOT DEFINED ENV{TORCH_CUDA_ARCH_LIST})
+  set(TORCH_CUDA_ARCH_LIST 8.0 9.0)
+endif()
 find_package(Torch REQUIRED)
 if(STARLING_CUDA AND NOT TORCH_CUDA_LIBRARIES)
   message(FATAL_ERROR "The LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Name one that has: "
