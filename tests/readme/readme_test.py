@@ -31,6 +31,9 @@ REDUCED = {
     "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_000_000": (
         "build/release/starling retrain runs/quickstart-1 --front --baselines --tokens 4_096",
         "forty times the tokens of the search take an hour"),
+    **{f"build/release/starling run experiments/quickstart.toml budget.evaluations=200 training.tokens=500_000 {rest}": (
+        f"build/release/starling run experiments/quickstart.toml budget.evaluations=17 training.tokens=2048 task.validation_tokens=4096 {rest}",
+        "searches for an hour") for rest in ("--out runs/hour-nsga2", "search.algorithm=random --out runs/hour-random")},
     "tools/test": (
         "tools/test --help | grep '^Usage: tools/test'",
         "would run this test, among others"),
