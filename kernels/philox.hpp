@@ -1,4 +1,5 @@
 // One block of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), for loops and for devices.
+// That of src/base is for one word after the other, and does not compile for devices; a test of dropout holds them together.
 #pragma once
 
 #include <starling/kernels/host_device.hpp>

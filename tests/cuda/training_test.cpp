@@ -140,7 +140,7 @@ TEST(CandidateOnADevice, TrainsInSmallerPiecesWhereItHasLessMemory) {
 
 TEST(MemoryOfADevice, IsAskedForInHalvesWhereItRunsOut) {
   const auto device = device_under_test();
-  if (device.is_cpu()) GTEST_SKIP();
+  if (device.is_cpu()) GTEST_SKIP() << "the CPU has no memory of its own to fill";
   // A step's activations take about 5 GiB, and 1.5 are left.
   const std::int64_t left = std::int64_t{3} << 29;
   const auto taken = at::empty({free_memory_bytes(device).value() - left}, at::TensorOptions().device(device).dtype(at::kByte));
@@ -154,7 +154,7 @@ TEST(MemoryOfADevice, IsAskedForInHalvesWhereItRunsOut) {
 }
 
 TEST(DeviceDeathTest, StillWorksUntilAnErrorThatItDoesNotRecoverFrom) {
-  if (device_under_test().is_cpu()) GTEST_SKIP();
+  if (device_under_test().is_cpu()) GTEST_SKIP() << "the CPU has no error that it does not recover from";
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_TRUE(still_works(device_under_test()));
   EXPECT_EXIT(

@@ -49,6 +49,7 @@ class Compare(unittest.TestCase):
         for name, *overrides in (("evolved", "budget.evaluations=14", 'search.baselines=["transformer++"]'),
                                  ("random", "budget.evaluations=10", "search.algorithm=random"),
                                  ("other", "budget.evaluations=4", 'search.objectives=["quality"]'),
+                                 ("shorter", "budget.evaluations=4", "task.sequence_length=16"),
                                  ("elsewhere", "budget.evaluations=4", "task.validation_fraction=0.4")):
             result = starling(cls.cwd, "run", "tiny.toml", *overrides, "--quiet", "--out", name)
             assert result.returncode == 0, result.stderr
@@ -121,6 +122,10 @@ class Compare(unittest.TestCase):
         self.assertIn("evolved minimises quality, cache, other minimises quality", error)
         self.assertIn("no such run directory", self.compare("evolved", "evolve", code=2).stderr)
         self.assertRegex(self.compare("evolved", code=2).stderr, r"runs")
+
+    def test_other_settings_of_the_task_are_named(self):
+        text = self.compare("random", "shorter").stdout
+        self.assertIn("random and shorter have other settings in [task]: their objectives compare roughly", text)
 
     def test_other_validation_data_are_named(self):
         text = self.compare("evolved", "elsewhere").stdout

@@ -94,19 +94,27 @@ void require_comparable(const std::vector<Search>& searches) {
   }
 }
 
-/// What simple predictions lose on a validation part tells whether it is the same one: a line for each run where it is not.
+/// What simple predictions lose tells whether a validation part is the same; nothing where they lose the same, or are not known.
+std::string difference_of_data(const Search& first, const Search& other) {
+  for (const auto& reference : first.summary.references) {
+    const auto& theirs = other.summary.references;
+    const auto found = std::ranges::find(theirs, reference.name, &run::ReferenceLoss::name);
+    if (found == theirs.end() || found->loss == reference.loss) continue;
+    return fmt::format("were not validated on the same data ({} loses {} and {})", reference.name, fixed(reference.loss, 5),
+                       fixed(found->loss, 5));
+  }
+  return "";
+}
+
+/// A line for each run whose objectives do not mean quite what those of the first one do.
 std::vector<std::string> doubts(const std::vector<Search>& searches) {
   std::vector<std::string> lines;
   const auto& first = searches.front();
   for (const auto& other : searches) {
-    const auto &ours = first.summary.references, &theirs = other.summary.references;
-    for (const auto& reference : ours) {
-      const auto found = std::ranges::find(theirs, reference.name, &run::ReferenceLoss::name);
-      if (found == theirs.end() || found->loss == reference.loss) continue;
-      lines.push_back(fmt::format("{} and {} were not validated on the same data ({} loses {} and {}): their qualities compare roughly",
-                                  first.name, other.name, reference.name, fixed(reference.loss, 5), fixed(found->loss, 5)));
-      break;
-    }
+    auto difference = difference_of_data(first, other);
+    if (difference.empty() && first.experiment.task != other.experiment.task) difference = "have other settings in [task]";
+    if (!difference.empty())
+      lines.push_back(fmt::format("{} and {} {}: their objectives compare roughly", first.name, other.name, difference));
   }
   return lines;
 }

@@ -5,11 +5,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <starling/experiment/placement.hpp>
 #include <starling/experiment/schema.hpp>
 #include <starling/tasks/column_file.hpp>
 
 #include "architecture.hpp"
+#include "devices.hpp"
 #include "text.hpp"
 
 namespace starling::tools {
@@ -32,14 +32,6 @@ std::string task_line(const experiment::Experiment& e) {
                      grouped(e.task.vocabulary));
 }
 
-std::string devices_line(const experiment::Experiment& e) {
-  const auto on_cpu = fmt::format("{} worker{}", e.workers, e.workers == 1 ? "" : "s");
-  const auto on_gpu = fmt::format("{} candidate{} at once", e.candidates_per_device, e.candidates_per_device == 1 ? "" : "s");
-  if (experiment::on_gpus(e)) return fmt::format("{}; on each {}", fmt::join(e.devices, ", "), on_gpu);
-  if (!e.devices.empty()) return "cpu, " + on_cpu;
-  return fmt::format("every GPU, on each {}; without one the CPU, {}", on_gpu, on_cpu);
-}
-
 }  // namespace
 
 std::string configuration_summary(const experiment::Experiment& e) {
@@ -58,7 +50,7 @@ std::string configuration_summary(const experiment::Experiment& e) {
   text += fmt::format("training  {} evaluations of {} tokens, batches of {}, learning rate {}, {}\n", grouped(e.evaluations),
                       grouped(e.training.tokens), grouped(e.training.batch_tokens), e.training.learning_rate, e.training.precision);
   text += fmt::format("baselines {}\n", e.search.baselines.empty() ? "none" : fmt::format("{}", fmt::join(e.search.baselines, ", ")));
-  text += fmt::format("devices   {}\n", devices_line(e));
+  text += fmt::format("devices   {}\n", devices_text(e));
   return text;
 }
 

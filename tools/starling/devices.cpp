@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include <starling/base/error.hpp>
 #include <starling/experiment/placement.hpp>
@@ -76,11 +77,11 @@ experiment::Experiment on_devices(const experiment::Experiment& experiment, cons
 }
 
 std::string devices_text(const experiment::Experiment& experiment) {
-  const bool gpus = experiment::on_gpus(experiment);
-  const auto count = experiment::workers_per_device(experiment);
-  const auto plural = count == 1 ? "" : "s";
-  if (!gpus) return fmt::format("the CPU, {} worker{}", count, plural);
-  return fmt::format("{}, {} candidate{} on each", fmt::join(experiment.devices, ", "), count, plural);
+  const auto counted = [](std::int64_t count, std::string_view name) { return fmt::format("{} {}{}", count, name, count == 1 ? "" : "s"); };
+  const auto on_cpu = "the CPU, " + counted(experiment.workers, "worker");
+  const auto on_each = counted(experiment.candidates_per_device, "candidate") + " on each";
+  if (experiment::on_gpus(experiment)) return fmt::format("{}, {}", fmt::join(experiment.devices, ", "), on_each);
+  return experiment.devices.empty() ? fmt::format("every GPU, {}, or without one {}", on_each, on_cpu) : on_cpu;
 }
 
 }  // namespace starling::tools

@@ -15,7 +15,7 @@ struct DeviceArguments;
 /// The experiment with what a command is told of devices, which are filled in. Throws as resolve_devices().
 experiment::Experiment on_devices(const experiment::Experiment& experiment, const DeviceArguments& arguments);
 
-/// "cuda:0 and cuda:1, 2 candidates on each"; "the CPU, 2 workers".
+/// "cuda:0, cuda:1, 2 candidates on each"; "the CPU, 2 workers"; of "auto" that nobody has filled in both.
 std::string devices_text(const experiment::Experiment& experiment);
 
 }  // namespace starling::tools

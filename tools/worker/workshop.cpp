@@ -102,7 +102,9 @@ class Bench {
         directory_(std::move(directory)),
         device_(training::device_named(device)),
         task_(tasks::make_task(task_options(experiment_, directory_))) {
-    training::require_precision(precision_named(experiment_.training.precision), device);
+    const auto precision = precision_named(experiment_.training.precision);
+    training::require_precision(precision, device);
+    training::allow_tf32(precision == training::Precision::tf32);  // the test part too, whatever trained here before
     const auto sizes = experiment::dimensions(experiment_);
     if (task_->vocabulary() != sizes.vocabulary || task_->channels() != sizes.channels) {
       throw std::logic_error("the task has another vocabulary or other columns than the plan");
