@@ -26,8 +26,8 @@ target_compile_options(starling_warnings INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-
 
 add_library(starling_sanitizers INTERFACE)
 if(STARLING_SANITIZE)
-  # -fno-sanitize=null: headers of CAF bind null references.
-  target_compile_options(starling_sanitizers INTERFACE -fsanitize=address,undefined -fno-sanitize=null
+  # -O1: a third of the time of the tests. -fno-sanitize=null: headers of CAF bind null references.
+  target_compile_options(starling_sanitizers INTERFACE -O1 -fsanitize=address,undefined -fno-sanitize=null
                          -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(starling_sanitizers INTERFACE -fsanitize=address,undefined)
 endif()
