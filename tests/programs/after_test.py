@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -18,10 +17,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from case import STARLING
 from tiny import EXPERIMENT, make_text
-
-PROGRAMS = os.path.abspath(sys.argv.pop(1))
-STARLING = os.path.join(PROGRAMS, "starling")
 
 
 def starling(cwd, *arguments):

@@ -7,17 +7,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import unittest
 
 import h5py
 import pandas as pd
 
+from case import STARLING
 from tiny import EXPERIMENT, make_text
-
-PROGRAMS = os.path.abspath(sys.argv.pop(1))
-STARLING = os.path.join(PROGRAMS, "starling")
 
 
 def starling(cwd, *arguments):

@@ -8,16 +8,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import unittest
 
 import h5py
 
+from case import STARLING
 from tiny import EXPERIMENT, make_text
-
-PROGRAMS = os.path.abspath(sys.argv.pop(1))
-STARLING = os.path.join(PROGRAMS, "starling")
 
 
 class Generate(unittest.TestCase):
