@@ -15,7 +15,7 @@ class ErrandsRole {
       : self_(self),
         settings_(std::move(settings)),
         wiring_(std::move(wiring)),
-        leases_(self, {wiring_.recorder, wiring_.control}, settings_.least_deadline,
+        leases_(self, {wiring_.recorder, wiring_.control, settings_.devices}, settings_.least_deadline,
                 {[this](std::uint64_t id) { take_back(id); }, [this] { pump(); }}) {
     for (auto& job : settings_.jobs) errands_.push_back({std::move(job)});
     self_->send(wiring_.recorder, listen_atom_v, caf::actor_cast<ListenerActor>(self_));
@@ -69,6 +69,8 @@ class ErrandsRole {
     }
     pump();
   }
+
+  void apply(const run::DeviceGivenUp& record) { leases_.give_up(record.device); }
 
   template <class Other>
   void apply(const Other&) {}

@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <starling/actors/interfaces.hpp>
@@ -17,7 +19,8 @@ struct ErrandSettings {
   std::vector<Job> jobs;  ///< at most one per id; in this order, those that come back first. `attempt` is that of the first lease
   std::uint32_t attempts = 3;
   std::chrono::milliseconds least_deadline{3'600'000};
-  bool test = false;  ///< measure what was kept on the test part
+  std::set<std::string> devices{};  ///< that they are trained on
+  bool test = false;                ///< measure what was kept on the test part
 };
 
 struct ErrandWiring {

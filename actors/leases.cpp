@@ -100,6 +100,11 @@ void Leases::recall_for_the_idle() {
   }
 }
 
+void Leases::give_up(const std::string& device) {
+  wiring_.devices.erase(device);
+  owner_.pump();
+}
+
 void Leases::stop() {
   stopped_ = true;
   for (const auto& [address, evaluator] : evaluators_) self_->send(evaluator.front, stop_atom_v);
@@ -119,7 +124,9 @@ Leases::Fronts::const_iterator Leases::hungriest(std::optional<std::uint64_t> id
 bool Leases::avoids(const std::string& device, std::uint64_t id) const {
   const auto lost = lost_on_.find(id);
   if (lost == lost_on_.end() || !lost->second.contains(device)) return false;
-  return std::ranges::any_of(evaluators_, [&](const auto& each) { return !lost->second.contains(each.second.device); });
+  const auto is_other = [&](const std::string& each) { return !lost->second.contains(each); };
+  return std::ranges::any_of(wiring_.devices, is_other) ||
+         std::ranges::any_of(evaluators_, [&](const auto& each) { return is_other(each.second.device); });
 }
 
 std::size_t Leases::held(const caf::actor_addr& evaluator) const {

@@ -2,8 +2,8 @@
 // says itself what the work is and what its end means.
 //
 // A lease is (id, attempt). Its deadline runs from the moment it is started; a passed deadline or a lost evaluator costs one attempt, which
-// is recorded; a lease that was not started returns without cost. What was lost on one device goes to another where there is one, until the
-// first has finished something: a broken device is to cost no candidate more than one attempt.
+// is recorded; a lease that was not started returns without cost. What was lost on one device goes to another where there is one, also if it
+// has yet to begin, until the first has finished something: a broken device is to cost no candidate more than one attempt.
 #pragma once
 
 #include <chrono>
@@ -26,6 +26,7 @@ class Leases {
   struct Wiring {
     RecorderActor recorder;
     ControlActor control;
+    std::set<std::string> devices;  ///< that evaluators have come from or will come from
   };
 
   /// Takes the down handler of `self`. A deadline is max(`least_deadline`, 4 × the mean of what was noted by took()).
@@ -51,6 +52,8 @@ class Leases {
   void took(double seconds);
   /// Nothing is left to hand out and somebody would be idle: take a prefetched lease from one who is busy.
   void recall_for_the_idle();
+  /// Nobody comes from this device any more.
+  void give_up(const std::string& device);
   /// Tells every evaluator to end, those that come later too.
   void stop();
   bool stopped() const { return stopped_; }

@@ -21,7 +21,7 @@ class PopulationRole {
         settings_(std::move(settings)),
         wiring_(std::move(wiring)),
         search_(settings_.search),
-        leases_(self, {wiring_.recorder, wiring_.control}, settings_.least_deadline,
+        leases_(self, {wiring_.recorder, wiring_.control, settings_.devices}, settings_.least_deadline,
                 {[this](std::uint64_t id) { take_back(id); }, [this] { pump(); }}) {
     self_->send(wiring_.recorder, listen_atom_v, caf::actor_cast<ListenerActor>(self_));
   }
@@ -101,6 +101,8 @@ class PopulationRole {
     if (test) leases_.settle(record.candidate_id, test.mapped().lost + 1);
     pump();
   }
+
+  void apply(const run::DeviceGivenUp& record) { leases_.give_up(record.device); }
 
   template <class Other>
   void apply(const Other&) {}

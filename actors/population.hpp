@@ -14,6 +14,8 @@
 #pragma once
 
 #include <chrono>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <starling/actors/interfaces.hpp>
@@ -26,6 +28,7 @@ struct PopulationSettings {
   search::SteadyState::Settings search;
   std::vector<search::Candidate> baselines;  ///< evaluated first; without ids
   genome::Dimensions dimensions;
+  std::set<std::string> devices;                        ///< that candidates are trained on
   std::chrono::milliseconds least_deadline{3'600'000};  ///< the deadline is max(this, 4 × mean duration so far)
   std::uint32_t give_up_after = 5;                      ///< killed candidates in a row
   bool test = false;                                    ///< measure what was kept on the test part at the end

@@ -51,10 +51,16 @@ milliseconds least_deadline(const experiment::Experiment& experiment) {
   return milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
 }
 
+std::set<std::string> devices(const experiment::Experiment& experiment) {
+  const auto places = experiment::placement(experiment);
+  return {places.begin(), places.end()};
+}
+
 ErrandSettings errand_settings(const EngineSetup& setup) {
   return {.jobs = setup.extension->jobs,
           .attempts = static_cast<std::uint32_t>(setup.experiment.worker_options.attempts),
           .least_deadline = least_deadline(setup.experiment),
+          .devices = devices(setup.experiment),
           .test = setup.experiment.worker_options.test};
 }
 
@@ -62,6 +68,7 @@ PopulationSettings population_settings(const experiment::Experiment& experiment)
   PopulationSettings settings;
   settings.search = experiment::search_settings(experiment);
   settings.dimensions = experiment::dimensions(experiment);
+  settings.devices = devices(experiment);
   settings.least_deadline = least_deadline(experiment);
   settings.give_up_after = static_cast<std::uint32_t>(experiment.worker_options.give_up_after);
   settings.test = experiment.worker_options.test;

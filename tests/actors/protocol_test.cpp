@@ -80,6 +80,26 @@ TEST_F(Protocol, WhatADeviceLostGoesToAnotherOneUntilTheFirstHasFinishedSomethin
   EXPECT_EQ(broken.job(3).id, second) << "it works again";
 }
 
+TEST_F(Protocol, WhatADeviceLostWaitsForOneThatHasYetToBeginUntilThatIsGivenUp) {
+  settings_.devices = {"cuda:0", "cuda:1"};
+  start();
+  auto& broken = add_worker("w1", 1, "cuda:1");
+  const auto first = broken.job(0).id;
+  begin_job(broken, broken.job(0));
+  caf::anon_send(population_, lost_atom_v, broken.name, first, 1u, std::string("CUDA error"));
+  run();
+  demand(broken);
+  ASSERT_EQ(broken.played->leases.size(), 2u);
+  EXPECT_NE(broken.job(1).id, first) << "nobody has come from the other device, but will";
+  demand(broken);
+  EXPECT_NE(broken.job(2).id, first);
+  caf::anon_send(recorder_, record_atom_v, std::make_shared<const run::Record>(run::DeviceGivenUp{"cuda:0", "no driver", "now"}));
+  run();
+  demand(broken);
+  EXPECT_EQ(broken.job(3).id, first);
+  EXPECT_EQ(broken.job(3).attempt, 2u);
+}
+
 TEST_F(Protocol, WhatEveryDeviceLostGoesToAnyOfThem) {
   start();
   for (const std::string device : {"cuda:0", "cuda:1", "cuda:1"}) {
