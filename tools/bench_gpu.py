@@ -4,8 +4,8 @@
     bench_gpu.py BENCH_TRAIN BENCH_OPERATORS --device cuda:N --steps N --rounds N --minutes N [--python PYTHON]
 
 The PyTorch side (pytorch/on_gpu.py) is the model of pytorch/ under torch.compile, with AdamW fused; PYTHON has a PyTorch that sees the same
-GPU. A row without time left says so. The model of 125 million parameters is 24 LIVs of width 768 with a vocabulary of 32,768, trained on
-sequences of 4096 tokens, 65,536 in a step; a small one is 6 LIVs of width 128, sequences of 256, 8,192 in a step, a vocabulary of 257.
+GPU. A row without time left says so. A large model is 24 LIVs of width 768 with a vocabulary of 32,768, trained on sequences of
+4096 tokens, 65,536 in a step; a small one is 6 LIVs of width 128, sequences of 256, 8,192 in a step, a vocabulary of 257.
 """
 
 import argparse
@@ -31,6 +31,7 @@ GENOMES = ["transformer++", "striped-mamba", "striped-hyena"]
 SMALL_GENOME = "striped-mamba"
 SEQUENCES = 4  # that PyTorch trains on at once: 16,384 tokens fill a GPU, and what its scans keep of more does not fit
 TOGETHER = [1, 2, 4, 8]
+ONE_COMPARISON = 180  # seconds that PyTorch's side of a row has at most
 
 
 def settled(seconds):
@@ -57,41 +58,54 @@ def pytorch(python, device, folder, clock):
     if clock.left() < 30:
         return "no time left"
     command = [python, "-B", HERE / "pytorch" / "on_gpu.py", folder, str(SEQUENCES)]
+    number, visible = device.removeprefix("cuda:"), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible:
+        number = visible.split(",")[int(number)].strip()
     try:
-        done = subprocess.run(command, env=os.environ | {"CUDA_VISIBLE_DEVICES": device.removeprefix("cuda:")}, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=clock.left())
+        done = subprocess.run(command, env=os.environ | {"CUDA_VISIBLE_DEVICES": number}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=min(clock.left(), ONE_COMPARISON))
     except subprocess.TimeoutExpired:
         return "no time left"
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
+        print(*lines[-40:], sep="\n", file=sys.stderr)
         return "failed: " + (lines[-1] if lines else f"exit code {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def large_rows(arguments, clock):
     """Whether all sides that ran had the same losses."""
-    say(f"{'125M, T 4096, bf16':<20} {'tokens/s':>10} {'TFLOP/s':>8} {'peak':>5}   {'PyTorch compiled':>17}   losses of the last step")
-    agree = True
+    say(f"{'d 768, T 4096, bf16':<20} {'tokens/s':>10} {'TFLOP/s':>8} {'peak':>5} {'GB':>6}   {'compiled PyTorch':>16} {'GB':>6}   losses after the last step")
+    agree, product = True, None
     for genome in GENOMES:
         options = [*LARGE, "--steps", arguments.steps, "--precision", "bf16", "--device", arguments.device]
+        if clock.left() < 60:
+            say(f"{genome:<20} no time left")
+            continue
         with tempfile.TemporaryDirectory() as folder:
-            with Starling(arguments.train, folder, genome, *options) as starling:
-                product = starling.tell("product")["flops"]
-                ours = starling.tell("train")
+            try:
+                with Starling(arguments.train, folder, genome, *options) as starling:
+                    product = starling.tell("product")["flops"]
+                    ours = starling.tell("train")
+            except (SystemExit, BrokenPipeError):  # it has said why; no reason to miss the other rows
+                say(f"{genome:<20} failed")
+                agree = False
+                continue
             config = json.loads((Path(folder) / "model.json").read_text())
             speed = config["sequences"] * config["length"] / settled(ours["seconds"])
             flops = speed * config["product_flops_per_token"]
-            row = f"{genome:<20} {speed:>10,.0f} {flops / 1e12:>8.1f} {flops / product:>5.2f}"
+            row = f"{genome:<20} {speed:>10,.0f} {flops / 1e12:>8.1f} {flops / product:>5.2f} {ours['peak_memory_bytes'] / 1e9:>6.1f}"
             theirs = pytorch(arguments.python, arguments.device, folder, clock)
         if isinstance(theirs, str):
-            say(f"{row}   {'-':>17}   {ours['losses'][-1]:.4f}   ratio - ({theirs})")
+            say(f"{row}   {'-':>16} {'-':>6}   {ours['losses'][-1]:.4f}   ratio - ({theirs})")
             continue
         compared = config["sequences"] * config["length"] / settled(theirs["seconds"])
         difference = relative_difference(ours["losses"], theirs["losses"])
         agree = agree and difference <= TOLERANCE
-        say(f"{row}   {compared:>17,.0f}   {ours['losses'][-1]:.4f}  {theirs['losses'][-1]:.4f}   ratio {speed / compared:.2f}x"
+        say(f"{row}   {compared:>16,.0f} {theirs['peak_memory_bytes'] / 1e9:>6.1f}   {ours['losses'][-1]:.4f}  {theirs['losses'][-1]:.4f}   ratio {speed / compared:.2f}x"
             + ("" if difference <= TOLERANCE else f"  DIFFERENT LOSSES ({difference:.1e})"))
-    say(f"fastest matrix product in bf16: {product / 1e12:,.1f} TFLOP/s")
+    if product:
+        say(f"fastest matrix product in bf16: {product / 1e12:,.1f} TFLOP/s")
     return agree
 
 
@@ -106,7 +120,7 @@ def small_rows(arguments, clock):
             sides = []
             for _ in range(count):
                 folder = stack.enter_context(tempfile.TemporaryDirectory())
-                options = [*SMALL, "--steps", 40 * arguments.steps, "--precision", "bf16", "--device", arguments.device]
+                options = [*SMALL, "--steps", 10 * arguments.steps, "--precision", "bf16", "--device", arguments.device]
                 sides.append(stack.enter_context(Starling(arguments.train, folder, SMALL_GENOME, *options)))
             # The first time kernels are loaded and libraries choose.
             for _ in range(2):
@@ -130,14 +144,21 @@ def main():
     arguments = parser.parse_args()
     clock = Clock(arguments.minutes)
     say("kernels in f32, batch 4")
-    kernels = subprocess.run([arguments.operators, str(arguments.rounds), arguments.device])
-    if kernels.returncode == 2:
+    try:
+        code = subprocess.run([arguments.operators, str(arguments.rounds), arguments.device], timeout=clock.left() / 3).returncode
+    except subprocess.TimeoutExpired:
+        say("no time left")
+        code = 1
+    if code == 2:
         print("tools/bench: no GPU found: this needs a build of the preset cuda and a machine with a GPU", file=sys.stderr)
         sys.exit(2)
-    small_rows(arguments, clock)
     say("")
     agree = large_rows(arguments, clock)
-    sys.exit(0 if agree and kernels.returncode == 0 else 1)
+    try:
+        small_rows(arguments, clock)
+    except (SystemExit, BrokenPipeError):
+        agree = False
+    sys.exit(0 if agree and code == 0 else 1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 // Starling's side of a comparison with PyTorch (`tools/bench cpu`, `tools/bench gpu`, tests/quality): a genome, its first weights and its batches are written
 // to DIRECTORY/{model.json, weights.f32, tokens.i64}, for another implementation to train from. Then every line of standard input is
 // answered by one line of JSON:
-//   train    trains from that start, anew each time: {"losses": one a step, "seconds": one a step, "micro_batch_tokens"}
+//   train    trains from that start, anew each time: {"losses": one a step, "seconds": one a step, "micro_batch_tokens",
+//            "peak_memory_bytes"}
 //   product  multiplies matrices for a while: {"flops": per second, of the fastest product}, in the precision of the training
 #include <starling/genome/accounting.hpp>
 #include <starling/genome/baselines.hpp>
@@ -183,6 +184,8 @@ void export_start(const Start& start, const Arguments& arguments) {
 }
 
 json train(const Start& start, const Arguments& arguments) {
+  training::release_memory(arguments.place());
+  training::reset_peak_memory(arguments.place());
   model::Model model = model_of(start, arguments, arguments.place());
   const std::atomic<bool> stop{false};
   std::vector<double> losses;
@@ -195,7 +198,8 @@ json train(const Start& start, const Arguments& arguments) {
   };
   const training::Result result = training::train(model, *start.task, arguments.training, arguments.seed, stop, keep);
   if (result.end != training::End::completed) throw Failure("training diverged: " + result.reason);
-  return {{"losses", losses}, {"seconds", seconds}, {"micro_batch_tokens", result.micro_batch_tokens}};
+  return {{"losses", losses}, {"seconds", seconds}, {"micro_batch_tokens", result.micro_batch_tokens},
+          {"peak_memory_bytes", training::peak_memory_bytes(arguments.place())}};
 }
 
 /// The fastest product of square matrices, whatever their size.

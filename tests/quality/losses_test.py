@@ -81,5 +81,31 @@ class Losses(unittest.TestCase):
                 self.assertGreater(training.relative_difference(ours, start.train()[0]), TOLERANCE)
 
 
+@unittest.skipUnless(hasattr(torch.library, "custom_op"), "this PyTorch has no torch.library.custom_op")
+class FormsForCompiling(Losses):
+    """What `tools/bench gpu` compares with: the same losses, and each model is one graph."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        import forms
+        import graph_forms
+
+        for name, form in graph_forms.take().items():
+            cls.addClassCleanup(setattr, forms, name, form)
+
+    test_another_training_is_noticed = None  # whatever the forms
+
+    def test_a_model_is_one_graph(self):
+        for genome in ["transformer++", "striped-mamba", "striped-hyena", "random-3"]:
+            with self.subTest(genome):
+                start, _ = self.start(genome, **{"--steps": 1})
+                model = training.Model(start.config, start.weights)
+                compiled = torch.compile(model.loss, backend="aot_eager", fullgraph=True)
+                loss = compiled(*start.batches[0])
+                loss.backward()
+                self.assertAlmostEqual(loss.item(), start.train()[0][0], places=4)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -2,7 +2,6 @@
 through time token by token: scans run in chunks, all chunks side by side, with a backward pass of their own."""
 
 import math
-import sys
 import time
 
 import torch
@@ -162,39 +161,39 @@ linear_attention = Fastest(linear_attention_whole, linear_attention_in_chunks)
 # --- scans
 
 
+def solve_scan(a, u, chunk):
+    """h_t = a_t h_{t−1} + u_t along dimension 1 of (batch, length, …), real or complex: O(length) work in length / chunk + chunk dependent
+    steps."""
+    batch, length = a.shape[:2]
+    size = divisor(length, chunk)
+    a = a.reshape(batch, length // size, size, *a.shape[2:])
+    h = u.reshape(a.shape).clone()
+    for t in range(1, size):
+        h[:, :, t].addcmul_(a[:, :, t], h[:, :, t - 1])
+    decay = a.cumprod(2)
+    for i in range(1, a.shape[1]):
+        h[:, i].addcmul_(decay[:, i], h[:, i - 1, -1:])
+    return h.view(u.shape)
+
+
+def scan_gradients(solve, a, h, dh):
+    """Those of a and u: g_t = dh_t + conj(a_{t+1}) g_{t+1} is the same scan from the other end."""
+    after = torch.cat([a[:, 1:], torch.zeros_like(a[:, :1])], 1).flip(1).conj().resolve_conj()
+    g = solve(after, dh.flip(1)).flip(1)
+    return torch.cat([torch.zeros_like(a[:, :1]), g[:, 1:] * h[:, :-1].conj().resolve_conj()], 1), g
+
+
 def scan_function(chunk):
     class Scan(torch.autograd.Function):
-        """h_t = a_t h_{t−1} + u_t along dimension 1 of (batch, length, …), real or complex: O(length) work in length / chunk + chunk
-        dependent steps."""
-
-        @staticmethod
-        def solve(a, u):
-            batch, length = a.shape[:2]
-            size = divisor(length, chunk)
-            a = a.reshape(batch, length // size, size, *a.shape[2:])
-            h = u.reshape(a.shape).clone()
-            for t in range(1, size):
-                h[:, :, t].addcmul_(a[:, :, t], h[:, :, t - 1])
-            decay = a.cumprod(2)
-            for i in range(1, a.shape[1]):
-                h[:, i].addcmul_(decay[:, i], h[:, i - 1, -1:])
-            return h.view(u.shape)
-
         @staticmethod
         def forward(ctx, a, u):
-            h = Scan.solve(a, u)
+            h = solve_scan(a, u, chunk)
             ctx.save_for_backward(a, h)
             return h
 
         @staticmethod
         def backward(ctx, dh):
-            # g_t = dh_t + conj(a_{t+1}) g_{t+1}: the same scan from the other end.
-            a, h = ctx.saved_tensors
-            after = torch.cat([a[:, 1:], torch.zeros_like(a[:, :1])], 1).flip(1).conj().resolve_conj()
-            g = Scan.solve(after, dh.flip(1)).flip(1)
-            da = torch.zeros_like(a)
-            torch.mul(g[:, 1:], h[:, :-1].conj().resolve_conj(), out=da[:, 1:])
-            return da, g
+            return scan_gradients(lambda a, u: solve_scan(a, u, chunk), *ctx.saved_tensors, dh)
 
     return Scan.apply
 
@@ -258,20 +257,3 @@ def state_space_kernel(log_decay, weight, length):
     first, second = powers(length // small, small) * weight.t()[..., None], powers(small, 1)
     both = torch.cat([first.real, -first.imag], 1).transpose(1, 2) @ torch.cat([second.real, second.imag], 1)
     return 2 * both.reshape(both.shape[0], length).t()
-
-
-def take_those_for_gpus():
-    """One form of each function: choosing by time would break what torch.compile sees. Scans and Fourier transforms, which it cannot make
-    faster, stay outside of it."""
-    eager = torch.compiler.disable
-    chosen = {
-        "short_convolution": convolution_by_shifts,
-        "long_convolution": eager(long_convolution_by_fft_of_rows),
-        "attention": attention_fused,
-        "linear_attention": linear_attention_in_chunks,
-        "selective_scan": eager(selective_scan_with(scan_function(64))),
-        "gated_scan": eager(gated_scan_with(scan_function(64))),
-        "liquid_scan": eager(liquid_scan_with(scan_function(64))),
-    }
-    for name, form in chosen.items():
-        setattr(sys.modules[__name__], name, form)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-import forms
+import graph_forms
 import training
 
 
@@ -21,6 +21,7 @@ def train(start, sequences):
     optimiser = training.Optimiser(model, start.config)
     compiled = torch.compile(model.loss)
     losses, seconds = [], []
+    torch.cuda.reset_peak_memory_stats()
     for step, batch in enumerate(start.batches):
         begin = time.perf_counter()
         optimiser.clear()
@@ -34,13 +35,14 @@ def train(start, sequences):
         optimiser.step(step)
         losses.append(total.item())
         seconds.append(time.perf_counter() - begin)
-    return {"losses": losses, "seconds": seconds, "sequences": sequences, "torch": torch.__version__}
+    return {"losses": losses, "seconds": seconds, "sequences": sequences, "torch": torch.__version__,
+            "peak_memory_bytes": torch.cuda.max_memory_allocated()}
 
 
 def main():
     folder, sequences = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_default_device("cuda")
-    forms.take_those_for_gpus()
+    graph_forms.take()
     start = training.Start(folder)
     while True:
         try:
