@@ -21,14 +21,25 @@ find_library(SENTENCEPIECE_TRAIN_LIBRARY sentencepiece_train REQUIRED)
 add_library(sentencepiece::sentencepiece UNKNOWN IMPORTED)
 set_target_properties(sentencepiece::sentencepiece PROPERTIES IMPORTED_LOCATION ${SENTENCEPIECE_LIBRARY}
                       INTERFACE_LINK_LIBRARIES ${SENTENCEPIECE_TRAIN_LIBRARY})
-# Else LibTorch lets nvcc compile for every device since Maxwell, which lack what our kernels use.
-if(STARLING_CUDA AND NOT DEFINED TORCH_CUDA_ARCH_LIST AND NOT DEFINED ENV{TORCH_CUDA_ARCH_LIST})
-  set(TORCH_CUDA_ARCH_LIST 8.0 9.0)
+# In a prefix other than the system's nobody else's include directory has it.
+find_path(SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h REQUIRED)
+set_target_properties(sentencepiece::sentencepiece PROPERTIES INTERFACE_INCLUDE_DIRECTORIES ${SENTENCEPIECE_INCLUDE_DIR})
+# LibTorch 2.4 to 2.7 name a library that CUDA has no more since 12.9; nothing here needs it.
+if(STARLING_CUDA AND NOT TARGET CUDA::nvToolsExt)
+  add_library(CUDA::nvToolsExt INTERFACE IMPORTED)
 endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # LibTorch's
+# Whatever LibTorch or the environment say: older devices lack what our kernels use.
+set(STARLING_CUDA_ARCHITECTURES "80;90" CACHE STRING "Compute capabilities that kernels are compiled for, 80 at least")
+list(TRANSFORM STARLING_CUDA_ARCHITECTURES REPLACE "([0-9])$" ".\\1" OUTPUT_VARIABLE TORCH_CUDA_ARCH_LIST)
 find_package(Torch REQUIRED)
 if(STARLING_CUDA AND NOT TORCH_CUDA_LIBRARIES)
   message(FATAL_ERROR "The LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Name one that has: "
                       "cmake --preset cuda -DCMAKE_PREFIX_PATH=<prefix> (for a Python PyTorch: torch.utils.cmake_prefix_path).")
+endif()
+if(TORCH_CXX_FLAGS MATCHES "_GLIBCXX_USE_CXX11_ABI=0")
+  message(FATAL_ERROR "The LibTorch in ${TORCH_INSTALL_PREFIX} has the old ABI of libstdc++, as Python's packages of it mostly had before 2.7; "
+                      "CAF, HDF5 and fmt have the new one. Take a later one, or a LibTorch that is marked cxx11-abi.")
 endif()
 if(STARLING_CUDA)
   enable_language(CUDA)

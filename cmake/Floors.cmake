@@ -26,8 +26,9 @@ target_compile_options(starling_warnings INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-
 
 add_library(starling_sanitizers INTERFACE)
 if(STARLING_SANITIZE)
-  # -O1: a third of the time of the tests. -fno-sanitize=null: headers of CAF bind null references.
-  target_compile_options(starling_sanitizers INTERFACE -O1 -fsanitize=address,undefined -fno-sanitize=null
+  # -Og -g1: a quarter of the time of the tests, at no more of the compiler's; a debugger wants a build without sanitizers.
+  # -fno-sanitize=null: headers of CAF bind null references. -Wno-maybe-uninitialized: GCC warns of its own std::function.
+  target_compile_options(starling_sanitizers INTERFACE -Og -g1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize=null
                          -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(starling_sanitizers INTERFACE -fsanitize=address,undefined)
 endif()
