@@ -50,7 +50,9 @@ class StreamLauncher {
 
  private:
   static void check(cudaError_t error) {
-    if (error != cudaSuccess) throw std::runtime_error(std::string("CUDA refuses a kernel: ") + cudaGetErrorString(error));
+    if (error == cudaSuccess) return;
+    cudaGetLastError();  // else this thread's next launch is taken for the one that failed
+    throw std::runtime_error(std::string("CUDA refuses a kernel: ") + cudaGetErrorString(error));
   }
 
   const Queue& queue_;

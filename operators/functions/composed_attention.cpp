@@ -119,7 +119,23 @@ at::Tensor aligned(const at::Tensor& x) {
   return fits ? x : x.contiguous();
 }
 
+/// Sequences that the fused forms take at once: no more than a grid has blocks in one direction, nor than 2^31 elements of queries, whose
+/// number is rounded up to 128 and width to 32.
+std::int64_t most_at_once(const at::Tensor& q, const at::Tensor& v, const Heads& heads) {
+  const auto width = std::max<std::int64_t>({32, q.size(2) / heads.query, v.size(2) / heads.value});
+  const auto elements = heads.query * ((q.size(1) + 127) / 128 * 128) * width;
+  return std::clamp<std::int64_t>((std::int64_t{1} << 31) / elements, 1, 65'535);
+}
+
 at::Tensor fused(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const Heads& heads, const Sight& sight) {
+  if (const auto most = most_at_once(q, v, heads); q.size(0) > most) {
+    Tensors parts;
+    for (std::int64_t first = 0; first < q.size(0); first += most) {
+      const auto count = std::min(most, q.size(0) - first);
+      parts.push_back(fused(q.narrow(0, first, count), k.narrow(0, first, count), v.narrow(0, first, count), heads, sight));
+    }
+    return at::cat(parts, 0);
+  }
   auto queries = by_head(q, heads.query, heads.query);
   auto keys = by_head(k, heads.key, heads.query);
   auto values = by_head(v, heads.value, heads.query);

@@ -39,10 +39,12 @@ at::Tensor product(const at::Tensor& left, const at::Tensor& right) {
 }
 
 void product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& right) {
-  if (multiplies_itself(left, right)) {
+  if (!multiplies_itself(left, right)) {
+    out.copy_(at::mm(exact(left), exact(right)));
+  } else if (out.scalar_type() == left.scalar_type()) {
     at::mm_out(out, left, right);
   } else {
-    out.copy_(at::mm(exact(left), exact(right)));
+    out.copy_(at::mm(left, right));
   }
 }
 
@@ -55,10 +57,12 @@ void add_product(at::Tensor out, const at::Tensor& left, const at::Tensor& right
 }
 
 void batched_product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& right) {
-  if (multiplies_itself(left, right)) {
+  if (!multiplies_itself(left, right)) {
+    out.copy_(at::bmm(exact(left), exact(right)));
+  } else if (out.scalar_type() == left.scalar_type()) {
     at::bmm_out(out, left, right);
   } else {
-    out.copy_(at::bmm(exact(left), exact(right)));
+    out.copy_(at::bmm(left, right));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <starling/operators/functions/cross_entropy.hpp>
+#include <starling/training/micro_batches.hpp>
 
 namespace starling::training {
 
@@ -34,6 +35,7 @@ BatchFeed::Ready BatchFeed::next() {
     made = make(step_);
   }
   ++step_;
+  if (made.unsent.inputs.defined()) made.sending = Sending({made.unsent.inputs, made.unsent.targets}, plan_.device);
   const auto& there = made.sending.take();
   return {{there[0], there[1]}, made.counted};
 }
@@ -42,7 +44,15 @@ BatchFeed::Made BatchFeed::make(std::int64_t step) const {
   const tasks::Batch batch = task_.training_batch(plan_.seed, step, plan_.sequences);
   // On a device nobody looks at them any more.
   if (!plan_.device.is_cpu() && batch.targets.scalar_type() == at::kLong) operators::check_targets(batch.targets, task_.vocabulary());
-  return {Sending({batch.inputs, batch.targets}, plan_.device), tasks::counted_targets(batch.targets), {}};
+  Made made;
+  made.counted = tasks::counted_targets(batch.targets);
+  try {
+    made.sending = Sending({batch.inputs, batch.targets}, plan_.device);
+  } catch (const std::exception& error) {
+    if (!is_out_of_memory(error)) throw;
+    made.unsent = batch;
+  }
+  return made;
 }
 
 void BatchFeed::work() {

@@ -44,6 +44,7 @@ class BatchFeed {
   static constexpr std::size_t most = 2;  ///< batches ahead
 
   struct Made {
+    tasks::Batch unsent;  ///< where a device had no memory for it; the training sends it, which makes room in its pieces
     Sending sending;
     std::int64_t counted = 0;
     std::exception_ptr error;

@@ -1,5 +1,6 @@
 #include <starling/training/cuda_device.hpp>
 
+#include <ATen/Context.h>
 #include <ATen/cuda/CUDAEvent.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -21,6 +22,9 @@ void check(cudaError_t error) {
   if (error != cudaSuccess) throw Failure(std::string("CUDA: ") + cudaGetErrorString(error));
 }
 
+/// LibTorch's allocator knows no device where no tensor was.
+void introduce(int device) { at::empty({1}, at::Device(at::kCUDA, index(device))); }
+
 CUDAEvent& of(const Event& event) { return *static_cast<CUDAEvent*>(event.get()); }
 
 }  // namespace
@@ -32,6 +36,8 @@ int count() {
   return 0;
 }
 
+void sum_in_float() { at::globalContext().setAllowBF16ReductionCuBLAS(false); }
+
 std::pair<std::string, std::int64_t> description(int device) {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device));
@@ -40,6 +46,7 @@ std::pair<std::string, std::int64_t> description(int device) {
 
 std::int64_t free_bytes(int device) {
   const c10::cuda::CUDAGuard guard(index(device));
+  introduce(device);
   std::size_t free = 0, total = 0;
   check(cudaMemGetInfo(&free, &total));
   const auto statistics = allocator::getDeviceStats(index(device));
@@ -48,14 +55,17 @@ std::int64_t free_bytes(int device) {
 }
 
 std::uint64_t peak_bytes(int device) {
+  introduce(device);
   return static_cast<std::uint64_t>(allocator::getDeviceStats(index(device)).allocated_bytes[0].peak);
 }
 
 void release_memory(int device) {
   const c10::cuda::CUDAGuard guard(index(device));
-  // The allocator knows no device where no tensor was.
-  at::empty({1}, at::Device(at::kCUDA, index(device)));
   allocator::emptyCache();
+}
+
+void reset_peak(int device) {
+  introduce(device);
   allocator::resetPeakStats(index(device));
 }
 

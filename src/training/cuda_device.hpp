@@ -15,11 +15,14 @@ namespace starling::training::cuda {
 using Event = std::shared_ptr<void>;
 
 int count();
+/// Products in bfloat16 whose terms are divided among blocks are put together in float, which is not LibTorch's default.
+void sum_in_float();
 /// Name and bytes of memory.
 std::pair<std::string, std::int64_t> description(int device);
 std::int64_t free_bytes(int device);
 std::uint64_t peak_bytes(int device);
 void release_memory(int device);
+void reset_peak(int device);
 void finish(int device);
 bool still_works(int device);
 

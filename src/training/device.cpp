@@ -25,6 +25,7 @@ at::Device device_named(const std::string& name) {
   const auto found = std::ranges::find(names, name);
   if (found == names.end()) throw UserError(fmt::format("device '{}': expected one of {}", name, fmt::join(names, ", ")));
   if (found == names.begin()) return at::kCPU;
+  cuda::sum_in_float();
   return {at::kCUDA, static_cast<at::DeviceIndex>(found - names.begin() - 1)};
 }
 
@@ -40,6 +41,10 @@ std::optional<std::int64_t> free_memory_bytes(const at::Device& device) {
 
 void release_memory(const at::Device& device) {
   if (!device.is_cpu()) cuda::release_memory(device.index());
+}
+
+void reset_peak_memory(const at::Device& device) {
+  if (!device.is_cpu()) cuda::reset_peak(device.index());
 }
 
 std::uint64_t peak_memory_bytes(const at::Device& device) {

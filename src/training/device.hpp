@@ -13,16 +13,19 @@ namespace starling::training {
 
 /// "cpu", then "cuda:0", "cuda:1", … as far as this build and this machine have them.
 std::vector<std::string> device_names();
-/// Throws UserError for what is none of them.
+/// Throws UserError for what is none of them. Whoever trains on a device asks for it here: this also makes its products sum in float.
 at::Device device_named(const std::string& name);
 /// "NVIDIA H200, 139.8 GiB"; empty for the CPU.
 std::string device_description(const at::Device& device);
 
 /// Bytes that this process may still take there: what is free, and what it has taken and does not use. Nothing where nobody says.
 std::optional<std::int64_t> free_memory_bytes(const at::Device& device);
-/// Gives memory that this process does not use back to a device, and begins to count the peak there anew.
+/// Gives memory that this process has taken and does not use back to a device: what CUDA and its libraries take themselves (code, stacks,
+/// workspaces) they find only there.
 void release_memory(const at::Device& device);
-/// Largest size so far: of the process on the CPU, of its tensors on a device since release_memory().
+/// Begins to count the peak of a device anew.
+void reset_peak_memory(const at::Device& device);
+/// Largest size so far: of the process on the CPU, of its tensors on a device since reset_peak_memory().
 std::uint64_t peak_memory_bytes(const at::Device& device);
 
 /// Whether matrix products in float may round their factors to TF32 (10 bits of mantissa) from here on, which CUDA devices do in a fraction

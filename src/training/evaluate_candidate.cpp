@@ -72,7 +72,7 @@ CandidateResult evaluate_candidate(const genome::Catalogue& catalogue, const gen
       options.initialization == Initialization::he ? model::Model::Initialization::he : model::Model::Initialization::glorot;
   const at::Device device = device_named(options.device);
   require_precision(options.precision, options.device);
-  release_memory(device);
+  reset_peak_memory(device);
   allow_tf32(options.precision == Precision::tf32);
   model::Model model(catalogue, genome, dimensions, seed, initialization, options.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat,
                      device);

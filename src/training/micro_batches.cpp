@@ -26,14 +26,19 @@ bool is_out_of_memory(const std::exception& error) {
   if (says("CUDA refuses a kernel: out of memory")) return true;
   if (!dynamic_cast<const c10::Error*>(&error)) return false;
   return says("DefaultCPUAllocator: can't allocate memory") || says("DefaultCPUAllocator: not enough memory") ||
-         says("CUDA error: out of memory") || says("CUBLAS_STATUS_ALLOC_FAILED");
+         says("CUDA error: out of memory") || says("CUBLAS_STATUS_ALLOC_FAILED") ||
+         // A handle of cuBLAS that finds no memory.
+         (says("CUBLAS_STATUS_NOT_INITIALIZED") && says("cublasCreate")) ||
+         // Before LibTorch says that there is no memory it asks NVML who has it, which is refused in a part of a device and in some containers.
+         (says("NVML_SUCCESS ==") && says("CUDACachingAllocator"));
 }
 
 void MicroBatches::run(std::int64_t batch, const std::function<void()>& begin,
                        const std::function<void(std::int64_t first, std::int64_t count)>& piece) {
-  for (;;) {
+  for (bool again = false;; again = true) {
     try {
       begin();
+      if (again) make_room_();
       for (std::int64_t first = 0; first < batch; first += sequences_) piece(first, std::min(sequences_, batch - first));
       return;
     } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <utility>
 
 namespace starling::training {
 
@@ -12,8 +13,9 @@ bool is_out_of_memory(const std::exception& error);
 
 class MicroBatches {
  public:
-  /// Pieces of so many sequences, at least 1.
-  explicit MicroBatches(std::int64_t sequences) : sequences_(sequences) {}
+  /// Pieces of so many sequences, at least 1. make_room() is called before a batch is tried again, after begin().
+  explicit MicroBatches(std::int64_t sequences, std::function<void()> make_room = [] {})
+      : sequences_(sequences), make_room_(std::move(make_room)) {}
 
   /// Calls begin(), then piece(first, count) for a batch's sequences in order. Where memory runs out in one of them the pieces are halved,
   /// now and for every batch to come, and the batch starts again from begin(), which has to undo what the pieces before have done. Throws
@@ -25,6 +27,7 @@ class MicroBatches {
 
  private:
   std::int64_t sequences_;
+  std::function<void()> make_room_;
 };
 
 }  // namespace starling::training

@@ -10,10 +10,12 @@ namespace {
 }  // namespace
 
 int count() { return 0; }
+void sum_in_float() { refuse(); }
 std::pair<std::string, std::int64_t> description(int) { refuse(); }
 std::int64_t free_bytes(int) { refuse(); }
 std::uint64_t peak_bytes(int) { refuse(); }
 void release_memory(int) { refuse(); }
+void reset_peak(int) { refuse(); }
 void finish(int) { refuse(); }
 bool still_works(int) { refuse(); }
 Event event(int) { refuse(); }

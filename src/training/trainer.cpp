@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <memory>
 #include <numbers>
 
 #include <fmt/format.h>
@@ -50,6 +51,21 @@ at::Tensor clip_factor(const at::Tensor& norm, double largest) {
 tasks::Batch slice(const tasks::Batch& batch, std::int64_t first, std::int64_t count) {
   return {batch.inputs.narrow(0, first, count), batch.targets.narrow(0, first, count)};
 }
+
+/// What a device has been given to do and is not known to have done. Memory that several streams or the CPU have used is freed behind an
+/// event, and on a lost device that throws, in destructors: there it stays.
+struct Flight {
+  BatchFeed::Ready batch;
+  std::deque<Begun> begun;
+
+  struct EndUnlessLost {
+    at::Device device;
+    void operator()(Flight* flight) const {
+      if (still_works(device)) delete flight;
+    }
+  };
+  static std::unique_ptr<Flight, EndUnlessLost> on(const at::Device& device) { return {new Flight, EndUnlessLost{device}}; }
+};
 
 // Counts per class of the targets, and of those predicted right.
 class MacroAccuracy {
@@ -113,20 +129,21 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
   const Schedule schedule(options.schedule, options.learning_rate, options.warmup, options.final_learning_rate, steps);
   Optimiser optimiser(model.parameters(), {options.beta1, options.beta2, options.weight_decay});
   Divergence divergence(schedule.warmup_steps());
-  MicroBatches micro_batches(micro_batch(options, task.sequence_length()));
+  MicroBatches micro_batches(micro_batch(options, task.sequence_length()), [&] { release_memory(device); });
   BatchFeed feed(task, {.seed = seed, .sequences = sequences, .steps = steps, .device = device});
   Curve curve(steps);
   Result result;
   const auto start = std::chrono::steady_clock::now();
 
-  std::deque<Begun> begun;
+  const auto flight = Flight::on(device);
+  auto& begun = flight->begun;
   // Waits for the numbers of the oldest step.
   const auto finish = [&] {
-    auto [point, numbers] = std::move(begun.front());
-    begun.pop_front();
-    const double* const values = numbers.wait();
+    const double* const values = begun.front().numbers.wait();
+    Point point = begun.front().point;
     point.train_loss = values[0];
     point.grad_norm = values[1];
+    begun.pop_front();
     point.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.steps = point.step;
     result.tokens = point.tokens;
@@ -147,7 +164,8 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
       break;
     }
     const double learning_rate = schedule.rate(step);
-    const auto [batch, counted] = feed.next();
+    flight->batch = feed.next();
+    const auto& [batch, counted] = flight->batch;
     model::Model::Pass pass{.counted = counted,
                             .dropout = options.dropout,
                             .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(step)),
@@ -157,9 +175,8 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
       optimiser.clear_gradients();
       loss.zero_();
     };
-    const tasks::Batch& whole = batch;
     micro_batches.run(sequences, begin, [&](std::int64_t first, std::int64_t count) {
-      const tasks::Batch part = slice(whole, first, count);
+      const tasks::Batch part = slice(flight->batch.batch, first, count);
       pass.first_sequence = first;
       const at::Tensor share = model.loss(part.inputs, part.targets, pass);
       share.backward();
@@ -187,7 +204,7 @@ Quality evaluate(const model::Model& model, const tasks::Task& task, tasks::Spli
   const std::int64_t tokens = model.device().is_cpu() ? evaluation_tokens : evaluation_tokens_of_device;
   const std::int64_t sequences = std::max<std::int64_t>(1, tokens / task.sequence_length());
   const std::int64_t batches = task.held_out_batches(split, sequences);
-  MicroBatches micro_batches(sequences);
+  MicroBatches micro_batches(sequences, [&] { release_memory(model.device()); });
   MacroAccuracy accuracy(task.vocabulary());
   double sum = 0;
   Quality quality;

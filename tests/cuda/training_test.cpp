@@ -169,5 +169,35 @@ TEST(DeviceDeathTest, StillWorksUntilAnErrorThatItDoesNotRecoverFrom) {
       testing::ExitedWithCode(3), "");
 }
 
+/// From step 3 on its device is lost.
+class LethalTask : public ToyTask {
+ public:
+  LethalTask() : ToyTask(settings) {}
+  tasks::Batch training_batch(std::uint64_t seed, std::int64_t step, std::int64_t sequences) const override {
+    if (step == 3) lose(device_under_test());
+    return ToyTask::training_batch(seed, step, sequences);
+  }
+  static void lose(const at::Device& device) {
+    const auto rows = at::zeros({4, 4}, device);
+    at::embedding(rows, at::full({1}, 1'000'000'000, rows.options().dtype(at::kLong)));
+  }
+};
+
+TEST(DeviceDeathTest, ATrainingThatLosesItsDeviceIsAnExceptionAndNoCrash) {
+  if (device_under_test().is_cpu()) GTEST_SKIP() << "the CPU is not lost";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        try {
+          model::Model model = make_model("striped-mamba", at::kFloat, device_under_test());
+          train(model, LethalTask(), quick(), 1, never);
+          std::_Exit(4);
+        } catch (const std::exception&) {
+        }
+        std::_Exit(still_works(device_under_test()) ? 0 : 3);
+      },
+      testing::ExitedWithCode(3), "");
+}
+
 }  // namespace
 }  // namespace starling::training

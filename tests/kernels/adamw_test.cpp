@@ -119,9 +119,9 @@ TEST(AdamWOnADevice, GivesTheSameBitsInAnyOrderOfThreads) {
   Stream stream = test_stream(8);
   const auto x = as<float>(normal_numbers(stream, 9000));
   expect_same_in_any_order([&] {
-    double sum = 0;
-    kernel(SumOfSquares<float>{x.data(), 9000, &sum});
-    return Arrays{{"sum", {sum}}};
+    const auto sum = std::make_unique<double>();
+    kernel(SumOfSquares<float>{x.data(), 9000, sum.get()});
+    return Arrays{{"sum", {*sum}}};
   });
 }
 

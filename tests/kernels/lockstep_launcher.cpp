@@ -4,8 +4,10 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <stdexcept>
+#include <system_error>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -121,7 +123,7 @@ class Team {
     if (_setjmp(place_) == 0) {
       if (member.entered) _longjmp(member.place, 1);
       member.entered = true;
-      swapcontext(&main_, &member.context);
+      if (swapcontext(&main_, &member.context) != 0) throw std::system_error(errno, std::generic_category(), "swapcontext");
     }
     arrived(kept);
   }

@@ -157,6 +157,16 @@ TEST_P(ComposedAttention, ContinuesAHistory) {
   }
 }
 
+TEST(ComposedAttention, TakesMorePiecesThanADeviceDoesAtOnce) {
+  if (!has_fused_attention()) GTEST_SKIP() << "it has no fused attention";
+  const c10::NoGradGuard no_gradient;
+  Stream stream(1, Purpose::test);
+  const auto v = random_tensor({2, 70'001, 2}, stream);
+  // Every token sees itself alone.
+  const auto y = composed_attention(v, v, v, {1, 1, 1}, {.sight = {.block = 1}}, AttentionForm::fused);
+  EXPECT_TRUE(y.equal(v));
+}
+
 TEST(ComposedAttention, KnowsWhatLibTorchHas) {
   if (has_fused_attention()) GTEST_SKIP() << "it has fused attention";
   const auto x = at::ones({1, 2, 4});

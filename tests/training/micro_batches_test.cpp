@@ -1,9 +1,11 @@
 #include <starling/training/micro_batches.hpp>
 
+#include <c10/util/Exception.h>
 #include <gmock/gmock.h>
 
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -51,6 +53,20 @@ TEST(MicroBatches, AreHalvedAndBeginAgainWhereMemoryRunsOut) {
   EXPECT_THAT(done, ElementsAre(Pair(0, 3), Pair(3, 2)));
 }
 
+TEST(MicroBatches, MakeRoomBeforeTheyBeginAgainAndOnlyThen) {
+  std::string calls;
+  MicroBatches micro_batches(4, [&] { calls += "room "; });
+  for (int batch = 0; batch < 2; ++batch) {
+    micro_batches.run(
+        4, [&] { calls += "begin "; },
+        [&](std::int64_t, std::int64_t count) {
+          calls += std::to_string(count) + " ";
+          if (count > 1) throw std::bad_alloc();
+        });
+  }
+  EXPECT_EQ(calls, "begin 4 begin room 2 begin room 1 1 1 1 begin 1 1 1 1 ");
+}
+
 TEST(MicroBatches, HalveWhatTheBatchHasAndNotWhatIsAsked) {
   MicroBatches micro_batches(100);
   std::vector<std::int64_t> tried;
@@ -82,6 +98,31 @@ TEST(MicroBatches, LetOtherErrorsThrough) {
   };
   EXPECT_THROW(run(), std::out_of_range);
   EXPECT_EQ(micro_batches.sequences(), 4);
+}
+
+TEST(OutOfMemory, IsKnownInAllWordsOfLibTorch) {
+  const auto known = [](const std::string& words) {
+    try {
+      TORCH_CHECK(false, words);
+    } catch (const std::exception& error) {
+      return is_out_of_memory(error);
+    }
+    return false;
+  };
+  for (const char* words :
+       {"DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+        "NVML_SUCCESS == r INTERNAL ASSERT FAILED at \"../c10/cuda/CUDACachingAllocator.cpp\":1015, please report a bug"}) {
+    EXPECT_TRUE(known(words)) << words;
+  }
+  for (const char* words : {"CUDA error: an illegal memory access was encountered", "mat1 and mat2 shapes cannot be multiplied",
+                            "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasGemmEx`"}) {
+    EXPECT_FALSE(known(words)) << words;
+  }
+  EXPECT_TRUE(is_out_of_memory(std::bad_alloc()));
+  EXPECT_TRUE(is_out_of_memory(std::runtime_error("CUDA refuses a kernel: out of memory")));
+  EXPECT_FALSE(is_out_of_memory(std::runtime_error("CUDA error: out of memory")));
 }
 
 }  // namespace

@@ -116,10 +116,13 @@ class Bench {
   run::EvaluationRecorded evaluate(const actors::Job& job, const std::atomic<bool>& stop,
                                    const std::function<void(const actors::Progress&)>& on_progress) const {
     try {
-      return job.test_of.empty() ? train(job, stop, on_progress) : test(job, stop);
+      const auto record = job.test_of.empty() ? train(job, stop, on_progress) : test(job, stop);
+      training::release_memory(device_);  // other candidates of this device take their share of what is free
+      return record;
     } catch (const std::exception& error) {
-      if (training::still_works(device_)) throw;
-      throw actors::DeviceError(device_.str() + " is lost: " + error.what());
+      if (!training::still_works(device_)) throw actors::DeviceError(device_.str() + " is lost: " + error.what());
+      training::release_memory(device_);
+      throw;
     }
   }
 
