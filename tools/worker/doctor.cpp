@@ -106,8 +106,8 @@ int doctor(bool json) {
                openblas > 0 ? " (OpenBLAS)" : "", std::thread::hardware_concurrency(), cpu_capability(), fmt::join(devices, ", "));
     fmt::print("matrix product  {:.1f} GFLOP/s in f32, {:.1f} in bf16 ({} × {}, one thread)\n", f32, bf16, product_size, product_size);
     for (const auto& [gpu, gflops] : on_gpus.items()) {
-      fmt::print("  on {:<12}{:.0f} GFLOP/s in f32, {:.0f} in bf16 ({} × {})\n", gpu, gflops.at("f32").get<double>(),
-                 gflops.at("bf16").get<double>(), product_size_on_gpu, product_size_on_gpu);
+      fmt::print("  on {:<12}{:.0f} GFLOP/s in f32, {:.0f} in tf32, {:.0f} in bf16 ({} × {})\n", gpu, gflops.at("f32").get<double>(),
+                 gflops.at("tf32").get<double>(), gflops.at("bf16").get<double>(), product_size_on_gpu, product_size_on_gpu);
     }
     for (const auto& warning : warnings) fmt::print("warning: {}\n", warning);
     if (warnings.empty()) fmt::print("all well\n");
