@@ -147,8 +147,9 @@ class Supervisor {
     if (const auto slot = find(worker); slot != slots_.end()) slot->ready = true;
     if (references_.empty()) {
       for (const auto& reference : references) record(references_.emplace_back(reference.record));
-    } else if (setup_->extension && !are_those_recorded(references)) {
-      end("the validation part is not the one that this run was measured on: task.files have changed since", false, true);
+    } else if (!are_those_recorded(references)) {
+      end("the validation part that worker " + worker + " has read is not the one that this run is measured on: task.files have changed since",
+          false, true);
     }
   }
 

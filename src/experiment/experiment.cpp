@@ -136,6 +136,17 @@ MadOptions mad_options(const Experiment& experiment) {
           .seed = experiment.seed};
 }
 
+Training in_positions(const Experiment& experiment) {
+  auto training = experiment.training;
+  if (experiment.task.kind != "mad") return training;
+  const auto length = experiment.task.sequence_length;
+  const auto positions = starling::positions(mad_options(experiment));
+  training.tokens = (training.tokens * positions + length - 1) / length;
+  training.batch_tokens = training.batch_tokens / length * positions;
+  training.micro_batch_tokens = training.micro_batch_tokens / length * positions;
+  return training;
+}
+
 bool reads_shards(const Experiment& experiment) {
   const auto& files = experiment.task.files;
   return std::ranges::any_of(files, [](const std::string& glob) { return glob.ends_with(".bin"); });

@@ -162,6 +162,8 @@ bool evolves(const Search& search, std::string_view segment);
 search::SteadyState::Settings search_settings(const Experiment& experiment);
 /// The settings of a MAD task; only where task.kind is "mad".
 MadOptions mad_options(const Experiment& experiment);
+/// Its training with tokens and batches in positions that are trained on: in some MAD tasks the last token of a sequence is only an answer.
+Training in_positions(const Experiment& experiment);
 /// Whether task.files names token shards, not text: globs that end in .bin.
 bool reads_shards(const Experiment& experiment);
 /// Rows of the embedding: task.vocabulary, which parse() fills in for bytes and MAD tasks, and whoever starts a run for the rest, from the

@@ -66,12 +66,27 @@ int line_too_deep(std::string_view text) {
   constexpr int most_dots = 1000;
   int line = 1;
   int dots = 0;
+  char quote = 0;  // of the string that this is in; strings of several lines have no keys behind their first line
+  bool in_comment = false, is_escaped = false;
   for (const char c : text) {
     if (c == '\n') {
       ++line;
       dots = 0;
+      quote = 0;
+      in_comment = false;
+    } else if (in_comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == quote && !is_escaped) quote = 0;
+      is_escaped = quote == '"' && c == '\\' && !is_escaped;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+      is_escaped = false;
+    } else if (c == '#') {
+      in_comment = true;
+    } else if (c == '.' && ++dots > most_dots) {
+      return line;
     }
-    if (c == '.' && ++dots > most_dots) return line;
   }
   return 0;
 }

@@ -1,7 +1,9 @@
 #include <starling/training/batch_feed.hpp>
 
+#include <algorithm>
 #include <utility>
 
+#include <starling/model/series_ends.hpp>
 #include <starling/operators/functions/cross_entropy.hpp>
 #include <starling/training/micro_batches.hpp>
 
@@ -37,7 +39,7 @@ BatchFeed::Ready BatchFeed::next() {
   ++step_;
   if (made.unsent.inputs.defined()) made.sending = Sending({made.unsent.inputs, made.unsent.targets}, plan_.device);
   const auto& there = made.sending.take();
-  return {{there[0], there[1]}, made.counted};
+  return {{there[0], there[1]}, made.counted, made.unlearned};
 }
 
 BatchFeed::Made BatchFeed::make(std::int64_t step) const {
@@ -46,6 +48,10 @@ BatchFeed::Made BatchFeed::make(std::int64_t step) const {
   if (!plan_.device.is_cpu() && batch.targets.scalar_type() == at::kLong) operators::check_targets(batch.targets, task_.vocabulary());
   Made made;
   made.counted = tasks::counted_targets(batch.targets);
+  if (batch.targets.is_floating_point()) {
+    const auto errors = model::squared_errors(batch.inputs, batch.targets);
+    made.unlearned = errors.sum / static_cast<double>(std::max<std::int64_t>(1, errors.count));
+  }
   try {
     made.sending = Sending({batch.inputs, batch.targets}, plan_.device);
   } catch (const std::exception& error) {

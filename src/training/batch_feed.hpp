@@ -8,6 +8,7 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include <starling/tasks/task.hpp>
@@ -29,6 +30,7 @@ class BatchFeed {
   struct Ready {
     tasks::Batch batch;        ///< on the device
     std::int64_t counted = 0;  ///< targets that count
+    std::optional<double> unlearned;  ///< what it loses before anything is learned, of a series: where every value stays what it was
   };
 
   /// `task` must outlive it.
@@ -47,6 +49,7 @@ class BatchFeed {
     tasks::Batch unsent;  ///< where a device had no memory for it; the training sends it, which makes room in its pieces
     Sending sending;
     std::int64_t counted = 0;
+    std::optional<double> unlearned;
     std::exception_ptr error;
   };
 

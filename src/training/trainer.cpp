@@ -11,6 +11,7 @@
 #include <deque>
 #include <memory>
 #include <numbers>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -38,6 +39,7 @@ constexpr std::size_t steps_ahead = 1;
 /// A step that is done, or that a device has to do.
 struct Begun {
   Point point;
+  std::optional<double> unlearned;
   Reading numbers;  ///< loss and gradient norm
 };
 
@@ -143,11 +145,12 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     Point point = begun.front().point;
     point.train_loss = values[0];
     point.grad_norm = values[1];
+    const auto unlearned = begun.front().unlearned;
     begun.pop_front();
     point.elapsed_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     result.steps = point.step;
     result.tokens = point.tokens;
-    if (const auto diverged = divergence.observe(point.train_loss, point.grad_norm)) {
+    if (const auto diverged = divergence.observe(point.train_loss, point.grad_norm, unlearned)) {
       result.end = End::diverged;
       result.reason = *diverged;
     }
@@ -165,8 +168,7 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     }
     const double learning_rate = schedule.rate(step);
     flight->batch = feed.next();
-    const auto& [batch, counted] = flight->batch;
-    model::Model::Pass pass{.counted = counted,
+    model::Model::Pass pass{.counted = flight->batch.counted,
                             .dropout = options.dropout,
                             .dropout_seed = derive_seed(seed, Purpose::dropout, static_cast<std::uint64_t>(step)),
                             .recompute = options.recompute};
@@ -184,6 +186,7 @@ Result train(model::Model& model, const tasks::Task& task, const Options& option
     });
     const auto norm = optimiser.gradient_norm();
     begun.push_back({{.step = step + 1, .tokens = (step + 1) * sequences * task.sequence_length(), .learning_rate = learning_rate},
+                     flight->batch.unlearned,
                      Reading(at::stack({loss, norm}))});
     if (runs_ahead) {
       optimiser.step(learning_rate, clip_factor(norm, options.gradient_clip));

@@ -127,6 +127,15 @@ TEST(ToToml, RoundTripsEveryValidExperimentExactly) {
   }
 }
 
+TEST(ToToml, RoundTripsNamesWithAnyNumberOfDots) {
+  auto experiment = parse(language, "x.toml");
+  experiment.task.files.clear();
+  for (int i = 0; i < 2000; ++i) experiment.task.files.push_back("../it's \"a.b\".c\\" + std::to_string(i) + ".txt");
+  const auto text = to_toml(experiment);
+  EXPECT_EQ(parse(text, "x.toml"), experiment);
+  EXPECT_EQ(parse("# " + std::string(2000, '.') + "\n" + text, "x.toml"), experiment);
+}
+
 TEST(ToToml, LeavesOutAKeyThatAnotherLeavesNothingToSay) {
   const auto constant = to_toml(parse(language, "x.toml", {"training.schedule=constant"}));
   EXPECT_THAT(constant, Not(HasSubstr("final_learning_rate")));

@@ -320,8 +320,8 @@ class Plan(QuietCase):
     def test_dry_run_of_a_recall_task_counts_the_positions_that_are_predicted(self):
         recall = os.path.join(EXPERIMENTS, "mad_recall.toml")
         plan = self.json("run", recall, "--dry-run", "training.tokens=100000", "training.batch_tokens=2048", "task.sequence_length=128")
-        self.assertEqual(plan["steps_per_candidate"], 50)  # of 16 sequences of 127
-        self.assertEqual(plan["tokens_per_candidate"], 50 * 16 * 127)
+        self.assertEqual(plan["steps_per_candidate"], 49)  # of 16 sequences, of which 127 tokens are trained on
+        self.assertEqual(plan["tokens_per_candidate"], 49 * 16 * 127)
 
 
 class Show(QuietCase):

@@ -211,6 +211,11 @@ class Devices(Case):
                 self.assertIn(f"cuda:1 is given up: worker w1 ended three times before it was ready ({how}); see ", said)
                 shutil.rmtree(self.path("run"))
 
+    def test_workers_that_read_different_data_end_the_run(self):
+        self.behave("cuda:1=elsewhere cuda:0=after:device_given_up")
+        said = self.search(ON_TWO, code=2).stderr
+        self.assertRegex(said, r"the validation part that worker w[01] has read is not the one that this run is measured on: task\.files have changed")
+
     def test_a_bad_candidate_costs_no_device(self):
         """With one device there is nowhere else to go: all attempts of a candidate are lost on it."""
         self.behave("cuda:0=full")

@@ -232,6 +232,11 @@ class Search(Case):
             table = pd.DataFrame(file["evaluations"][:])
         np.testing.assert_allclose(table["obj_quality"], 1 - table["accuracy"])
         self.assertTrue(((table["accuracy"] >= 0) & (table["accuracy"] <= 1)).all())
+        # Eight sequences in a batch, also where their last token is not trained on.
+        self.assertTrue((table["steps"] == 8).all(), table["steps"])
+        for checkpoint in os.listdir(self.path(name, "checkpoints")):
+            with h5py.File(self.path(name, "checkpoints", checkpoint), "r") as file:
+                self.assertEqual(file.attrs["step"], 8)
 
     # --- what cannot work
 

@@ -9,6 +9,7 @@
 //   full                   an evaluation runs out of memory
 //   unready                ends before it is ready
 //   broken                 cannot begin
+//   elsewhere              finds another validation part than the others, and evaluates nothing
 //   after:KIND, after:KIND*3   evaluates nothing before the journal has a record of that kind, or three
 #include <signal.h>
 #include <unistd.h>
@@ -77,6 +78,7 @@ void go_wrong(const std::string& behaviour, const std::filesystem::path& run, co
   if (behaviour.starts_with("crash")) kill(getpid(), SIGKILL);
   if (behaviour.starts_with("error")) throw actors::DeviceError("CUDA error: an illegal memory access was encountered");
   if (behaviour == "full") throw std::runtime_error("CUDA out of memory");
+  while (behaviour == "elsewhere" && !stop) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   while (behaviour.starts_with(after) && !is_recorded(run, behaviour.substr(after.size())) && !stop) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
@@ -87,6 +89,7 @@ actors::Workshop make_workshop(const std::string& experiment_toml, const std::st
   if (behaviour == "broken") throw std::runtime_error("CUDA error: all devices are busy or unavailable");
   const auto objectives = experiment::parse(experiment_toml, "experiment.toml").search.objectives.size();
   actors::Workshop workshop;
+  workshop.references.push_back({.name = "unigram", .loss = behaviour == "elsewhere" ? 3.0 : 2.0, .bits_per_byte = 1});
   workshop.evaluate = [=](const actors::Job& job, const std::atomic<bool>& stop, const std::function<void(const actors::Progress&)>&) {
     go_wrong(behaviour, run, device, stop);
     return judge(job, objectives);

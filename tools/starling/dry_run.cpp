@@ -122,9 +122,9 @@ Plan make_plan(const experiment::Experiment& e) {
   constexpr std::uint64_t draws = 256;
   const auto space = experiment::search_settings(e).breeding.space;
   Plan plan;
-  const auto positions = e.task.kind == "mad" ? starling::positions(experiment::mad_options(e)) : e.task.sequence_length;
-  const auto step_tokens = e.training.batch_tokens / positions * positions;
-  plan.steps = (e.training.tokens + step_tokens - 1) / step_tokens;
+  const auto training = experiment::in_positions(e);
+  const auto step_tokens = training.batch_tokens;
+  plan.steps = (training.tokens + step_tokens - 1) / step_tokens;
   plan.tokens = plan.steps * step_tokens;
   for (const auto& name : e.search.baselines) {
     plan.baselines.push_back(cost_of(name, genome::baseline(*space.catalogue, name, space.depth), e));

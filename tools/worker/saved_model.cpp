@@ -24,6 +24,7 @@ void fill(model::Model& model, const run::LoadedCheckpoint& saved, const std::fi
     const auto here = at::empty(parameter.value.sizes(), at::kFloat);
     std::ranges::copy(found->second->data, here.data_ptr<float>());
     parameter.value.copy_(here);
+    if (parameter.copy.defined()) parameter.copy.copy_(parameter.value);
     arrays.erase(found);
   }
   if (!arrays.empty()) throw Failure(file.string() + ": the weight '" + arrays.begin()->first + "' belongs to nothing in its genome");
@@ -31,12 +32,12 @@ void fill(model::Model& model, const run::LoadedCheckpoint& saved, const std::fi
 
 }  // namespace
 
-SavedModel load_model(const std::filesystem::path& checkpoint, const at::Device& device) {
+SavedModel load_model(const std::filesystem::path& checkpoint, const at::Device& device, at::ScalarType type) {
   const auto saved = run::read_checkpoint(checkpoint);
   auto experiment = experiment::parse(saved.info.experiment, checkpoint.string() + ": experiment");
   const auto& catalogue = experiment::catalogue(experiment);
   model::Model model(catalogue, genome::parse_genome(saved.info.genome), experiment::dimensions(experiment), 0,
-                     model::Model::Initialization::glorot, at::kFloat, device);
+                     model::Model::Initialization::glorot, type, device);
   fill(model, saved, checkpoint);
   return {saved.info, std::move(experiment), std::move(model)};
 }

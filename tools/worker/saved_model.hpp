@@ -16,6 +16,7 @@ struct SavedModel {
 };
 
 /// Throws UserError (no such file, not a checkpoint), Failure (damage; weights other than those of its genome).
-SavedModel load_model(const std::filesystem::path& checkpoint, const at::Device& device = at::kCPU);
+/// It computes in `type`, whatever it was trained in.
+SavedModel load_model(const std::filesystem::path& checkpoint, const at::Device& device = at::kCPU, at::ScalarType type = at::kFloat);
 
 }  // namespace starling::worker

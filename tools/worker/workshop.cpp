@@ -65,8 +65,12 @@ training::Precision precision_named(const std::string& name) {
   return name == "bf16" ? training::Precision::bf16 : training::Precision::f32;
 }
 
+at::ScalarType computes_in(const experiment::Experiment& experiment) {
+  return precision_named(experiment.training.precision) == training::Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
 training::CandidateOptions candidate_options(const experiment::Experiment& experiment, const at::Device& device) {
-  const auto& from = experiment.training;
+  const auto from = experiment::in_positions(experiment);
   training::CandidateOptions options;
   options.device = device.str();
   options.training.tokens = from.tokens;
@@ -163,7 +167,7 @@ class Bench {
 
   run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
     const auto begun = Clock::now();
-    const auto quality = training::evaluate(load_model(directory_ / job.test_of, device_).model, *task_, tasks::Split::test, stop);
+    const auto quality = training::evaluate(load_model(directory_ / job.test_of, device_, computes_in(experiment_)).model, *task_, tasks::Split::test, stop);
     run::EvaluationRecorded record;
     record.loss = quality.loss;
     record.bits_per_byte = quality.bits_per_byte;
@@ -177,7 +181,7 @@ class Bench {
                            std::span<const training::Weight> weights) const {
     std::vector<run::ArrayView> arrays;
     for (const auto& weight : weights) arrays.push_back({weight.name, weight.shape, weight.data});
-    const auto steps = (experiment.training.tokens + experiment.training.batch_tokens - 1) / experiment.training.batch_tokens;
+    const auto steps = training::extent(candidate_options(experiment, device_).training, task_->sequence_length()).steps;
     return run::write_checkpoint(directory_, {job.id, genome::to_text(job.genome), experiment::to_toml(experiment), steps, job.tokens},
                                  arrays);
   }
