@@ -111,8 +111,11 @@ class Packs(DataCase):
         # As the cache of a hub has it: links with names to blobs without.
         os.mkdir(self.path("blobs"))
         os.mkdir(self.path("snapshot"))
-        texts = [open(path).read() for path in sorted(glob.glob(self.path("text", "*.txt")))]
-        lines = "".join(json.dumps({"text": text[i:i + 50]}) + "\n" for text in texts for i in range(0, len(text), 50))
+        lines = ""
+        for path in sorted(glob.glob(self.path("text", "*.txt"))):
+            with open(path) as file:
+                text = file.read()
+            lines += "".join(json.dumps({"text": text[i:i + 50]}) + "\n" for i in range(0, len(text), 50))
         self.write("plain.jsonl", lines)
         self.write("blobs/1", lines)
         with gzip.open(self.path("blobs", "2"), "wt") as file:
