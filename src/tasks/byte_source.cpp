@@ -4,10 +4,13 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <starling/base/error.hpp>
@@ -48,10 +51,30 @@ constexpr std::size_t compressed_block = std::size_t{1} << 16;
 class PlainBytes final : public ByteSource {
  public:
   explicit PlainBytes(File file) : file_(std::move(file)) {}
-  std::size_t read(char* out, std::size_t size) override { return file_.read(out, size); }
+
+  std::size_t read(char* out, std::size_t size) override {
+    const std::size_t got = file_.read(out, size);
+    if (!std::exchange(begun_, true)) refuse_compressed({out, got});
+    return got;
+  }
 
  private:
+  /// Compressed bytes are no text, whatever the name says.
+  void refuse_compressed(std::string_view begin) const {
+    const auto holds = [&](std::size_t at, std::string_view magic) { return begin.size() >= at && begin.substr(at).starts_with(magic); };
+    std::string format;
+    if (holds(0, "\x1f\x8b\x08")) format = "gzip";
+    if (holds(0, "\x28\xb5\x2f\xfd")) format = "Zstandard";
+    if (holds(0, "\xfd\x37\x7a\x58\x5a")) format = "xz";
+    if (holds(0, "BZh") && holds(4, "1AY&SY")) format = "bzip2";
+    if (format.empty()) return;
+    throw file_.damaged("holds " + format +
+                        " data, expected none in a file of this name: names that end in .gz are read as gzip, in .zst as Zstandard, and no "
+                        "other compression is read");
+  }
+
   File file_;
+  bool begun_ = false;
 };
 
 class GzipBytes final : public ByteSource {
@@ -154,12 +177,18 @@ class ZstandardBytes final : public ByteSource {
 
 std::unique_ptr<ByteSource> open_bytes(const fs::path& path, const std::string& asked_by) {
   File file(path, asked_by);
-  if (path.extension() == ".gz") return std::make_unique<GzipBytes>(std::move(file));
-  if (path.extension() == ".zst") return std::make_unique<ZstandardBytes>(std::move(file));
+  if (extension_of(path) == ".gz") return std::make_unique<GzipBytes>(std::move(file));
+  if (extension_of(path) == ".zst") return std::make_unique<ZstandardBytes>(std::move(file));
   return std::make_unique<PlainBytes>(std::move(file));
 }
 
-bool is_compressed(const fs::path& path) { return path.extension() == ".gz" || path.extension() == ".zst"; }
+std::string extension_of(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
+}
+
+bool is_compressed(const fs::path& path) { return extension_of(path) == ".gz" || extension_of(path) == ".zst"; }
 
 fs::path uncompressed_name(const fs::path& path) { return is_compressed(path) ? fs::path(path).replace_extension() : path; }
 

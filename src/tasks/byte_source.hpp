@@ -19,10 +19,13 @@ class ByteSource {
   virtual std::size_t read(char* out, std::size_t size) = 0;
 };
 
-/// Names that end in .gz are gzip (all members of it), in .zst Zstandard (all frames); any other file is read as it is. Needs memory for
-/// the window of the compression, whatever the size of the file. `asked_by` opens every message.
+/// Names that end in .gz are gzip (all members of it), in .zst Zstandard (all frames), in any case of letters; any other file is read as it
+/// is, unless it begins as compressed ones do (gzip, Zstandard, bzip2, xz): that is refused. Needs memory for the window of the compression,
+/// whatever the size of the file. `asked_by` opens every message.
 std::unique_ptr<ByteSource> open_bytes(const std::filesystem::path& path, const std::string& asked_by);
 
+/// ".jsonl" of "A.JSONL": small letters.
+std::string extension_of(const std::filesystem::path& path);
 bool is_compressed(const std::filesystem::path& path);
 /// The name without what only tells of its compression: "a.jsonl" of "a.jsonl.zst".
 std::filesystem::path uncompressed_name(const std::filesystem::path& path);

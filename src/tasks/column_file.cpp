@@ -9,8 +9,8 @@
 namespace starling::tasks {
 
 std::unique_ptr<const ColumnFile> open_columns(const std::filesystem::path& path) {
-  if (uncompressed_name(path).extension() == ".csv") return open_csv(path);
-  if (path.extension() == ".h5" || path.extension() == ".hdf5") return open_hdf5(path);
+  if (extension_of(uncompressed_name(path)) == ".csv") return open_csv(path);
+  if (extension_of(path) == ".h5" || extension_of(path) == ".hdf5") return open_hdf5(path);
   throw UserError("task.files: '" + path.string() +
                   "' is no file of a series, expected a name that ends in .csv, .csv.gz, .csv.zst, .h5 or .hdf5");
 }

@@ -14,7 +14,6 @@
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
 #include <starling/tasks/byte_source.hpp>
-#include <starling/tasks/find_files.hpp>
 
 namespace starling::tasks {
 namespace {
@@ -60,7 +59,7 @@ class Surveyor {
  public:
   Surveyor(const Sources& sources, const Division& division, std::vector<std::string>* texts, const std::function<void()>& tick)
       : sources_(sources), texts_(texts), tick_(tick), left_(division.max_bytes > 0 ? division.max_bytes : unlimited) {
-    const std::vector<fs::path> paths = find_files(sources.globs, sources.asked_by);
+    const std::vector<fs::path> paths = find_text(sources);
     survey_.found = static_cast<std::int64_t>(paths.size());
     const std::vector<std::size_t> order = keyed_order(paths.size(), division.seed, KeyedOrder::files);
     for (const std::size_t i : order) {
@@ -87,8 +86,8 @@ class Surveyor {
     bool used = false;
     while (next(reader)) {
       const std::int64_t size = read_document(reader);
-      if (size > left_) break;
-      left_ -= size;
+      // What was taken before needs no room.
+      if (size > left_ && !seen_.contains(digest_of_last_)) break;
       used |= add(file, size);
     }
     if (file.documents == 0) return;
@@ -121,7 +120,6 @@ class Surveyor {
   /// Reads one document, but not far beyond what may still be taken.
   std::int64_t read_document(DocumentReader& reader) {
     text_.clear();
-    digest_.take();
     std::int64_t size = 0;
     for (std::string_view piece = reader.piece(); !piece.empty(); piece = reader.piece()) {
       if (tick_) tick_();
@@ -130,13 +128,15 @@ class Surveyor {
       if (texts_ != nullptr) text_ += piece;
       if (size > left_) break;
     }
+    digest_of_last_ = digest_.take();
     return size;
   }
 
   /// The document that was just read; whether it is used.
   bool add(Survey::File& file, std::int64_t size) {
     ++file.documents;
-    const bool used = size > 0 && seen_.insert(digest_.take()).second;
+    const bool used = size > 0 && seen_.insert(digest_of_last_).second;
+    if (used) left_ -= size;
     survey_.bytes.push_back(used ? size : 0);
     if (used && texts_ != nullptr) texts_->push_back(std::move(text_));
     return used;
@@ -148,6 +148,7 @@ class Surveyor {
   std::int64_t left_;
   Survey survey_;
   Digest digest_;
+  XXH128_hash_t digest_of_last_{};
   std::unordered_set<XXH128_hash_t, HashOfDigest, EqualDigests> seen_;
   std::string text_;
 };

@@ -42,9 +42,10 @@ struct Survey {
 };
 
 /// Reads every document once. The files come in a keyed order (seed, Purpose::data_split) of the sorted list. Under a cap, each document
-/// that still fits is taken, of a JSONL file those from its beginning up to the first that does not; documents are taken whole, unless
-/// none fits: then the first one is cut to the cap. `texts`, where given, gets the documents that are used. Throws UserError where a file
-/// cannot be read or there is no text at all, and what `tick`, called before every document, throws.
+/// that still fits is taken, of a JSONL file those from its beginning up to the first that does not; one that is equal to an earlier one
+/// takes no room. Documents are taken whole, unless none fits: then the first one is cut to the cap. `texts`, where given, gets the documents
+/// that are used. Throws UserError: see find_text(); where a file cannot be read or there is no text at all; and what `tick`, called before
+/// every document, throws.
 Survey survey(const Sources& sources, const Division& division, std::vector<std::string>* texts = nullptr,
               const std::function<void()>& tick = {});
 

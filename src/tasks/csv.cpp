@@ -20,6 +20,7 @@ constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 struct Row {
   std::vector<std::string> fields;
   std::int64_t line = 0;
+  std::int64_t blank_lines = 0;  ///< in front of it
 };
 
 }  // namespace
@@ -39,7 +40,7 @@ struct CsvReader::Parser {
       begin = 0;
       end = source->read(buffer.data(), buffer.size());
       if (end == 0) {
-        if (!finished && csv_fini(&state, on_field, on_row, this) != 0) refuse();
+        if (!finished && csv_fini(&state, on_field, on_row, this) != 0) refuse_open_quote();
         finished = true;
         return false;
       }
@@ -48,9 +49,14 @@ struct CsvReader::Parser {
     const char* const from = buffer.data() + begin;
     const auto* const newline = static_cast<const char*>(std::memchr(from, '\n', end - begin));
     const std::size_t size = newline == nullptr ? end - begin : static_cast<std::size_t>(newline - from) + 1;
-    if (csv_parse(&state, from, size, on_field, on_row, this) != size) refuse();
+    blank = blank && quote_line == 0 && std::string_view(from, size).find_first_not_of(" \t\r\n") == std::string_view::npos;
+    if (csv_parse(&state, from, size, on_field, on_row, this) != size) refuse_stray_quote();
+    if (state.quoted != 0 && quote_line == 0) quote_line = lines + 1;
     begin += size;
-    if (newline != nullptr) ++lines;
+    if (newline != nullptr) {
+      ++lines;
+      blank_lines += std::exchange(blank, true);
+    }
     return true;
   }
 
@@ -65,19 +71,25 @@ struct CsvReader::Parser {
     if (std::string_view(buffer.data(), end).starts_with(byte_order_mark)) begin = byte_order_mark.size();
   }
 
-  [[noreturn]] void refuse() {
+  [[noreturn]] void refuse_open_quote() { refuse(quote_line, "a quote opens here that is not closed"); }
+  [[noreturn]] void refuse_stray_quote() {
+    const bool opened_before = quote_line > 0 && quote_line <= lines;
+    refuse(lines + 1, "a quote stands inside a field" + (opened_before ? ", whose own opens in line " + std::to_string(quote_line) : ""));
+  }
+  [[noreturn]] void refuse(std::int64_t at, const std::string& what) {
     if (csv_error(&state) != CSV_EPARSE) throw std::bad_alloc();
-    throw UserError(path.string() + ":" + std::to_string(lines + 1) +
-                    ": not CSV: a quote stands inside a field or is not closed, expected \"…\" around a whole field, and \"\" for a quote "
-                    "in it");
+    throw UserError(path.string() + ":" + std::to_string(at) + ": not CSV: " + what +
+                    ", expected \"…\" around a whole field, and \"\" for a quote in it");
   }
 
   static void on_field(void* field, std::size_t size, void* self) {
-    static_cast<Parser*>(self)->fields.emplace_back(static_cast<const char*>(field), size);
+    auto* const parser = static_cast<Parser*>(self);
+    parser->fields.emplace_back(static_cast<const char*>(field), size);
+    parser->quote_line = 0;
   }
   static void on_row(int, void* self) {
     auto* const parser = static_cast<Parser*>(self);
-    parser->rows.push_back({std::exchange(parser->fields, {}), parser->lines + 1});
+    parser->rows.push_back({std::exchange(parser->fields, {}), parser->lines + 1, std::exchange(parser->blank_lines, 0)});
   }
 
   std::filesystem::path path;
@@ -88,8 +100,12 @@ struct CsvReader::Parser {
   std::size_t end = 0;
   bool started = false;
   bool finished = false;
-  std::int64_t lines = 0;  ///< that have been fed whole
-  std::int64_t line = 0;   ///< of the row that was handed out last
+  std::int64_t lines = 0;               ///< that have been fed whole
+  std::int64_t quote_line = 0;          ///< at which the quoted field began that is being read; 0 where there is none
+  bool blank = true;                    ///< what has been fed of this line holds nothing
+  std::int64_t blank_lines = 0;         ///< since the last row
+  std::int64_t line = 0;                ///< of the row that was handed out last
+  std::int64_t blank_lines_before = 0;  ///< that row
   std::vector<std::string> fields;
   std::deque<Row> rows;
 };
@@ -104,11 +120,14 @@ bool CsvReader::next(std::vector<std::string>& fields) {
   }
   fields = std::move(parser_->rows.front().fields);
   parser_->line = parser_->rows.front().line;
+  parser_->blank_lines_before = parser_->rows.front().blank_lines;
   parser_->rows.pop_front();
   return true;
 }
 
 std::int64_t CsvReader::line() const { return parser_->line; }
+
+std::int64_t CsvReader::blank_lines() const { return parser_->blank_lines_before; }
 
 std::string CsvReader::at_line(const std::string& what) const {
   return parser_->path.string() + ":" + std::to_string(parser_->line) + ": " + what;

@@ -1,6 +1,7 @@
 // Columns of CSV. The first row names them, unless it holds numbers alone: then they are "1", "2", …. Where none are asked for, those with a
 // name are taken whose first value that is there is a number: no dates, no labels, and not the nameless row numbers that pandas writes. A
-// field that is empty, NaN, NA or null, in any case of letters, is a missing value.
+// field that is empty, NaN (whatever its sign), NA or null, in any case of letters, is a missing value. So is a line that holds nothing
+// where there is but one column, unless no value follows.
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -20,10 +21,14 @@ namespace {
 constexpr const char* asked_by = "task.files";
 
 bool is_missing(std::string_view field) {
-  constexpr std::string_view words[] = {"", "nan", "na", "null"};
-  return std::ranges::any_of(words, [&](std::string_view word) {
+  const auto is = [&](std::string_view word) {
     return std::ranges::equal(field, word, [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
-  });
+  };
+  // What C writes of 0.0 / 0.0 has the sign that the machine gives it.
+  for (const auto* const word : {"", "na", "null", "nan", "-nan", "+nan", "nan(ind)", "-nan(ind)"}) {
+    if (is(word)) return true;
+  }
+  return false;
 }
 
 /// A finite number, NaN for a missing one, nothing for anything else.
@@ -127,7 +132,11 @@ class CsvColumns final : public ColumnFile {
     CsvReader reader(path_, asked_by);
     std::vector<std::string> fields;
     if (has_header_) reader.next(fields);
+    const std::vector<std::string> missing(1);
     while (reader.next(fields)) {
+      for (std::int64_t i = 0; names_.size() == 1 && i < reader.blank_lines(); ++i) {
+        if (!use(reader, missing)) return;
+      }
       if (fields.size() != names_.size()) {
         throw UserError(reader.at_line("found " + std::to_string(fields.size()) + " fields, expected " + std::to_string(names_.size()) +
                                        " as in the first row"));

@@ -6,6 +6,7 @@
 
 #include <starling/base/error.hpp>
 #include <starling/tasks/byte_source.hpp>
+#include <starling/tasks/find_files.hpp>
 
 namespace starling::tasks {
 
@@ -105,8 +106,12 @@ class TextOfObject final : public nlohmann::json_sax<nlohmann::json> {
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) override {
     syntax = error.what();
-    // "[json.exception.parse_error.101] parse error at line 1, column 5: …": the line is ours to tell.
-    if (const auto at = syntax.find("column "); at != std::string::npos) syntax.erase(0, at);
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: …": the line is ours to tell. Other errors have no place.
+    if (const auto at = syntax.find("at line "); at != std::string::npos) {
+      if (const auto column = syntax.find("column ", at); column != std::string::npos) syntax.replace(0, column, "at ");
+    } else if (const auto end = syntax.find("] "); end != std::string::npos) {
+      syntax.replace(0, end + 2, "that can be read: ");
+    }
     // What was read last may be a whole document.
     constexpr std::size_t longest = 200;
     if (syntax.size() > longest) syntax = syntax.substr(0, longest) + "…";
@@ -142,7 +147,7 @@ class JsonLines final : public DocumentReader::Format {
     nlohmann::json::sax_parse(line.begin(), line.end(), &object);
     const auto wrong = [&](const std::string& what) { return UserError(name_ + ":" + std::to_string(number_) + ": " + what); };
     const std::string expected = ", expected an object with the text as a string under '" + key_ + "'";
-    if (!object.syntax.empty()) throw wrong("not JSON at " + object.syntax + expected);
+    if (!object.syntax.empty()) throw wrong("not JSON " + object.syntax + expected);
     if (!object.instead.empty()) {
       throw wrong("found " + object.instead + (object.keys.empty() ? "" : " under '" + key_ + "'") + expected);
     }
@@ -173,8 +178,18 @@ class JsonLines final : public DocumentReader::Format {
 
 }  // namespace
 
+std::vector<fs::path> find_text(const Sources& sources) {
+  std::vector<fs::path> paths = find_files(sources.globs, sources.asked_by);
+  for (const fs::path& path : paths) {
+    if (extension_of(uncompressed_name(path)) != ".bin") continue;
+    throw UserError(sources.asked_by + ": '" + path.string() + "' is a token shard by its name, expected text; task.files reads shards, " +
+                    "uncompressed ones, where each of its globs ends in .bin");
+  }
+  return paths;
+}
+
 bool is_jsonl(const fs::path& path) {
-  const auto kind = uncompressed_name(path).extension();
+  const auto kind = extension_of(uncompressed_name(path));
   return kind == ".jsonl" || kind == ".ndjson";
 }
 

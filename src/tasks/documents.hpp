@@ -17,6 +17,10 @@ struct Sources {
   std::string asked_by = "task.files";  ///< opens every message
 };
 
+/// The files of the globs. Throws UserError: see find_files(); a token shard (.bin, compressed or not) among them, which only a slip reads
+/// as text.
+std::vector<std::filesystem::path> find_text(const Sources& sources);
+
 /// .jsonl and .ndjson, compressed or not: one document per line. Any other file is one document.
 bool is_jsonl(const std::filesystem::path& path);
 

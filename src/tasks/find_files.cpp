@@ -7,6 +7,7 @@
 #include <set>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 
 #include <starling/base/error.hpp>
 
@@ -17,6 +18,14 @@ namespace fs = std::filesystem;
 
 bool has_wildcard(std::string_view text) { return text.find_first_of("*?[") != std::string_view::npos; }
 
+/// A file that a glob matches.
+struct Found {
+  explicit Found(const fs::path& path) : file(fs::canonical(path)), name(fs::canonical(path.parent_path()) / path.filename()) {}
+
+  fs::path file;  ///< what it is, behind all links
+  fs::path name;  ///< what it is called: a link in a real directory, where it is one
+};
+
 class Glob {
  public:
   Glob(const std::string& pattern, const std::string& asked_by) : pattern_(pattern), asked_by_(asked_by) {
@@ -25,10 +34,13 @@ class Glob {
     }
   }
 
-  std::vector<fs::path> files() {
+  std::vector<Found> files() {
     if (pattern_.empty()) throw UserError(asked_by_ + ": an empty string names no file");
     const fs::path root = fs::path(pattern_).root_path();
     if (components_.empty()) throw UserError(a_directory());
+    // A shell that has expanded '*.txt' hands over names like 'a[1].txt' as they are.
+    std::error_code error;
+    if (has_wildcard(pattern_) && fs::is_regular_file(pattern_, error)) return {Found(fs::absolute(pattern_))};
     expand(root.empty() ? fs::path(".") : root, 0);
     if (found_.empty()) throw UserError(nothing_found());
     return std::move(found_);
@@ -71,7 +83,7 @@ class Glob {
     const fs::file_status status = fs::status(path, error);
     if (last) {
       if (fs::is_regular_file(status)) {
-        found_.push_back(fs::canonical(path));
+        found_.emplace_back(path);
       } else if (fs::is_directory(status) && !has_wildcard(pattern_)) {
         throw UserError(a_directory());
       } else if (fs::exists(status) && !has_wildcard(pattern_)) {
@@ -114,22 +126,28 @@ class Glob {
   std::string pattern_;
   std::string asked_by_;
   std::vector<std::string> components_;
-  std::vector<fs::path> found_;
+  std::vector<Found> found_;
 };
 
 }  // namespace
 
 std::vector<fs::path> find_files(const std::vector<std::string>& globs, const std::string& asked_by) {
   if (globs.empty()) throw UserError(asked_by + ": expected at least one file or glob");
-  std::vector<fs::path> paths;
+  std::vector<Found> found;
   for (const std::string& glob : globs) {
-    std::vector<fs::path> found = Glob(glob, asked_by).files();
-    paths.insert(paths.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+    std::vector<Found> of_glob = Glob(glob, asked_by).files();
+    found.insert(found.end(), std::make_move_iterator(of_glob.begin()), std::make_move_iterator(of_glob.end()));
   }
-  std::ranges::sort(paths, {}, [](const fs::path& path) -> const std::string& { return path.native(); });
-  const auto repeated = std::ranges::unique(paths);
-  paths.erase(repeated.begin(), repeated.end());
-  return paths;
+  // Of several names the one that says most: with an extension, of the file itself.
+  std::ranges::sort(found, {}, [](const Found& one) {
+    return std::tuple<const std::string&, bool, bool, const std::string&>(one.file.native(), !one.name.has_extension(),
+                                                                          one.name != one.file, one.name.native());
+  });
+  const auto repeated = std::ranges::unique(found, {}, &Found::file);
+  found.erase(repeated.begin(), repeated.end());
+  std::vector<fs::path> names;
+  for (Found& one : found) names.push_back(std::move(one.name));
+  return names;
 }
 
 }  // namespace starling::tasks

@@ -106,7 +106,7 @@ TokenData open_packed(const LanguageModelOptions& options) {
 
 TokenData open_shards(const LanguageModelOptions& options, const Division& division) {
   TokenStream all;
-  const auto paths = find_files(options.files);
+  const auto paths = find_shards(options.files);
   if (index_of_shards(paths)) return open_pack(paths, options, "task.files");
   for (const auto& path : paths) add_shard(path, "task.files", all);
   const std::vector<std::int64_t> bounds = bounds_of(all, options.separator);
@@ -130,6 +130,14 @@ TokenData open_shards(const LanguageModelOptions& options, const Division& divis
 }
 
 }  // namespace
+
+std::vector<fs::path> find_shards(const std::vector<std::string>& globs) {
+  std::vector<fs::path> shards = find_files(globs);
+  for (fs::path& path : shards) {
+    if (fs::is_symlink(path) && !read_pack_index(path.parent_path())) path = fs::canonical(path);
+  }
+  return shards;
+}
 
 std::optional<PackIndex> index_of_shards(const std::vector<fs::path>& shards) {
   std::optional<PackIndex> first;

@@ -43,6 +43,10 @@ struct TokenData {
 /// shards with fewer documents than parts; shards with indexes that differ, or of which only some have one.
 TokenData open_token_data(const LanguageModelOptions& options);
 
+/// The shards that the globs of task.files match. Those beside whose links no index stands are named by what the links lead to: the index may
+/// stand there. Throws UserError: see find_files() and read_pack_index().
+std::vector<std::filesystem::path> find_shards(const std::vector<std::string>& globs);
+
 /// The index that stands beside these shards, the same for all of them; nothing where they have none. Throws UserError.
 std::optional<PackIndex> index_of_shards(const std::vector<std::filesystem::path>& shards);
 

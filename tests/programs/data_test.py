@@ -107,6 +107,30 @@ class Packs(DataCase):
         validation = index["parts"]["validation"]
         self.assertEqual(sum(read_shard(self.path("packed", validation["token_bytes"][0]))), validation["bytes"])
 
+    def test_of_links_are_those_of_the_files(self):
+        # As the cache of a hub has it: links with names to blobs without.
+        os.mkdir(self.path("blobs"))
+        os.mkdir(self.path("snapshot"))
+        lines = ""
+        for path in sorted(glob.glob(self.path("text", "*.txt"))):
+            with open(path) as file:
+                text = file.read()
+            lines += "".join(json.dumps({"text": text[i:i + 50]}) + "\n" for i in range(0, len(text), 50))
+        self.write("plain.jsonl", lines)
+        self.write("blobs/1", lines)
+        with gzip.open(self.path("blobs", "2"), "wt") as file:
+            file.write(lines)
+        os.symlink("../blobs/1", self.path("snapshot", "train.jsonl"))
+        os.symlink("../blobs/2", self.path("snapshot", "train2.jsonl.gz"))
+        packs = [self.json("data", "pack", files, "--tokenizer", "bytes", "--out", out)["parts"]
+                 for files, out in [("plain.jsonl", "a"), ("snapshot/train.jsonl", "b"), ("snapshot/*.gz", "c"), ("snapshot/*", "d")]]
+        self.assertGreater(packs[0]["training"]["documents"], 20)
+        self.assertEqual(packs[0], packs[1])
+        self.assertEqual(packs[0], packs[2])
+        of_both = [sum(part[what] for part in pack.values()) for pack in packs[::3] for what in ["documents", "bytes"]]
+        self.assertEqual(of_both[:2], of_both[2:])
+        self.assert_refused(["data", "pack", "blobs/2", "--tokenizer", "bytes", "--out", "e"], "blobs/2' holds gzip data", ".gz")
+
     def test_that_cannot_be_made_leave_nothing(self):
         pack = ["data", "pack", "text/*.txt", "--tokenizer"]
         self.assert_refused([*pack, "gpt2", "--out", "packed"], "found 'gpt2', expected bytes or a SentencePiece model")
@@ -145,6 +169,31 @@ class Runs(DataCase):
     def test_on_bytes_from_text_and_from_shards_are_the_same(self):
         self.output("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--seed", "5", "--out", "packed")
         self.assertEqual(self.run_on("a"), self.run_on("b", "task.files=['packed/*.bin']"))
+
+    def test_on_links_to_shards_keep_the_division_of_their_index(self):
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--seed", "5", "--out", "packed")
+        # Links to blobs, the index among them; and links to the shards alone, whose index stands where they lead to.
+        for folder in ["blobs", "snapshot", "links"]:
+            os.mkdir(self.path(folder))
+        for number, name in enumerate(sorted(os.listdir(self.path("packed")))):
+            with open(self.path("packed", name), "rb") as old, open(self.path("blobs", f"{number}"), "wb") as new:
+                new.write(old.read())
+            os.symlink(f"../blobs/{number}", self.path("snapshot", name))
+            if name.endswith(".bin"):
+                os.symlink(f"../packed/{name}", self.path("links", name))
+        of_pack = self.run_on("a", "task.files=['packed/*.bin']")
+        self.assertEqual(of_pack, self.run_on("b", "task.files=['snapshot/*.bin']"))
+        self.assertEqual(of_pack, self.run_on("c", "task.files=['links/*.bin']"))
+
+    def test_on_shards_that_are_taken_for_text_are_refused(self):
+        self.output("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", "packed")
+        with open(self.path("packed", "training_000000.bin"), "rb") as file, gzip.open(self.path("tr.bin.gz"), "wb") as packed:
+            packed.write(file.read())
+        for files, named in [("packed/*", "packed/test_000000.bin"), ("packed/training*", "packed/training_000000.bin"),
+                             ("tr.bin.gz", "tr.bin.gz")]:
+            self.assert_refused(["run", "tiny.toml", f"task.files=['{files}']"], "task.files: '",
+                                f"{named}' is a token shard by its name, expected text")
+        self.assert_refused(["data", "pack", "packed/*", "--tokenizer", "bytes", "--out", "again"], "FILES: '", "is a token shard")
 
     def test_on_sentence_piece_from_text_and_from_shards_are_the_same(self):
         self.train()

@@ -155,6 +155,13 @@ class Series(Case):
         self.assert_refused(["check", "waves.toml", 'task.files=["a.h5"]'], "which datasets of", "load (10 rows)")
         self.assert_refused(["run", "waves.toml", 'task.files=["a.h5"]', 'task.columns=["lod"]'], "(did you mean 'load'?)")
 
+    def test_a_link_to_a_file_is_read_by_its_own_name(self):
+        os.mkdir(self.path("blobs"))
+        os.rename(self.path("waves.csv"), self.path("blobs", "1"))
+        os.symlink("blobs/1", self.path("waves.csv"))
+        self.assertIn("series of 2 columns (load, price) of waves.csv", self.output("check", "waves.toml"))
+        self.assert_refused(["check", "waves.toml", 'task.files=["blobs/1"]'], "blobs/1' is no file of a series")
+
     def test_what_is_no_number_ends_a_run_with_its_line(self):
         with open(self.path("waves.csv"), "a") as file:
             file.write("day x,3,four\n")

@@ -87,7 +87,11 @@ TEST_F(Columns, OfCsvKeepTheirLinesAcrossQuotesAndBlocks) {
 
 TEST_F(Columns, OfCsvWithAStrayQuoteAreRefusedWithItsLine) {
   EXPECT_THAT(error_of([&] { rows("a,b\n1,2\"3\n"); }), AllOf(HasSubstr("rows.csv:2: not CSV"), HasSubstr("quote")));
-  EXPECT_THAT(error_of([&] { rows("a,b\n1,2\n\"3,4\n5,6\n"); }), HasSubstr("not CSV"));
+  EXPECT_THAT(error_of([&] { rows("a,b\n1,2\n\"3,4\n5,6\n"); }), HasSubstr("rows.csv:3: not CSV: a quote opens here that is not closed"));
+  EXPECT_THAT(error_of([&] { rows("a,b\n\"1\n1\",\"2\n3,4\n"); }), HasSubstr("rows.csv:3: not CSV: a quote opens here"));
+  EXPECT_THAT(error_of([&] { rows("a\n\"" + std::string(200'000, '1') + "\n2\n"); }), HasSubstr("rows.csv:2: not CSV: a quote opens here"));
+  EXPECT_THAT(error_of([&] { rows("a,b\n\"1,2\n3,\"4\n"); }),
+              AllOf(HasSubstr("rows.csv:3: not CSV: a quote stands inside a field"), HasSubstr("opens in line 2")));
 }
 
 TEST_F(Columns, OfCsvAreNamedByTheFirstRowUnlessItHoldsNumbersAlone) {
@@ -100,6 +104,26 @@ TEST_F(Columns, OfCsvAreNamedByTheFirstRowUnlessItHoldsNumbersAlone) {
 TEST_F(Columns, OfCsvMayMissValues) {
   expect_values(read("x,y\n,1\nNaN,2\nna,3\nNULL,4\nnan,5\n\"\",6\n-7e-1,7\n+8,8\n1e-400,9\n", {"x"}), 9,
                 {missing, missing, missing, missing, missing, missing, -0.7, 8, 0});
+}
+
+TEST_F(Columns, OfCsvMayMissValuesThatHaveASign) {
+  expect_values(read("x,y\n-nan,1\n+NaN,2\n-NAN,3\n-nan(ind),4\n5,5\n", {"x"}), 5, {missing, missing, missing, missing, 5});
+  EXPECT_EQ(usual("x,y\n-nan,1\n2,3\n"), (Names{"x", "y"}));
+}
+
+TEST_F(Columns, OfCsvThatStandAloneMissTheValuesOfBlankLinesButThoseAtTheEnd) {
+  expect_values(read("\nx\n1\n\n \t\n2\n\n", {"x"}), 4, {1, missing, missing, 2});
+  expect_values(read("x\r\n\r\n1\r\n\r\n2\r\n\r\n\r\n", {"x"}), 4, {missing, 1, missing, 2});
+  expect_values(read("1\n\n2", {"1"}), 3, {1, missing, 2});
+  expect_values(read("x\n\"1\"\n\n\"2\"\n\"\"\n", {"x"}), 4, {1, missing, 2, missing});
+  // Lines that lie across the blocks in which a file is read.
+  std::string text = "x\r\n";
+  std::vector<double> values;
+  for (int i = 0; i < 50'000; ++i) {
+    text += i % 5 == 3 ? "\r\n" : std::to_string(i) + "\r\n";
+    values.push_back(i % 5 == 3 ? missing : i);
+  }
+  expect_values(read(text, {"x"}), 50'000, values);
 }
 
 TEST_F(Columns, OfCsvRefuseWhatIsNoNumberWithItsLineAndColumn) {

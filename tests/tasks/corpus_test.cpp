@@ -10,6 +10,8 @@
 
 #include <support/temporary_folder.hpp>
 
+#include "compressed.hpp"
+
 namespace starling::tasks {
 namespace {
 
@@ -17,6 +19,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 // Root may read everything; without its rights the permissions of a file mean what they say.
 class AsNobody {
@@ -40,7 +43,7 @@ class TextFiles : public ::testing::Test {
     std::vector<std::string> absolute;
     for (const std::string& glob : globs) absolute.push_back(folder_ / glob);
     std::vector<std::string> names;
-    for (const auto& path : find_files(absolute)) names.push_back(std::filesystem::relative(path, folder_.path()).string());
+    for (const auto& path : find_files(absolute)) names.push_back(path.lexically_relative(folder_.path()).string());
     return names;
   }
 
@@ -90,6 +93,73 @@ TEST_F(TextFiles, AFileIsFoundOnceHoweverManyGlobsAndLinksLeadToIt) {
   std::filesystem::create_directory_symlink(folder_.path(), folder_.path() / "z" / "circle");
   std::filesystem::create_symlink(folder_.path() / "z/one.txt", folder_.path() / "z/alias.txt");
   EXPECT_THAT(find({"**/*.txt", "z/*.txt", "z/../z/one.txt"}), ElementsAre("z/one.txt", "z/two.txt"));
+}
+
+TEST_F(TextFiles, ALinkKeepsTheNameThatItWasFoundByAndThePlaceOfWhatItIs) {
+  folder_.write("blobs/1", "one");
+  folder_.write("blobs/2", "two");
+  folder_.write("blobs/3", "three");
+  std::filesystem::create_directory(folder_.path() / "snap");
+  std::filesystem::create_symlink("../blobs/2", folder_.path() / "snap/a.jsonl");
+  std::filesystem::create_symlink("../blobs/1", folder_.path() / "snap/b.txt.gz");
+  std::filesystem::create_symlink("b.txt.gz", folder_.path() / "snap/c.csv");
+  std::filesystem::create_directory_symlink("snap", folder_.path() / "latest");
+  EXPECT_THAT(find({"snap/*"}), ElementsAre("snap/b.txt.gz", "snap/a.jsonl"));
+  EXPECT_THAT(find({"latest/a.jsonl", "latest/c.csv"}), ElementsAre("snap/c.csv", "snap/a.jsonl"));
+  // A blob without an extension says nothing of what it is.
+  EXPECT_THAT(find({"**"}), ElementsAre("snap/b.txt.gz", "snap/a.jsonl", "blobs/3"));
+}
+
+TEST_F(TextFiles, LinksAreReadAsTheirNamesSay) {
+  folder_.write("blobs/1", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n");
+  folder_.write("blobs/2", gzip("three"));
+  std::filesystem::create_directory(folder_.path() / "snap");
+  std::filesystem::create_symlink("../blobs/1", folder_.path() / "snap/a.jsonl");
+  std::filesystem::create_symlink("../blobs/2", folder_.path() / "snap/b.txt.gz");
+  Corpus corpus = read_corpus({{folder_ / "snap/*"}}, {.validation = 0, .test = 0});
+  EXPECT_THAT(corpus.part(Part::training), UnorderedElementsAre("one", "two", "three"));
+}
+
+TEST_F(TextFiles, ANameWithWildcardsThatIsThatOfAFileIsThatFile) {
+  for (const char* name : {"a[1].txt", "a1.txt", "b*.txt", "bc.txt"}) folder_.write(name, name);
+  EXPECT_THAT(find({"a[1].txt"}), ElementsAre("a[1].txt"));
+  EXPECT_THAT(find({"b*.txt"}), ElementsAre("b*.txt"));
+  EXPECT_THAT(find({"a[12].txt", "b?.txt"}), ElementsAre("a1.txt", "b*.txt", "bc.txt"));
+}
+
+TEST_F(TextFiles, ThatAreTokenShardsByTheirNamesAreRefused) {
+  folder_.write("a.txt", "a");
+  for (const char* name : {"p/one.bin", "p/one.bin.gz", "p/one.BIN.zst"}) {
+    const auto shard = folder_.write(name, "ab");
+    EXPECT_THAT(error_of({folder_ / "a.txt", folder_ / "p/*"}),
+                AllOf(HasSubstr("task.files"), HasSubstr(shard.string() + "' is a token shard"), HasSubstr("ends in .bin")));
+    std::filesystem::remove(shard);
+  }
+}
+
+TEST_F(TextFiles, ThatAreCompressedUnderAnotherNameAreRefused) {
+  const std::string bzip2 = "BZh91AY&SY";
+  const std::string xz(
+      "\xfd"
+      "7zXZ\0",
+      6);
+  for (const auto& [format, content] :
+       {std::pair<std::string, std::string>("gzip", gzip("text")), {"Zstandard", zstandard("text")}, {"bzip2", bzip2}, {"xz", xz}}) {
+    for (const char* name : {"a.txt", "a.jsonl", "a.bz2"}) {
+      folder_.write(name, content);
+      EXPECT_THAT(error_of({folder_ / name}),
+                  AllOf(HasSubstr(std::string(name) + "' holds " + format + " data"), HasSubstr(".gz"), HasSubstr(".zst")));
+    }
+  }
+  folder_.write("a.txt", "BZh9 is how bzip2 begins");
+  EXPECT_EQ(error_of({folder_ / "a.txt"}), "no error");
+}
+
+TEST_F(TextFiles, MayHaveExtensionsInCapitals) {
+  folder_.write("A.JSONL.GZ", gzip("{\"text\": \"one\"}\n"));
+  folder_.write("B.Zst", zstandard("two"));
+  Corpus corpus = read_corpus({{folder_ / "*"}}, {.validation = 0, .test = 0});
+  EXPECT_THAT(corpus.part(Part::training), UnorderedElementsAre("one", "two"));
 }
 
 TEST_F(TextFiles, SayWhichGlobMatchesNothing) {

@@ -19,6 +19,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 std::string json_line(const std::string& text) { return R"({"id": [1, {"text": "no"}], "text": ")" + text + "\"}\n"; }
@@ -105,6 +106,9 @@ TEST_F(Documents, AMalformedLineIsToldWithFileLineAndWhatWasFound) {
   EXPECT_THAT(error_of("a.jsonl", "{\"text\": \"a\"} x\n"), HasSubstr("a.jsonl:1: not JSON"));
   EXPECT_THAT(error_of("a.jsonl", "{\"text\": \"\xff\"}\n"), HasSubstr("a.jsonl:1: not JSON"));
   EXPECT_THAT(error_of("a.jsonl", "{\"text\": \"a\"\n"), HasSubstr("a.jsonl:1: not JSON"));
+  EXPECT_THAT(
+      error_of("a.jsonl", "{\"text\": \"a\", \"score\": 1e999}\n"),
+      AllOf(HasSubstr("a.jsonl:1: not JSON that can be read: number overflow parsing '1e999', expected"), Not(HasSubstr("exception"))));
 }
 
 TEST_F(Documents, DamagedCompressionIsAnError) {
@@ -166,6 +170,26 @@ TEST_F(Documents, TheCapTakesDocumentsFromTheBeginningOfAFile) {
   EXPECT_EQ(corpus.part(Part::training)[18], "18" + std::string(50, 'x'));
 }
 
+TEST_F(Documents, ThatAreEqualToEarlierOnesTakeNoRoomUnderTheCap) {
+  const std::string text(400, 'x');
+  std::string lines;
+  for (int i = 0; i < 5; ++i) lines += json_line(text);
+  for (int i = 0; i < 9; ++i) lines += json_line(std::to_string(i) + text.substr(1)) + json_line(text);
+  folder_.write("a.jsonl", lines);
+  const Sources sources{{folder_ / "*"}};
+  for (const int documents : {1, 5, 9}) {
+    // Too little for one more of them: the equal ones behind the last that fits are read over too.
+    const Division division{.max_bytes = 400 * documents + 100, .validation = 0, .test = 0};
+    Corpus corpus = read_corpus(sources, division);
+    EXPECT_THAT(corpus.part(Part::training), SizeIs(documents));
+    const Survey found = survey(sources, division);
+    EXPECT_EQ(found.bytes_used(), 400 * documents);
+    EXPECT_EQ(found.documents_used(), documents);
+    ASSERT_THAT(found.files, SizeIs(1));
+    EXPECT_EQ(found.files[0].documents, documents == 1 ? 5 : 5 + 2 * (documents - 1));
+  }
+}
+
 class Collector final : public Receiver {
  public:
   void begin(Part part) override { document_ = &parts[static_cast<std::size_t>(part)].emplace_back(); }
@@ -193,6 +217,9 @@ TEST_F(Documents, ReadPieceByPieceAreTheSameAsReadAtOnce) {
   folder_.write("many/c.jsonl", json_line(text.substr(5)) + json_line("") + json_line("b") + json_line("c"));
   folder_.write("many/empty", "");
   for (std::uint64_t seed = 0; seed < 5; ++seed) expect_same({{folder_ / "many/*"}}, {.seed = seed});
+  folder_.write("equal/a.jsonl", json_line("abc") + json_line("abc") + json_line("de") + json_line("abc") + json_line("fgh"));
+  folder_.write("equal/b.jsonl", json_line("de") + json_line("ij"));
+  for (std::int64_t cap = 2; cap < 12; ++cap) expect_same({{folder_ / "equal/*"}}, {.max_bytes = cap, .validation = 0, .test = 0});
 }
 
 TEST_F(Documents, AreCutBetweenCharacters) {

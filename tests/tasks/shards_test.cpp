@@ -4,15 +4,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
 
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
+#include <starling/tasks/pack.hpp>
 #include <starling/tasks/thousands.hpp>
 #include <starling/tasks/token_data.hpp>
+#include <starling/tasks/tokenizer.hpp>
 
 #include <support/temporary_folder.hpp>
 
@@ -219,6 +223,34 @@ TEST_F(Shards, TokensOutsideOfTheVocabularyAreToldWithTheirPlace) {
     }
   }
   EXPECT_THAT(message, AllOf(HasSubstr("task.vocabulary"), HasSubstr("b.bin' has the token 300 at position 900"), HasSubstr("below 300")));
+}
+
+TEST_F(Shards, BehindLinksHaveTheIndexBesideTheLinksOrBesideThemselves) {
+  for (int i = 0; i < 20; ++i) folder_.write("text/" + std::to_string(i), std::string(static_cast<std::size_t>(50 + i), 'a'));
+  const auto packed = folder_.path() / "packed";
+  for (const char* name : {"packed", "blobs", "snapshot", "links"}) std::filesystem::create_directory(folder_.path() / name);
+  pack({.sources = {{folder_ / "text/*"}}, .division = {}, .separator = {}, .tick = {}}, *make_byte_tokenizer(), packed);
+  for (const auto& entry : std::filesystem::directory_iterator(packed)) {
+    // As the cache of a hub has it: named links to blobs, the index among them.
+    const auto name = entry.path().filename();
+    const auto blob = folder_.path() / "blobs" / std::to_string(std::hash<std::string>()(name));
+    std::filesystem::copy_file(entry.path(), blob);
+    std::filesystem::create_symlink(blob, folder_.path() / "snapshot" / name);
+    if (name.extension() == ".bin") std::filesystem::create_symlink(entry.path(), folder_.path() / "links" / name);
+  }
+  const auto test_part = [&](const std::string& glob) {
+    auto asked = options();
+    asked.files = {folder_ / glob};
+    asked.separator = 256;
+    const TokenData data = open_token_data(asked);
+    EXPECT_EQ(data.text_bytes, TextBytes::one) << "the index was not found";
+    return all_of(data.part(Part::test));
+  };
+  const Tokens expected = test_part("packed/*.bin");
+  EXPECT_EQ(test_part("snapshot/*.bin"), expected);
+  EXPECT_EQ(test_part("links/*.bin"), expected);
+  std::filesystem::create_symlink(packed / "test_000000.bin", folder_.path() / "held out.bin");
+  EXPECT_EQ(test_part("held out.bin"), expected);
 }
 
 TEST_F(Shards, OfGigabytesAreOpenedWithoutReadingThem) {

@@ -32,7 +32,7 @@ void resolve_tokenizer(experiment::Experiment& experiment) {
 
 void resolve_shards(experiment::Experiment& experiment) {
   auto& task = experiment.task;
-  const auto shards = tasks::find_files(task.files);
+  const auto shards = tasks::find_shards(task.files);
   tasks::TokenStream tokens;
   for (const auto& path : shards) tasks::add_shard(path, "task.files", tokens);
   const auto index = tasks::index_of_shards(shards);

@@ -16,6 +16,7 @@
 #include <starling/base/error.hpp>
 #include <starling/experiment/objectives.hpp>
 #include <starling/run/files.hpp>
+#include <starling/tasks/documents.hpp>
 #include <starling/tasks/find_files.hpp>
 
 #include "end_signals.hpp"
@@ -64,7 +65,9 @@ Screen::Style screen_style(bool quiet) {
 
 void require_readable_files(const experiment::Experiment& experiment) {
   if (experiment.task.files.empty()) return;
-  for (const auto& file : tasks::find_files(experiment.task.files)) {
+  const auto& task = experiment.task;
+  const bool text = task.kind == "language-model" && !experiment::reads_shards(experiment);
+  for (const auto& file : text ? tasks::find_text({.globs = task.files}) : tasks::find_files(task.files)) {
     if (access(file.c_str(), R_OK) != 0) throw UserError(fmt::format("{}: cannot read {}", experiment.source, file.string()));
   }
 }
