@@ -70,6 +70,21 @@ class Program(QuietCase):
         self.assert_refused(["describe", "transformer++", "--width", "wide", "--depth", "4", "--length", "8"], "wide")
         self.assert_refused(["describe", "transformer++", "--width", "96", "--depth", "-4", "--length", "8"], "-4")
 
+    def test_a_number_that_is_none_is_refused(self):
+        takers = {"--temperature": ["generate", "x.h5"], "--top-p": ["generate", "x.h5"], "--tflops": ["run", "x.toml", "--dry-run"],
+                  "--validation": ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"],
+                  "--test": ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"]}
+        for option, command in takers.items():
+            for value in ["nan", "-nan", "inf", "-inf", "1e999", "-1", "much"]:
+                self.assert_refused([*command, f"{option}={value}"], option, value)
+
+    def test_a_seed_is_a_whole_number(self):
+        for command in [["generate", "x.h5"], ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"],
+                        ["tokenizer", "train", "x", "--vocabulary", "300", "--out", "y.model"]]:
+            for value in ["-1", "18446744073709551616", "1.5", "one"]:
+                self.assert_refused([*command, f"--seed={value}"], "--seed", value)
+            self.assertNotIn("--seed", self.assert_refused([*command, f"--seed={2**64 - 1}"]))
+
     def test_a_result_that_cannot_be_written_is_a_failure(self):
         with open("/dev/full", "w") as full:
             result = subprocess.run([STARLING, "classes"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
