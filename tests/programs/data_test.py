@@ -107,6 +107,12 @@ class Packs(DataCase):
         validation = index["parts"]["validation"]
         self.assertEqual(sum(read_shard(self.path("packed", validation["token_bytes"][0]))), validation["bytes"])
 
+    def test_tell_of_a_folder_whose_name_is_no_text(self):
+        pack = ["data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", b"pack\xffed", "--json"]
+        result = subprocess.run([STARLING, *pack], cwd=self.cwd, capture_output=True, timeout=300)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertEqual(json.loads(result.stdout)["folder"], "pack\ufffded")
+
     def test_that_cannot_be_made_leave_nothing(self):
         pack = ["data", "pack", "text/*.txt", "--tokenizer"]
         self.assert_refused([*pack, "gpt2", "--out", "packed"], "found 'gpt2', expected bytes or a SentencePiece model")
