@@ -224,6 +224,12 @@ class Runs(DataCase):
             file.write("the quick\nbrown ")
         self.assertEqual(self.output("generate", checkpoint, "--prompt-file", "prompt", "--tokens", "20"), text)
 
+        # As many tokens as no argument of a program holds.
+        with open(self.path("long"), "w") as file:
+            file.write("the quick brown " * 12_500)
+        long = self.output("generate", checkpoint, "--prompt-file", "long", "--tokens", "2")
+        self.assertTrue(long.startswith("the quick brown " * 12_500))
+
         several = ["--prompt", "the ", "--tokens", "12", "--samples", "3"]
         texts = [continuation["text"] for continuation in self.json("generate", checkpoint, *several)["continuations"]]
         self.assertEqual(self.output("generate", checkpoint, *several),
