@@ -164,6 +164,12 @@ class ClassAccount {
   }
 
   std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
+  /// ⌊factor · pairs / length⌋. The product itself would overflow from some 10⁷ tokens on.
+  std::int64_t per_token(std::int64_t factor, std::int64_t length) const {
+    const auto all = pairs(length);
+    return factor * (all / length) + factor * (all % length) / length;
+  }
+
 
   const FeatureGroup& named(std::string_view name) const {
     for (const auto& group : groups_) {
@@ -270,12 +276,12 @@ class ClassAccount {
       case Family::attention:
         if (is_linear()) return maps() * (4 * width_ * head_width() + 3 * width_);
         // q kᵀ and T v: 2 d per pair each; the maps of a differential softmax share the channels of q kᵀ.
-        return (class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2 * pairs(length) / length;
+        return per_token((class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2, length);
       case Family::recurrence:
         if (is_state_space()) return maps() * ((is_liquid() ? 15 : 11) * width_ * state_space_size / 2 + 2 * width_);
         return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
-        return maps() * (is_implicit() ? width_ * 2 * pairs(length) / length : 2 * lags(named("K")) * width_);
+        return maps() * (is_implicit() ? per_token(width_ * 2, length) : 2 * lags(named("K")) * width_);
       case Family::memoryless:
         return 0;
     }
