@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/base/logit_chunk.hpp>
 #include <starling/base/monarch.hpp>
 #include <starling/genome/legality.hpp>
 #include <starling/genome/plan.hpp>
@@ -163,13 +164,13 @@ class ClassAccount {
     return length / band_ * causal(band_) + causal(length % band_);
   }
 
-  std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
   /// ⌊factor · pairs / length⌋. The product itself would overflow from some 10⁷ tokens on.
   std::int64_t per_token(std::int64_t factor, std::int64_t length) const {
     const auto all = pairs(length);
     return factor * (all / length) + factor * (all % length) / length;
   }
 
+  std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
 
   const FeatureGroup& named(std::string_view name) const {
     for (const auto& group : groups_) {
@@ -353,7 +354,14 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   }
   account.training_flops = 3 * forward;
   account.training_product_flops = 3 * products;
+  account.vocabulary = series ? 0 : dimensions.vocabulary;
   return account;
+}
+
+std::int64_t Account::gradient_bytes() const { return 4 * (parameters.total() + (vocabulary > 0 ? 2 * parameters.embedding : 0)); }
+
+std::int64_t Account::logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const {
+  return vocabulary > 0 ? logit_chunk_rows(tokens, vocabulary, on_device) * vocabulary * element_bytes : 0;
 }
 
 ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {

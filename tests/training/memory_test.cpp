@@ -296,6 +296,24 @@ TEST(Account, BoundsWhatTheActivationsOfEveryClassTake) {
   }
 }
 
+TEST(Account, BoundsWhatALargeVocabularyTakes) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  constexpr genome::Dimensions dimensions{.width = 32, .length = 32, .vocabulary = 65'536};
+  const auto genome = genome::genome_or_baseline(catalogue, "transformer++", 2);
+  const auto account = genome::account(catalogue, genome, dimensions);
+  for (const auto type : {at::kFloat, at::kBFloat16}) {
+    const std::int64_t element_bytes = type == at::kFloat ? 4 : 2;
+    const auto activations = account.activation_bytes(dimensions.width, element_bytes, false);
+    constexpr std::int64_t tokens = 8 * dimensions.length;
+    const auto bound =
+        account.gradient_bytes() + account.logit_bytes(tokens, element_bytes, false) + tokens * activations.per_token + activations.fixed;
+    const double taken =
+        peak_of(genome, dimensions, type, false, 8) + static_cast<double>(4 * account.parameters.total());  // which it leaves out
+    EXPECT_LE(taken, static_cast<double>(bound)) << c10::toString(type);
+    EXPECT_GE(taken, 0.8 * static_cast<double>(bound)) << c10::toString(type);
+  }
+}
+
 TEST(Account, BoundsWhatActivationsTakeThatAreShared) {
   const auto& catalogue = genome::Catalogue::liquid();
   for (const auto* const text : {"11112-11113-11112-11114-61112-61113-61112", "4111110-6111110-8111110-11211-81112-81112-81112",
