@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -224,11 +225,18 @@ class Runs(DataCase):
             file.write("the quick\nbrown ")
         self.assertEqual(self.output("generate", checkpoint, "--prompt-file", "prompt", "--tokens", "20"), text)
 
-        # As many tokens as no argument of a program holds.
+        # As many tokens as no argument of a program holds; a model would take a minute over them.
+        os.mkdir(self.path("alone"))
+        alone = shutil.copy(STARLING, self.path("alone"))
+        with open(alone + "-worker", "w") as file:
+            file.write('#!/bin/sh\nwc -c >&2\necho 5 6\n')
+        os.chmod(alone + "-worker", 0o755)
         with open(self.path("long"), "w") as file:
             file.write("the quick brown " * 12_500)
-        long = self.output("generate", checkpoint, "--prompt-file", "long", "--tokens", "2")
-        self.assertTrue(long.startswith("the quick brown " * 12_500))
+        result = subprocess.run([alone, "generate", checkpoint, "--prompt-file", "long"], cwd=self.cwd, capture_output=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(result.stdout.startswith(b"the quick brown " * 12_500))
+        self.assertGreater(int(result.stderr), 1 << 17)
 
         several = ["--prompt", "the ", "--tokens", "12", "--samples", "3"]
         texts = [continuation["text"] for continuation in self.json("generate", checkpoint, *several)["continuations"]]
