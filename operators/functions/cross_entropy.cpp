@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <starling/base/logit_chunk.hpp>
 #include <starling/operators/functions/device.hpp>
 #include <starling/operators/functions/product.hpp>
 #include <starling/operators/functions/tensors.hpp>
@@ -26,16 +27,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// Logits of one chunk stay in the second-level cache, but a chunk is never so thin that the product becomes a
-// matrix-vector one.
-constexpr std::int64_t chunk_elements = std::int64_t{1} << 18;
-constexpr std::int64_t chunk_rows_min = 128;
-// On a device there is no cache to stay in, and every chunk passes over the gradient of the embedding once more.
-constexpr std::int64_t chunk_elements_of_device = std::int64_t{1} << 28;
-
 std::int64_t chunk_of(const at::Tensor& hidden, const at::Tensor& embedding) {
-  const auto elements = hidden.is_cpu() ? chunk_elements : chunk_elements_of_device;
-  return std::clamp<std::int64_t>(elements / embedding.size(0), std::min(chunk_rows_min, hidden.size(0)), hidden.size(0));
+  return logit_chunk_rows(hidden.size(0), embedding.size(0), !hidden.is_cpu());
 }
 
 // Calls use(first row, hidden rows, logits) per chunk.

@@ -303,7 +303,10 @@ void read_override(const std::string& text, Experiment& experiment, Given& given
     findings.add(place, unknown_key(path));
     return;
   }
-  const auto table = override_value(text.substr(equals + 1));
+  // TOML skips blanks around a value; those around a bare word are no part of it either.
+  const auto first = text.find_first_not_of(" \t", equals + 1);
+  const auto value = first == std::string::npos ? std::string() : text.substr(first, text.find_last_not_of(" \t") + 1 - first);
+  const auto table = override_value(value);
   if (!table) {
     findings.add(place, fmt::format("'{}' is not a value of TOML, expected {}", clipped(text), expected_text(*key)));
     given.set(*key, place, false);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <starling/base/error.hpp>
+#include <starling/base/logit_chunk.hpp>
 #include <starling/base/monarch.hpp>
 #include <starling/genome/legality.hpp>
 #include <starling/genome/plan.hpp>
@@ -163,6 +164,12 @@ class ClassAccount {
     return length / band_ * causal(band_) + causal(length % band_);
   }
 
+  /// ⌊factor · pairs / length⌋. The product itself would overflow from some 10⁷ tokens on.
+  std::int64_t per_token(std::int64_t factor, std::int64_t length) const {
+    const auto all = pairs(length);
+    return factor * (all / length) + factor * (all % length) / length;
+  }
+
   std::size_t index(std::string_view name) const { return static_cast<std::size_t>(&named(name) - groups_.data()); }
 
   const FeatureGroup& named(std::string_view name) const {
@@ -270,12 +277,12 @@ class ClassAccount {
       case Family::attention:
         if (is_linear()) return maps() * (4 * width_ * head_width() + 3 * width_);
         // q kᵀ and T v: 2 d per pair each; the maps of a differential softmax share the channels of q kᵀ.
-        return (class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2 * pairs(length) / length;
+        return per_token((class_.op.nonlinearity == Nonlinearity::softmax ? 1 + maps() : 2 * maps()) * width_ * 2, length);
       case Family::recurrence:
         if (is_state_space()) return maps() * ((is_liquid() ? 15 : 11) * width_ * state_space_size / 2 + 2 * width_);
         return maps() * (scan_flops * width_ * state_size() + (is_selective() ? 2 * width_ : 0));
       case Family::gated_convolution:
-        return maps() * (is_implicit() ? width_ * 2 * pairs(length) / length : 2 * lags(named("K")) * width_);
+        return maps() * (is_implicit() ? per_token(width_ * 2, length) : 2 * lags(named("K")) * width_);
       case Family::memoryless:
         return 0;
     }
@@ -347,7 +354,14 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   }
   account.training_flops = 3 * forward;
   account.training_product_flops = 3 * products;
+  account.vocabulary = series ? 0 : dimensions.vocabulary;
   return account;
+}
+
+std::int64_t Account::gradient_bytes() const { return 4 * (parameters.total() + (vocabulary > 0 ? 2 * parameters.embedding : 0)); }
+
+std::int64_t Account::logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const {
+  return vocabulary > 0 ? logit_chunk_rows(tokens, vocabulary, on_device) * vocabulary * element_bytes : 0;
 }
 
 ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {

@@ -97,7 +97,7 @@ struct LivAccount {
   Activations activations;
 };
 
-/// What the activations of a training step take, the logits of a few tokens aside.
+/// What the activations of a training step take, the logits aside.
 struct ActivationBytes {
   std::int64_t per_token = 0;
   std::int64_t fixed = 0;  ///< whatever the number of tokens
@@ -109,7 +109,14 @@ struct Account {
   Cache cache;
   std::int64_t training_flops = 0;          ///< per token: 3 × forward, output projection included
   std::int64_t training_product_flops = 0;  ///< the part of them that is products of matrices
+  std::int64_t vocabulary = 0;              ///< rows of the tied embedding; 0 of a series
 
+  /// The float gradients of all weights; of a tied embedding three: from the output, scaled, and from the input.
+  std::int64_t gradient_bytes() const;
+  /// The two float moments that AdamW keeps of every weight.
+  std::int64_t moment_bytes() const { return 8 * parameters.total(); }
+  /// The logits that exist at once where the loss of so many tokens is made; see base/logit_chunk.hpp.
+  std::int64_t logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const;
   /// The float residual stream between the LIVs, the activations of all of them (of one, the largest, where they are `recomputed` in the
   /// backward pass), and for the gradients inside a LIV twice as much as its activations. An upper bound: tensors take at least half
   /// of it, a quarter where LIVs are recomputed.

@@ -49,12 +49,15 @@ void hand_over(const model::Model& model, const KeepWeights& keep_weights) {
 
 std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
                                 std::int64_t sequence_length, std::int64_t memory_bytes) {
-  const auto activations = account.activation_bytes(width, options.precision == Precision::bf16 ? 2 : 4, options.training.recompute);
-  // Of every weight two moments and the gradient, of the embedding three: from the output, scaled, and from the input.
-  const std::int64_t weights = 4 * (3 * account.parameters.total() + 2 * account.parameters.embedding);
-  const std::int64_t room = memory_bytes - weights - activations.fixed;
+  const std::int64_t element_bytes = options.precision == Precision::bf16 ? 2 : 4;
+  const auto activations = account.activation_bytes(width, element_bytes, options.training.recompute);
+  const std::int64_t room = memory_bytes - account.gradient_bytes() - account.moment_bytes() - activations.fixed;
+  const auto needed = [&](std::int64_t sequences) {
+    const auto tokens = sequences * sequence_length;
+    return tokens * activations.per_token + account.logit_bytes(tokens, element_bytes, options.device != "cpu");
+  };
   std::int64_t sequences = extent(options.training, sequence_length).sequences;
-  while (sequences > 1 && sequences * sequence_length * activations.per_token > room) sequences = (sequences + 1) / 2;
+  while (sequences > 1 && needed(sequences) > room) sequences = (sequences + 1) / 2;
   return sequences * sequence_length;
 }
 

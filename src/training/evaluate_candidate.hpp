@@ -55,8 +55,8 @@ struct CandidateResult {
   std::uint64_t peak_memory_bytes = 0;  ///< of the process so far; on a device of this candidate's tensors
 };
 
-/// Tokens of a micro-batch, whole sequences: all of a batch, or as often halved as it takes until weights' gradients and moments and its
-/// activations are within `memory_bytes`; one sequence at least. Halving again where that was not enough is up to train().
+/// Tokens of a micro-batch, whole sequences: all of a batch, or as often halved as it takes until weights' gradients and moments, its
+/// activations and the logits that exist at once are within `memory_bytes`; one sequence at least. Halving again where that was not enough is up to train().
 std::int64_t micro_batch_tokens(const genome::Account& account, std::int64_t width, const CandidateOptions& options,
                                 std::int64_t sequence_length, std::int64_t memory_bytes);
 

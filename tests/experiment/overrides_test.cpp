@@ -21,6 +21,14 @@ TEST(Overrides, AreTomlOrABareWord) {
   EXPECT_EQ(e.training.tokens, 50'000);
 }
 
+TEST(Overrides, MayHaveBlanksAroundTheValue) {
+  const auto e = parse(language, "x.toml", {"name = other \t", "search.algorithm =  random", "workers =\t3"});
+  EXPECT_EQ(e.name, "other");
+  EXPECT_EQ(e.search.algorithm, "random");
+  EXPECT_EQ(e.workers, 3);
+  EXPECT_EQ(parse(language, "x.toml", {"task.text_key = ' a '"}).task.text_key, " a ");
+}
+
 TEST(Overrides, TheLastOneWins) { EXPECT_EQ(parse(language, "x.toml", {"workers=2", "workers=5"}).workers, 5); }
 
 TEST(Overrides, MendWhatTheFileHasWrongOnlyWhereItIsLegalToml) {

@@ -217,6 +217,20 @@ TEST(Flops, CountWhatIsComputed) {
   EXPECT_EQ(account_of("81111", paper).training_flops, 3 * (2 * 3 * d * 2048 + 2 * d * 50257));
 }
 
+TEST(Flops, GrowWithTheLengthAsFarAsItMayGo) {
+  for (const auto* const text : {"11111", "14.1.1.1.1", "71111"}) {
+    const auto flops = [&](std::int64_t width, std::int64_t length) {
+      return account_of(text, {width, length, 257}).livs.at(0).forward_flops;
+    };
+    for (const std::int64_t width : {std::int64_t{768}, std::int64_t{65'536}}) {
+      const auto per_pair = (flops(width, 3) - flops(width, 1));  // of (L + 1) / 2 pairs a token
+      for (const std::int64_t length : {std::int64_t{100'000'001}, (std::int64_t{1} << 30) - 1}) {
+        EXPECT_EQ(flops(width, length) - flops(width, 1), per_pair * (length - 1) / 2) << text << ' ' << width << ' ' << length;
+      }
+    }
+  }
+}
+
 TEST(Flops, SayWhichAreProductsOfMatrices) {
   constexpr std::int64_t length = 4096;
   const auto flops = [](const char* text, std::size_t liv = 0) { return account_of(text, paper).livs.at(liv).product_flops; };

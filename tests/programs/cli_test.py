@@ -70,6 +70,21 @@ class Program(QuietCase):
         self.assert_refused(["describe", "transformer++", "--width", "wide", "--depth", "4", "--length", "8"], "wide")
         self.assert_refused(["describe", "transformer++", "--width", "96", "--depth", "-4", "--length", "8"], "-4")
 
+    def test_a_number_that_is_none_is_refused(self):
+        takers = {"--temperature": ["generate", "x.h5"], "--top-p": ["generate", "x.h5"], "--tflops": ["run", "x.toml", "--dry-run"],
+                  "--validation": ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"],
+                  "--test": ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"]}
+        for option, command in takers.items():
+            for value in ["nan", "-nan", "inf", "-inf", "1e999", "-1", "much"]:
+                self.assert_refused([*command, f"{option}={value}"], option, value)
+
+    def test_a_seed_is_a_whole_number(self):
+        for command in [["generate", "x.h5"], ["data", "pack", "x", "--tokenizer", "bytes", "--out", "y"],
+                        ["tokenizer", "train", "x", "--vocabulary", "300", "--out", "y.model"]]:
+            for value in ["-1", "18446744073709551616", "1.5", "one"]:
+                self.assert_refused([*command, f"--seed={value}"], "--seed", value)
+            self.assertNotIn("--seed", self.assert_refused([*command, f"--seed={2**64 - 1}"]))
+
     def test_a_result_that_cannot_be_written_is_a_failure(self):
         with open("/dev/full", "w") as full:
             result = subprocess.run([STARLING, "classes"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
@@ -289,11 +304,15 @@ class Plan(QuietCase):
         flops = plan["random_genomes"]["training_flops"]
         self.assertEqual(flops["most"], plan["random_genomes"]["training_flops_per_token"]["most"] * 9 * 256)
         memory = plan["memory_bytes"]
-        self.assertEqual((memory["weights"], memory["gradients"], memory["optimizer"], memory["copies"]),
-                         (memory["weights"], memory["weights"], 2 * memory["weights"], 0))
+        # Of the embedding three gradients: from the output, scaled, and from the input.
+        embedding = 4 * 257 * 32
+        self.assertEqual((memory["gradients"], memory["optimizer"], memory["copies"]),
+                         (memory["weights"] + 2 * embedding, 2 * memory["weights"], 0))
+        self.assertEqual((memory["logits_of_a_sequence"], memory["logits_of_a_batch"]), (4 * 257 * 32, 4 * 257 * 256))
         state = memory["weights"] + memory["gradients"] + memory["optimizer"]
         self.assertEqual((memory["least"], memory["most"]),
-                         (state + memory["activations_of_a_sequence"], state + memory["activations_of_a_batch"]))
+                         (state + memory["activations_of_a_sequence"] + memory["logits_of_a_sequence"],
+                          state + memory["activations_of_a_batch"] + memory["logits_of_a_batch"]))
         per_token = (memory["activations_of_a_batch"] - memory["activations_of_a_sequence"]) / (256 - 32)
         self.assertGreater(per_token, 4 * 32 * 4 * 4, "four LIVs keep more than four activations of 32 channels")
         self.assertIn("9 steps, 2,304 tokens", self.output("run", name, "--dry-run", "training.tokens=2049"))
@@ -308,14 +327,68 @@ class Plan(QuietCase):
         measured = self.json("run", name, "--dry-run")
         self.assertGreater(measured["throughput"]["flops_per_second"], 1e8)
         self.assertIn("matrix product", measured["throughput"]["from"])
-        self.assertEqual(measured["training_flops"]["validation"], 0, "the text has not been read")
-        validated = self.json("run", name, "--dry-run", "task.validation_tokens=2048", "--tflops", "1")
-        training = validated["training_flops"]["search"] + validated["training_flops"]["baselines"]
-        self.assertAlmostEqual(validated["training_flops"]["validation"] / training, 1 / 3)
         text = self.output("run", name, "--dry-run", "--tflops", "0.5")
         for words in ("memory ", "time ", "500.0 GFLOP/s", "disk "):
             self.assertIn(words, text)
         self.assert_refused(["run", name, "--tflops", "1"], "--dry-run")
+
+    def validation(self, *arguments):
+        """Tokens, and what they cost in trainings."""
+        plan = self.json("run", *arguments, "--dry-run", "--tflops", "1")
+        flops = plan["training_flops"]
+        return plan["validation_tokens_per_candidate"], flops["validation"] / (flops["search"] + flops["baselines"])
+
+    def assert_validated(self, arguments, tokens, trained=2048):
+        counted, trainings = self.validation(*arguments)
+        self.assertEqual(counted, tokens)
+        self.assertAlmostEqual(trainings, tokens / trained / 3)
+
+    def test_dry_run_counts_the_validation_of_text(self):
+        name = self.write("x.toml", EXPERIMENT)
+        self.assertEqual(self.validation(name), (None, 0))
+        self.assertIn("validation      not counted", self.output("run", name, "--dry-run", "--tflops", "1"))
+        make_text(self.cwd)
+        size, _ = self.validation(name)
+        packed = self.json("data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", "packed")["parts"]["validation"]["tokens"]
+        self.assertEqual(size, -(-(packed - 1) // 32) * 32)
+        self.assert_validated([name], size)
+        self.assert_validated([name, "task.validation_tokens=1_000_000_000"], size)
+        self.assert_validated([name, "task.validation_tokens=2048"], 2048)
+        self.assertIn(f"{size:,} tokens of each candidate", self.output("run", name, "--dry-run", "--tflops", "1"))
+        self.assert_validated([name, "task.files=['packed/*.bin']"], size)
+        self.assert_validated([name, "task.files=['packed/*.bin']", "task.validation_tokens=1024"], 1024)
+
+        self.output("tokenizer", "train", "text/*.txt", "--vocabulary", "300", "--out", "words.model")
+        pieces = self.json("data", "pack", "text/*.txt", "--tokenizer", "words.model", "--out", "pieces")["parts"]["validation"]["tokens"]
+        self.assertAlmostEqual(self.validation(name, "task.tokenizer=words.model")[0], pieces, delta=0.1 * pieces)
+
+    def test_dry_run_counts_the_validation_of_shards_without_an_index(self):
+        os.mkdir(self.path("tokens"))
+        self.write("tokens/a.bin", bytes(2 * 50_000))
+        files = ["task.files=['tokens/*.bin']", "task.vocabulary=300"]
+        self.assert_validated([self.write("x.toml", EXPERIMENT), *files], -(-4999 // 32) * 32)
+
+    def test_dry_run_counts_the_validation_of_series(self):
+        for number, rows in enumerate([1000, 500]):
+            self.write(f"{number}.csv", "a,b\n" + "".join(f"{row % 7},{row % 11}\n" for row in range(rows)))
+        name = self.write("x.toml", EXPERIMENT.replace('"language-model"', '"series"').replace("text/*.txt", "*.csv"))
+        self.assert_validated([name], 4 * 32 + 2 * 32)  # of 100 and 50 rows all but the first of each are predicted
+        self.assert_validated([name, "task.validation_tokens=64"], 64)
+
+    def test_dry_run_counts_the_validation_of_mad_tasks(self):
+        recall = os.path.join(EXPERIMENTS, "mad_recall.toml")
+        self.assertEqual(self.validation(recall, "task.test_sequences=100", "task.sequence_length=128")[0], 100 * 127)
+
+    def test_dry_run_counts_the_logits_and_gradients_of_a_large_vocabulary(self):
+        os.mkdir(self.path("tokens"))
+        self.write("tokens/a.bin", bytes(2 * 50_000))
+        arguments = ["run", self.write("x.toml", EXPERIMENT), "task.files=['tokens/*.bin']", "--dry-run", "--tflops", "1"]
+        small, large = (self.json(*arguments, f"task.vocabulary={rows}")["memory_bytes"] for rows in (1024, 65_536))
+        grown = 4 * (65_536 - 1024) * 32
+        self.assertEqual(large["gradients"] - small["gradients"], 3 * grown)
+        self.assertEqual((large["logits_of_a_sequence"], large["logits_of_a_batch"]), (4 * 65_536 * 32, 4 * 65_536 * 128))
+        gpu = self.json(*arguments, "task.vocabulary=65_536", 'devices=["cuda:0"]')["memory_bytes"]
+        self.assertEqual(gpu["logits_of_a_batch"], 4 * 65_536 * 256)
 
     def test_dry_run_of_a_recall_task_counts_the_positions_that_are_predicted(self):
         recall = os.path.join(EXPERIMENTS, "mad_recall.toml")

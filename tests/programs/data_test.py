@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -130,6 +131,12 @@ class Packs(DataCase):
         of_both = [sum(part[what] for part in pack.values()) for pack in packs[::3] for what in ["documents", "bytes"]]
         self.assertEqual(of_both[:2], of_both[2:])
         self.assert_refused(["data", "pack", "blobs/2", "--tokenizer", "bytes", "--out", "e"], "blobs/2' holds gzip data", ".gz")
+
+    def test_tell_of_a_folder_whose_name_is_no_text(self):
+        pack = ["data", "pack", "text/*.txt", "--tokenizer", "bytes", "--out", b"pack\xffed", "--json"]
+        result = subprocess.run([STARLING, *pack], cwd=self.cwd, capture_output=True, timeout=300)
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertEqual(json.loads(result.stdout)["folder"], "pack\ufffded")
 
     def test_that_cannot_be_made_leave_nothing(self):
         pack = ["data", "pack", "text/*.txt", "--tokenizer"]
@@ -266,6 +273,19 @@ class Runs(DataCase):
         with open(self.path("prompt"), "w") as file:
             file.write("the quick\nbrown ")
         self.assertEqual(self.output("generate", checkpoint, "--prompt-file", "prompt", "--tokens", "20"), text)
+
+        # As many tokens as no argument of a program holds; a model would take a minute over them.
+        os.mkdir(self.path("alone"))
+        alone = shutil.copy(STARLING, self.path("alone"))
+        with open(alone + "-worker", "w") as file:
+            file.write('#!/bin/sh\nwc -c >&2\necho 5 6\n')
+        os.chmod(alone + "-worker", 0o755)
+        with open(self.path("long"), "w") as file:
+            file.write("the quick brown " * 12_500)
+        result = subprocess.run([alone, "generate", checkpoint, "--prompt-file", "long"], cwd=self.cwd, capture_output=True, timeout=60)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue(result.stdout.startswith(b"the quick brown " * 12_500))
+        self.assertGreater(int(result.stderr), 1 << 17)
 
         several = ["--prompt", "the ", "--tokens", "12", "--samples", "3"]
         texts = [continuation["text"] for continuation in self.json("generate", checkpoint, *several)["continuations"]]

@@ -6,6 +6,7 @@ usage: generate_test.py DIRECTORY_OF_THE_PROGRAMS [unittest arguments]
 import glob
 import json
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -86,6 +87,13 @@ class Generate(unittest.TestCase):
         self.assertIn("none.txt", self.refusal(self.checkpoint, "--prompt-file", "none.txt"))
         self.assertIn("--tokens", self.refusal(self.checkpoint, "--tokens", "0"))
         self.assertIn("--top-p", self.refusal(self.checkpoint, "--top-p", "1.5"))
+
+    def test_a_state_that_does_not_fit_is_told_in_one_line(self):
+        # Keys and values of 275 GB.
+        limits = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30))}
+        result = self.starling("generate", self.checkpoint, "--prompt", "a", "--tokens", str(2**30), **limits)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr.decode(), r"^starling-worker: out of memory: [^\n]* 2 tokens [^\n]* 1073741824 [^\n]*\n$")
 
     def test_weights_that_are_not_those_of_the_genome_are_damage(self):
         damaged = os.path.join(self.cwd, "damaged.h5")

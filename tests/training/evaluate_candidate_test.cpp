@@ -73,7 +73,10 @@ TEST(MicroBatchTokens, AreHalvedUntilTheyFitAndAreWholeSequences) {
   const auto account = genome::account(genome::Catalogue::liquid(), baseline(), tiny);
   CandidateOptions options = quick();
   options.training.batch_tokens = 10 * 16;
-  const auto per_sequence = [&] { return 16 * account.activation_bytes(tiny.width, 4, options.training.recompute).per_token; };
+  // Of a vocabulary as small as this all logits exist at once.
+  const auto per_sequence = [&] {
+    return 16 * (account.activation_bytes(tiny.width, 4, options.training.recompute).per_token + 4 * tiny.vocabulary);
+  };
   const std::int64_t weights = 12 * account.parameters.total() + 8 * account.parameters.embedding;
   const auto fixed = account.activation_bytes(tiny.width, 4, false).fixed;
   const auto sequences = [&](std::int64_t activations) {
@@ -91,6 +94,25 @@ TEST(MicroBatchTokens, AreHalvedUntilTheyFitAndAreWholeSequences) {
   options.precision = Precision::f32;
   options.training.recompute = true;
   EXPECT_LT(per_sequence(), kept);
+}
+
+TEST(MicroBatchTokens, LeaveRoomForTheLogitsOfALargeVocabulary) {
+  genome::Dimensions dimensions = tiny;
+  dimensions.vocabulary = 65'536;
+  const auto account = genome::account(genome::Catalogue::liquid(), baseline(), dimensions);
+  CandidateOptions options = quick();
+  options.training.batch_tokens = 64 * 16;
+  const auto activations = account.activation_bytes(tiny.width, 4, false);
+  const std::int64_t least = 12 * account.parameters.total() + 8 * account.parameters.embedding + activations.fixed;
+  const auto sequences = [&](std::int64_t bytes) { return micro_batch_tokens(account, tiny.width, options, 16, least + bytes) / 16; };
+  const auto needed = [&](std::int64_t count, std::int64_t rows) { return 16 * count * activations.per_token + 4 * 65'536 * rows; };
+  EXPECT_EQ(sequences(needed(64, 128)), 64) << "of 128 tokens at once, on the CPU";
+  EXPECT_EQ(sequences(needed(64, 128) - 1), 32);
+  EXPECT_EQ(sequences(needed(4, 64)), 4) << "of all that there are";
+  EXPECT_EQ(sequences(needed(4, 64) - 1), 2);
+  options.device = "cuda:0";
+  EXPECT_EQ(sequences(needed(64, 1024)), 64);
+  EXPECT_EQ(sequences(needed(64, 1024) - 1), 32);
 }
 
 TEST(EvaluateCandidate, TrainsInTheMicroBatchesThatItsMemoryAllows) {

@@ -296,6 +296,27 @@ TEST(Account, BoundsWhatTheActivationsOfEveryClassTake) {
   }
 }
 
+TEST(Account, BoundsWhatALargeVocabularyTakes) {
+  const auto& catalogue = genome::Catalogue::liquid();
+  const auto genome = genome::genome_or_baseline(catalogue, "transformer++", 2);
+  // The logits are most of it where the width is small, the gradients of the embedding where it is large.
+  for (const std::int64_t width : {32, 256}) {
+    const genome::Dimensions dimensions{.width = width, .length = 32, .vocabulary = 65'536};
+    const auto account = genome::account(catalogue, genome, dimensions);
+    for (const auto type : {at::kFloat, at::kBFloat16}) {
+      const std::int64_t element_bytes = type == at::kFloat ? 4 : 2;
+      const auto activations = account.activation_bytes(width, element_bytes, false);
+      constexpr std::int64_t tokens = 8 * 32;
+      const auto bound =
+          account.gradient_bytes() + account.logit_bytes(tokens, element_bytes, false) + tokens * activations.per_token + activations.fixed;
+      const double left_out = 4 * static_cast<double>(account.parameters.total());  // by peak_of
+      const double taken = peak_of(genome, dimensions, type, false, 8) + left_out;
+      EXPECT_LE(taken, static_cast<double>(bound)) << width << c10::toString(type);
+      EXPECT_GE(taken, 0.65 * static_cast<double>(bound)) << width << c10::toString(type);
+    }
+  }
+}
+
 TEST(Account, BoundsWhatActivationsTakeThatAreShared) {
   const auto& catalogue = genome::Catalogue::liquid();
   for (const auto* const text : {"11112-11113-11112-11114-61112-61113-61112", "4111110-6111110-8111110-11211-81112-81112-81112",

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -31,6 +33,27 @@ constexpr std::int64_t largest_length = 1'073'741'824;
 constexpr std::int64_t largest_depth = 4'096;
 constexpr std::int64_t most_workers = 1'024;
 constexpr std::int64_t most_tokens = 1'000'000'000'000'000;
+
+/// Of a number with a point: CLI::Range lets NaN through, which is neither below nor above anything.
+CLI::Validator finite_within(double least, double most) {
+  return {[=](std::string& text) {
+            double value = 0;
+            const bool legal = CLI::detail::lexical_cast(text, value) && value >= least && value <= most;
+            return legal ? std::string() : fmt::format("Value {} not in range {:g} to {:g}", text, least, most);
+          },
+          fmt::format("FLOAT in [{:g} - {:g}]", least, most)};
+}
+
+/// Of a seed: strtoull, which CLI11 reads numbers with, takes -1 for the largest one, and what is larger too.
+CLI::Validator whole_number() {
+  return {[](std::string& text) {
+            std::uint64_t value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool legal = error == std::errc() && end == text.data() + text.size();
+            return legal ? std::string() : fmt::format("Value {} is no whole number from 0 to 2^64 - 1", text);
+          },
+          "UINT"};
+}
 
 /// Every line of a message tells who speaks, so that it can be found in a log. Does not throw where standard error is
 /// closed.
@@ -111,7 +134,7 @@ class CommandLine {
         ->add_option("--tflops", run_.tflops,
                      "For --dry-run: what a GPU, or a worker on the CPU, computes in training, in 10^12 FLOP/s; else half of what a matrix "
                      "product reaches here")
-        ->check(CLI::Range(1e-6, 1e6))
+        ->check(finite_within(1e-6, 1e6))
         ->needs(dry_run)
         ->type_name("X");
     command->add_flag("--print-config", run_.print_config, "Print the experiment with every default filled in, and do nothing");
@@ -277,7 +300,7 @@ class CommandLine {
         ->type_name("N")
         ->capture_default_str();
     command->add_option("--temperature", generate_.temperature, "Divides the logits; 0 takes the most likely token")
-        ->check(CLI::Range(0.0, 1e6))
+        ->check(finite_within(0.0, 1e6))
         ->type_name("T")
         ->capture_default_str();
     command->add_option("--top-k", generate_.top_k, "Only the K most likely tokens; 0 for all")
@@ -285,10 +308,10 @@ class CommandLine {
         ->type_name("K")
         ->capture_default_str();
     command->add_option("--top-p", generate_.top_p, "Only the most likely tokens that together have this probability")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(finite_within(0.0, 1.0))
         ->type_name("P")
         ->capture_default_str();
-    command->add_option("--seed", generate_.seed, "Of the random choice")->type_name("N")->capture_default_str();
+    command->add_option("--seed", generate_.seed, "Of the random choice")->check(whole_number())->type_name("N")->capture_default_str();
     add_json(command, generate_.json);
   }
 
@@ -330,7 +353,7 @@ class CommandLine {
         ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}))
         ->type_name("N")
         ->capture_default_str();
-    command->add_option("--seed", a.seed, "Decides which text")->type_name("N")->capture_default_str();
+    command->add_option("--seed", a.seed, "Decides which text")->check(whole_number())->type_name("N")->capture_default_str();
     command->add_option("--out", a.out, "The new file, NAME.model")->required()->type_name("FILE");
     add_json(command, a.json);
   }
@@ -346,14 +369,14 @@ class CommandLine {
         ->type_name("N")
         ->capture_default_str();
     command->add_option("--validation", a.validation, "Share of the text that measures quality")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(finite_within(0.0, 1.0))
         ->type_name("SHARE")
         ->capture_default_str();
     command->add_option("--test", a.test, "Share of the text that no search looks at")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(finite_within(0.0, 1.0))
         ->type_name("SHARE")
         ->capture_default_str();
-    command->add_option("--seed", a.seed, "Decides the division")->type_name("N")->capture_default_str();
+    command->add_option("--seed", a.seed, "Decides the division")->check(whole_number())->type_name("N")->capture_default_str();
     command->add_option("--out", a.out, "Folder for the shards, new or empty")->required()->type_name("DIR");
     add_json(command, a.json);
   }

@@ -20,6 +20,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* files_argument = "FILES";
 
+/// A name that is no UTF-8 has U+FFFD in it: JSON cannot hold it.
+void print_json(const Json& json) { fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace)); }
+
 /// Removes what was written where the work does not come to its end.
 class Unfinished {
  public:
@@ -72,9 +75,7 @@ int tokenizer_train(const TokenizerTrainArguments& arguments) {
   run::write_durably(arguments.out, model);
   const auto tokenizer = tasks::open_sentence_piece(arguments.out);
   if (arguments.json) {
-    fmt::print(
-        "{}\n",
-        Json{{"model", arguments.out.string()}, {"vocabulary", tokenizer->vocabulary()}, {"separator", tokenizer->separator()}}.dump(2));
+    print_json({{"model", arguments.out.string()}, {"vocabulary", tokenizer->vocabulary()}, {"separator", tokenizer->separator()}});
   } else {
     fmt::print("{}: {} tokens; task.tokenizer = \"{}\"\n", arguments.out.string(), grouped(tokenizer->vocabulary()),
                arguments.out.string());
@@ -119,10 +120,7 @@ int data_pack(const DataPackArguments& arguments) {
       parts[part_names[static_cast<std::size_t>(part)]] = {
           {"documents", of_part.documents}, {"tokens", of_part.tokens}, {"bytes", of_part.bytes}, {"files", of_part.files}};
     }
-    fmt::print(
-        "{}\n",
-        Json{{"folder", arguments.out.string()}, {"vocabulary", index.vocabulary}, {"separator", index.separator}, {"parts", parts}}.dump(
-            2));
+    print_json({{"folder", arguments.out.string()}, {"vocabulary", index.vocabulary}, {"separator", index.separator}, {"parts", parts}});
   } else {
     print_pack(index, arguments.out);
   }

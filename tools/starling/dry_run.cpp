@@ -23,6 +23,7 @@
 #include "run.hpp"
 #include "sibling.hpp"
 #include "text.hpp"
+#include "validation_size.hpp"
 
 namespace starling::tools {
 namespace {
@@ -31,15 +32,17 @@ using Json = nlohmann::ordered_json;
 
 /// What training a model takes, in bytes.
 struct Memory {
-  std::int64_t weights = 0;    ///< f32
-  std::int64_t gradients = 0;  ///< f32
-  std::int64_t optimiser = 0;  ///< the two moments of AdamW, f32
-  std::int64_t copies = 0;     ///< of the weights, in bf16
-  std::int64_t sequence = 0;   ///< activations of one sequence at a time, by the upper bound of accounting.hpp
-  std::int64_t batch = 0;      ///< activations of a whole batch at once
+  std::int64_t weights = 0;          ///< f32
+  std::int64_t gradients = 0;        ///< f32, of a tied embedding three at once
+  std::int64_t optimiser = 0;        ///< the two moments of AdamW, f32
+  std::int64_t copies = 0;           ///< of the weights, in bf16
+  std::int64_t sequence = 0;         ///< activations of one sequence at a time, by the upper bound of accounting.hpp
+  std::int64_t batch = 0;            ///< activations of a whole batch at once
+  std::int64_t sequence_logits = 0;  ///< that exist at once, of one sequence
+  std::int64_t batch_logits = 0;     ///< of a batch
 
-  std::int64_t least() const { return weights + gradients + optimiser + copies + sequence; }
-  std::int64_t most() const { return weights + gradients + optimiser + copies + batch; }
+  std::int64_t least() const { return weights + gradients + optimiser + copies + sequence + sequence_logits; }
+  std::int64_t most() const { return weights + gradients + optimiser + copies + batch + batch_logits; }
 };
 
 struct Cost {
@@ -65,21 +68,26 @@ struct Plan {
   std::int64_t tokens = 0;  ///< of one candidate, whole batches
   double search_flops = 0;  ///< candidates as the drawn ones are on average
   double baseline_flops = 0;
-  double validation_flops = 0;   ///< of all of them; 0 where the size of the validation part is not known before its text is read
-  std::int64_t checkpoints = 0;  ///< bytes on disk
-  std::optional<std::int64_t> token_bytes{};  ///< bytes on disk; nothing: not known before
+  std::optional<std::int64_t> validation_tokens{};  ///< of one candidate; nothing: the text is not there yet
+  double validation_flops = 0;                      ///< of all of them, as far as that is known
+  std::int64_t checkpoints = 0;                     ///< bytes on disk
+  std::optional<std::int64_t> token_bytes{};        ///< bytes on disk; nothing: not known before
 };
 
 Memory memory_of(const genome::Account& account, const experiment::Experiment& e) {
   const bool bf16 = e.training.precision == "bf16";
   const auto parameters = account.parameters.total();
-  const auto activations = account.activation_bytes(e.model.width, bf16 ? 2 : 4, e.training.recompute);
+  const std::int64_t element_bytes = bf16 ? 2 : 4;
+  const auto activations = account.activation_bytes(e.model.width, element_bytes, e.training.recompute);
+  const auto logits = [&](std::int64_t tokens) { return account.logit_bytes(tokens, element_bytes, experiment::on_gpus(e)); };
   return {.weights = 4 * parameters,
-          .gradients = 4 * parameters,
-          .optimiser = 8 * parameters,
+          .gradients = account.gradient_bytes(),
+          .optimiser = account.moment_bytes(),
           .copies = bf16 ? 2 * parameters : 0,
           .sequence = activations.fixed + activations.per_token * e.task.sequence_length,
-          .batch = activations.fixed + activations.per_token * e.training.batch_tokens};
+          .batch = activations.fixed + activations.per_token * e.training.batch_tokens,
+          .sequence_logits = logits(e.task.sequence_length),
+          .batch_logits = logits(e.training.batch_tokens)};
 }
 
 Cost cost_of(std::string name, const genome::Genome& genome, const experiment::Experiment& e) {
@@ -138,7 +146,8 @@ Plan make_plan(const experiment::Experiment& e) {
   }
   plan.search_flops = mean_flops * static_cast<double>(plan.tokens) * static_cast<double>(e.evaluations);
   // A forward pass is a third of training.
-  const auto validated = static_cast<double>(e.task.validation_tokens) / static_cast<double>(plan.tokens) / 3;
+  plan.validation_tokens = validation_size(e);
+  const auto validated = static_cast<double>(plan.validation_tokens.value_or(0)) / static_cast<double>(plan.tokens) / 3;
   plan.validation_flops = (plan.search_flops + plan.baseline_flops) * validated;
   plan.checkpoints = checkpoint_bytes(e, plan);
   plan.token_bytes = token_bytes(e);
@@ -237,6 +246,7 @@ Json json(const experiment::Experiment& e, const Plan& plan, const Throughput& s
   const auto whole = [&](std::int64_t per_token) { return static_cast<double>(per_token) * static_cast<double>(plan.tokens); };
   object["random_genomes"]["training_flops"] = {
       {"least", whole(flops.least)}, {"median", whole(flops.median)}, {"most", whole(flops.most)}};
+  object["validation_tokens_per_candidate"] = plan.validation_tokens ? Json(*plan.validation_tokens) : Json();
   object["training_flops"] = {{"search", plan.search_flops}, {"baselines", plan.baseline_flops}, {"validation", plan.validation_flops}};
   const auto& memory = largest_memory(plan);
   object["memory_bytes"] = {{"weights", memory.weights},
@@ -245,6 +255,8 @@ Json json(const experiment::Experiment& e, const Plan& plan, const Throughput& s
                             {"copies", memory.copies},
                             {"activations_of_a_sequence", memory.sequence},
                             {"activations_of_a_batch", memory.batch},
+                            {"logits_of_a_sequence", memory.sequence_logits},
+                            {"logits_of_a_batch", memory.batch_logits},
                             {"least", memory.least()},
                             {"most", memory.most()}};
   const auto at_once = experiment::workers_per_device(e);
@@ -280,18 +292,26 @@ void print_text(const experiment::Experiment& e, const Plan& plan, const Through
   fmt::print("all together    {} evaluations and {} baselines, {} tokens\n", grouped(e.evaluations), plan.baselines.size(),
              grouped(plan.tokens * (e.evaluations + static_cast<std::int64_t>(plan.baselines.size()))));
   fmt::print("training        about {}FLOP for the search, {}FLOP for the baselines\n", si(plan.search_flops), si(plan.baseline_flops));
-  if (plan.validation_flops > 0) fmt::print("validation      about {}FLOP\n", si(plan.validation_flops));
+  if (plan.validation_tokens) {
+    fmt::print("validation      about {}FLOP, {} {} of each candidate\n", si(plan.validation_flops), grouped(*plan.validation_tokens),
+               e.task.kind == "series" ? "rows" : "tokens");
+  } else {
+    fmt::print("validation      not counted: the text that says how much it is cannot be read here yet\n");
+  }
   const auto& memory = largest_memory(plan);
   const auto bytes = [](std::int64_t count) { return byte_size(static_cast<double>(count)); };
   fmt::print("memory          of the largest: {} weights, {} gradients, {} moments of the optimiser{}\n", bytes(memory.weights),
              bytes(memory.gradients), bytes(memory.optimiser),
              memory.copies > 0 ? fmt::format(", {} copies in bf16", bytes(memory.copies)) : "");
-  fmt::print("                activations at most {} for a sequence, {} for a batch: {} to {} in all\n", bytes(memory.sequence),
-             bytes(memory.batch), bytes(memory.least()), bytes(memory.most()));
+  fmt::print("                activations at most {} for a sequence, {} for a batch{}: {} to {} in all\n", bytes(memory.sequence),
+             bytes(memory.batch),
+             memory.batch_logits > 0 ? fmt::format(", logits {} and {}", bytes(memory.sequence_logits), bytes(memory.batch_logits)) : "",
+             bytes(memory.least()), bytes(memory.most()));
   if (const auto at_once = experiment::workers_per_device(e); at_once > 1) {
     fmt::print("                {} candidates at once on {}: {} to {}\n", at_once, experiment::on_gpus(e) ? "each GPU" : "the CPU",
                bytes(at_once * memory.least()), bytes(at_once * memory.most()));
   }
+  if (!experiment::on_gpus(e)) fmt::print("                besides, about 200 MB of each worker for its libraries, and the text\n");
   fmt::print("time            about {} on {} {}{} at {}FLOP/s{}, {}\n", time_text(hours(plan, speed)), speed.count, speed.of,
              speed.count == 1 ? "" : "s", si(speed.flops), speed.count == 1 ? "" : " each", speed.from);
   const auto tokens = !plan.token_bytes       ? std::string(", and the tokens of text that is not there yet")

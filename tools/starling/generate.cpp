@@ -145,19 +145,20 @@ int generate_pieces(const GenerateArguments& arguments, const experiment::Experi
   const Decoder decoder(*tokenizer, {tokens.begin(), tokens.end()});
 
   auto options = options_of(arguments);
-  options["from_file"] = false;
+  options["from_file"] = true;  // standard input: an argument has at most 128 KiB
   options["bare"] = true;
   const auto worker = sibling_program("starling-worker");
-  const std::vector<std::string> words{"generate", options.dump(), arguments.checkpoint.string(), numbers};
+  const std::vector<std::string> words{"generate", options.dump(), arguments.checkpoint.string(), "-"};
   if (!arguments.json) {
     std::optional<Screen> screen;  // begun when the worker has something to say: a refusal has no prompt before it
-    return run_program(worker, words, [&](std::string_view piece) {
+    const auto hear = [&](std::string_view piece) {
       if (!screen) screen.emplace(arguments, prompt, decoder);
       screen->hear(piece);
-    });
+    };
+    return run_program(worker, words, hear, numbers);
   }
   std::string output;
-  const int code = run_program(worker, words, output);
+  const int code = run_program(worker, words, output, numbers);
   if (code != exit_code::done) return code;
   auto result = nlohmann::ordered_json::parse(output);
   result["prompt"] = prompt;

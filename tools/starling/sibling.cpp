@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +39,57 @@ pid_t spawn(const std::filesystem::path& program, const std::vector<std::string>
   return child;
 }
 
+class Descriptor {
+ public:
+  Descriptor() = default;
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  void set(int descriptor) { descriptor_ = descriptor; }
+  int get() const { return descriptor_; }
+  void close() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = -1;
+  }
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// What becomes of the streams of a program that is started.
+class Redirections {
+ public:
+  Redirections() { posix_spawn_file_actions_init(&actions_); }
+  ~Redirections() { posix_spawn_file_actions_destroy(&actions_); }
+  Redirections(const Redirections&) = delete;
+  Redirections& operator=(const Redirections&) = delete;
+
+  void add(int from, int to) { posix_spawn_file_actions_adddup2(&actions_, from, to); }
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+/// A file in memory, to be read from its beginning: unlike a pipe it takes any length at once, and nobody has to listen.
+int file_of(std::string_view text, const std::filesystem::path& program) {
+  const int file = memfd_create("standard input", MFD_CLOEXEC);
+  if (file < 0) throw Failure(fmt::format("{}: no file for its standard input: {}", program.string(), std::strerror(errno)));
+  while (!text.empty()) {
+    const auto written = write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int error = errno;
+      close(file);
+      throw Failure(fmt::format("{}: its standard input cannot be written: {}", program.string(), std::strerror(error)));
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  lseek(file, 0, SEEK_SET);
+  return file;
+}
+
 int wait_for(pid_t child, const std::filesystem::path& program) {
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
@@ -54,42 +106,42 @@ int run_program(const std::filesystem::path& program, const std::vector<std::str
   return wait_for(spawn(program, arguments, nullptr), program);
 }
 
-int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output) {
-  return run_program(program, arguments, [&output](std::string_view piece) { output += piece; });
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output,
+                std::optional<std::string_view> input) {
+  return run_program(
+      program, arguments, [&output](std::string_view piece) { output += piece; }, input);
 }
 
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                const std::function<void(std::string_view)>& hear) {
+                const std::function<void(std::string_view)>& hear, std::optional<std::string_view> input) {
+  Descriptor from, to, given;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw Failure(fmt::format("{}: no pipe from it: {}", program.string(), std::strerror(errno)));
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  pid_t child = 0;
-  try {
-    child = spawn(program, arguments, &actions);
-  } catch (...) {
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[0]);
-    close(ends[1]);
-    throw;
+  from.set(ends[0]);
+  to.set(ends[1]);
+  Redirections redirections;
+  redirections.add(to.get(), STDOUT_FILENO);
+  if (input) {
+    given.set(file_of(*input, program));
+    redirections.add(given.get(), STDIN_FILENO);
   }
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
+  const pid_t child = spawn(program, arguments, redirections.get());
+  to.close();
+  given.close();
   char block[4096];
   ssize_t got = 0;
   try {
-    while ((got = read(ends[0], block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
+    while ((got = read(from.get(), block, sizeof block)) > 0 || (got < 0 && errno == EINTR)) {
       if (got > 0) hear({block, static_cast<std::size_t>(got)});
     }
   } catch (...) {
-    close(ends[0]);
+    from.close();
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     throw;
   }
-  close(ends[0]);
+  from.close();
   return wait_for(child, program);
 }
 

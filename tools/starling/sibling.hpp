@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +18,13 @@ std::filesystem::path sibling_program(std::string_view name);
 /// started or a signal ends it.
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments);
 
-/// The same, but what it writes to standard output goes to `output`.
-int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output);
+/// The same, but what it writes to standard output goes to `output`, and it reads `input`, of any length, where that is given.
+int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments, std::string& output,
+                std::optional<std::string_view> input = {});
 
 /// The same, but `hear` is called with what it writes as it comes, in pieces of any size. Where that throws, the program is waited for (its
 /// pipe is closed) and the exception goes on.
 int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                const std::function<void(std::string_view)>& hear);
+                const std::function<void(std::string_view)>& hear, std::optional<std::string_view> input = {});
 
 }  // namespace starling::tools

@@ -19,6 +19,7 @@
 #include <starling/genome/accounting.hpp>
 #include <starling/model/generation.hpp>
 #include <starling/model/sampling.hpp>
+#include <starling/training/micro_batches.hpp>
 
 #include "saved_model.hpp"
 
@@ -147,7 +148,15 @@ int generate(const std::string& options, const std::filesystem::path& checkpoint
       std::fwrite(prompt_text.data(), 1, prompt_text.size(), stdout);
     }
     const Stream stream(seed, Purpose::generation, static_cast<std::uint64_t>(sample));
-    const auto made = extend(saved.model, script, prompt_tokens, count, sampling, stream, !json);
+    Continuation made;
+    try {
+      made = extend(saved.model, script, prompt_tokens, count, sampling, stream, !json);
+    } catch (const std::exception& error) {
+      // LibTorch would add a trace of its calls.
+      if (!training::is_out_of_memory(error)) throw;
+      throw Failure("out of memory: no room for the state of " + std::to_string(prompt_tokens.size()) + " tokens of a prompt and " +
+                    std::to_string(count) + " behind them");
+    }
     if (!json) std::fputc('\n', stdout);
     continuations.push_back({{"text", made.text},
                              {"tokens", made.tokens},
