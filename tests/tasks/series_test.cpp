@@ -192,7 +192,7 @@ TEST_F(Series, ATrainingBatchIsAFunctionOfSeedStepAndSizeAlone) {
 TEST_F(Series, ReferencesAreMeasuredOverTheValidationTargets) {
   // Two validation parts: 5 and 7 with one missing in between, then 4 alone, which predicts nothing.
   options_ = {.files = {folder_ / "r*.csv"}, .sequence_length = 2, .validation_fraction = 0.4, .test_fraction = 0.1};
-  folder_.write("r1.csv", "x\n1\n3\n1\n3\n1\n5\n\n7\nNA\n2\n9\n");
+  folder_.write("r1.csv", "x\n1\n3\n1\n3\n1\n5\n7\nNA\n2\n9\n");
   const auto task = make_series(options_);
   // Training 1 3 1 3 1: mean 1.8, variance 0.96. Validation 5, 7, missing, 2: predicted are 7 and 2.
   const auto references = task->references();
