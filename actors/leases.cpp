@@ -24,8 +24,10 @@ void Leases::demand(const std::string& worker, const std::string& device, const 
 void Leases::started(std::uint64_t id, std::uint32_t attempt) {
   const auto lease = find(id, attempt);
   if (lease == leases_.end()) return;
+  const auto within = deadline();
   lease->second.started = true;
-  self_->delayed_send(self_, deadline(), deadline_atom_v, id, attempt);
+  lease->second.due = self_->clock().now() + within;
+  self_->delayed_send(self_, within, deadline_atom_v, id, attempt);
 }
 
 void Leases::returned(std::uint64_t id, std::uint32_t attempt) {
@@ -44,7 +46,8 @@ void Leases::lost(std::uint64_t id, std::uint32_t attempt, const std::string& re
 
 void Leases::deadline_passed(std::uint64_t id, std::uint32_t attempt) {
   const auto lease = find(id, attempt);
-  if (lease == leases_.end()) return;
+  // A test of a candidate has the number that an attempt at its training had: that deadline is not its own.
+  if (lease == leases_.end() || !lease->second.started || self_->clock().now() < lease->second.due) return;
   const std::string reason = "deadline passed";
   if (const auto evaluator = evaluators_.find(lease->second.evaluator); evaluator != evaluators_.end()) {
     self_->send(evaluator->second.front, revoke_atom_v, id, attempt);

@@ -71,6 +71,7 @@ class Leases {
     std::string worker;
     std::string device;
     bool started = false;
+    caf::actor_clock::time_point due{};  ///< once it is started
     bool recalled = false;
   };
   using Fronts = std::map<caf::actor_addr, Front>;

@@ -51,24 +51,38 @@ milliseconds least_deadline(const experiment::Experiment& experiment) {
   return milliseconds(static_cast<std::int64_t>(experiment.worker_options.deadline_minutes * 60'000));
 }
 
-std::set<std::string> devices(const experiment::Experiment& experiment) {
-  const auto places = experiment::placement(experiment);
+/// As evaluators name them.
+std::set<std::string> devices(const EngineSetup& setup) {
+  if (setup.evaluate) return {in_process};
+  const auto places = experiment::placement(setup.experiment);
   return {places.begin(), places.end()};
+}
+
+/// The experiment's is that of its own trainings: one on more tokens takes as much longer.
+milliseconds least_deadline_of_errands(const EngineSetup& setup) {
+  constexpr double most = 1e6 * 60'000;
+  double longer = 1;
+  for (const auto& job : setup.extension->jobs) {
+    longer = std::max(longer, static_cast<double>(job.tokens) / static_cast<double>(setup.experiment.training.tokens));
+  }
+  const auto least = static_cast<double>(least_deadline(setup.experiment).count());
+  return milliseconds(static_cast<std::int64_t>(std::min(longer * least, std::max(most, least))));
 }
 
 ErrandSettings errand_settings(const EngineSetup& setup) {
   return {.jobs = setup.extension->jobs,
           .attempts = static_cast<std::uint32_t>(setup.experiment.worker_options.attempts),
-          .least_deadline = least_deadline(setup.experiment),
-          .devices = devices(setup.experiment),
+          .least_deadline = least_deadline_of_errands(setup),
+          .devices = devices(setup),
           .test = setup.experiment.worker_options.test};
 }
 
-PopulationSettings population_settings(const experiment::Experiment& experiment) {
+PopulationSettings population_settings(const EngineSetup& setup) {
+  const auto& experiment = setup.experiment;
   PopulationSettings settings;
   settings.search = experiment::search_settings(experiment);
   settings.dimensions = experiment::dimensions(experiment);
-  settings.devices = devices(experiment);
+  settings.devices = devices(setup);
   settings.least_deadline = least_deadline(experiment);
   settings.give_up_after = static_cast<std::uint32_t>(experiment.worker_options.give_up_after);
   settings.test = experiment.worker_options.test;
@@ -111,7 +125,7 @@ class Supervisor {
       }
       return;
     }
-    const auto settings = population_settings(setup_->experiment);
+    const auto settings = population_settings(*setup_);
     mutation_ = self_->spawn<caf::linked>(mutation, settings.search.breeding);
     selection_ = self_->spawn<caf::linked>(selection, settings.search.breeding, mutation_);
     population_ = self_->spawn<caf::linked>(population, settings, PopulationWiring{selection_, recorder_, control});

@@ -81,6 +81,24 @@ TEST_F(ErrandsProtocol, TrainsEachTestsWhatWasKeptAndIsDone) {
   EXPECT_EQ(journalled<run::TestRecorded>().size(), 2u);
 }
 
+TEST_F(ErrandsProtocol, TheDeadlineOfATrainingIsNotThatOfItsTest) {
+  start_errands({.jobs = {job(3)}, .least_deadline = std::chrono::minutes(1), .test = true});
+  auto& a = add_worker("w0", 1);
+  begin_job(a, a.job(0));
+  scheduler().advance_time(std::chrono::seconds(40));
+  run();
+  finish_job(a, a.job(0), {1, 1}, Status::ok, "checkpoints/3");
+  ASSERT_EQ(a.job(1).test_of, "checkpoints/3");
+  ASSERT_EQ(a.job(1).attempt, a.job(0).attempt);
+  begin_job(a, a.job(1));
+  scheduler().advance_time(std::chrono::seconds(40));
+  run();
+  EXPECT_TRUE(journalled<run::AttemptLost>().empty());
+  scheduler().advance_time(std::chrono::seconds(30));
+  run();
+  EXPECT_EQ(journalled<run::AttemptLost>().size(), 1u) << "its own";
+}
+
 TEST_F(ErrandsProtocol, TestsNothingWhereNothingWasKeptOrNoTestIsWanted) {
   start_errands({.jobs = {job(3), job(5, 4000)}, .test = true});
   auto& a = add_worker("w0", 1);
