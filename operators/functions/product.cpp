@@ -15,8 +15,12 @@ std::atomic<bool> pretends{false};
 // LibTorch hands products of fewer terms to code of its own, which may sum in bfloat16.
 constexpr std::int64_t fewest_terms = 16 * 16 * 16;
 
+// On processors with AMX the oneDNN of LibTorch 1.13 sums so many terms wrongly, or ends with an illegal instruction.
+constexpr std::int64_t broken_terms = 63;
+
 bool multiplies_itself(const at::Tensor& left, const at::Tensor& right) {
-  return !left.is_cpu() || left.scalar_type() != at::kBFloat16 || (left.numel() * right.size(-1) > fewest_terms && multiplies_bfloat16());
+  if (!left.is_cpu() || left.scalar_type() != at::kBFloat16) return true;
+  return left.numel() * right.size(-1) > fewest_terms && left.size(-1) != broken_terms && multiplies_bfloat16();
 }
 
 }  // namespace

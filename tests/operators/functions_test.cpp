@@ -136,6 +136,22 @@ TEST(Product, OverBfloat16IsSummedExactlyAndRoundedOnceWithInstructionsForItAndW
   pretend_no_bfloat16_products(false);
 }
 
+TEST(Product, OverBfloat16IsRightForAnyNumberOfTerms) {
+  Stream stream(22, Purpose::test);
+  for (std::int64_t terms = 1; terms <= 130; ++terms) {
+    for (const std::int64_t rows : {3, 33, 65}) {
+      for (const std::int64_t columns : {8, 80, 112}) {
+        const auto left = random_tensor({terms, rows}, stream).to(at::kBFloat16).t();
+        const auto right = random_tensor({terms, columns}, stream).to(at::kBFloat16);
+        const auto exactly = left.to(at::kDouble).matmul(right.to(at::kDouble));
+        const double bound = 1.01 * 0x1p-8 * exactly.abs().max().item<double>();
+        ASSERT_LT(largest_difference(product(left, right), exactly), bound) << rows << " " << terms << " " << columns;
+        ASSERT_LT(largest_difference(batched_product(left.unsqueeze(0), right.unsqueeze(0))[0], exactly), bound) << terms;
+      }
+    }
+  }
+}
+
 TEST(AddProjection, HasTheGradientOfCentralDifferences) {
   Stream stream(5, Purpose::test);
   const auto residual = leaf({2, 3, 4}, stream);
