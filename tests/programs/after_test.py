@@ -183,6 +183,11 @@ class After(unittest.TestCase):
         self.assertEqual(shown["extensions"][-1]["ended"]["reason"], "interrupted")
         self.assertTrue(shown["ended"]["complete"], "the search had ended before")
 
+    def test_messages_go_into_no_journal_where_standard_error_is_closed(self):
+        command = f'"{STARLING}" retrain searched --baselines --tokens 3072 2>&- >/dev/null'
+        subprocess.run(["bash", "-c", command], cwd=self.cwd, timeout=300)
+        self.assertIn("3,072 tokens", self.starling("show", "searched", "1").stdout)
+
     def test_text_that_has_changed_is_noticed(self):
         with open(self.path("text", "0.txt"), "a") as file:
             file.write("Nothing of this was there when the others were trained.\n" * 50)

@@ -1,5 +1,8 @@
 #include "cli.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -453,7 +456,22 @@ int flushed(int code) {
 
 }  // namespace
 
+namespace {
+
+/// Where a standard stream is closed the next file that is opened, a journal, would become it, and messages be written into that. Reads
+/// find the end, writes fail as before.
+void occupy_standard_streams() {
+  int number = 0;
+  do {
+    number = open("/dev/null", O_RDONLY);
+  } while (number >= 0 && number <= STDERR_FILENO);
+  if (number >= 0) close(number);
+}
+
+}  // namespace
+
 int cli_main(int count, char** arguments) {
+  occupy_standard_streams();
   try {
     return flushed(CommandLine().run(count, arguments));
   } catch (const UserError& error) {

@@ -12,7 +12,7 @@
 
 namespace starling::tools {
 
-/// The journal must not become descriptor 2 where somebody closed standard error, and a pipe that is closed is no reason to end.
+/// A pipe that is closed is no reason to end.
 void prepare_process();
 
 /// A message on standard error; nothing fails where that is closed.
