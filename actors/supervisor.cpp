@@ -162,7 +162,8 @@ class Supervisor {
     if (references_.empty()) {
       for (const auto& reference : references) record(references_.emplace_back(reference.record));
     } else if (!are_those_recorded(references)) {
-      end("the validation part that worker " + worker + " has read is not the one that this run is measured on: task.files have changed since",
+      end("the validation part that worker " + worker +
+              " has read is not the one that this run is measured on: task.files have changed since",
           false, true);
     }
   }

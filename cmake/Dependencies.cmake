@@ -31,7 +31,7 @@ endif()
 set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # LibTorch's
 # Whatever LibTorch or the environment say: older devices lack what our kernels use.
 set(STARLING_CUDA_ARCHITECTURES "80;90" CACHE STRING "Compute capabilities that kernels are compiled for, 80 at least")
-list(TRANSFORM STARLING_CUDA_ARCHITECTURES REPLACE "([0-9])$" ".\\1" OUTPUT_VARIABLE TORCH_CUDA_ARCH_LIST)
+list(TRANSFORM STARLING_CUDA_ARCHITECTURES REPLACE "([0-9][a-z]?)$" ".\\1" OUTPUT_VARIABLE TORCH_CUDA_ARCH_LIST)
 find_package(Torch REQUIRED)
 if(STARLING_CUDA AND NOT TORCH_CUDA_LIBRARIES)
   message(FATAL_ERROR "The LibTorch in ${TORCH_INSTALL_PREFIX} has no CUDA. Name one that has: "

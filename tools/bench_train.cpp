@@ -198,7 +198,9 @@ json train(const Start& start, const Arguments& arguments) {
   };
   const training::Result result = training::train(model, *start.task, arguments.training, arguments.seed, stop, keep);
   if (result.end != training::End::completed) throw Failure("training diverged: " + result.reason);
-  return {{"losses", losses}, {"seconds", seconds}, {"micro_batch_tokens", result.micro_batch_tokens},
+  return {{"losses", losses},
+          {"seconds", seconds},
+          {"micro_batch_tokens", result.micro_batch_tokens},
           {"peak_memory_bytes", training::peak_memory_bytes(arguments.place())}};
 }
 

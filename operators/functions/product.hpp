@@ -13,7 +13,8 @@ bool multiplies_bfloat16();
 /// Makes every later answer of it false, or what the processor says again. For tests.
 void pretend_no_bfloat16_products(bool pretend);
 
-/// left · right, summed in float at least (on a device where LibTorch is told so) and rounded to their type once. (rows, depth) · (depth, columns), any strides.
+/// left · right, summed in float at least (on a device where LibTorch is told so) and rounded to their type once. (rows, depth) ·
+/// (depth, columns), any strides.
 at::Tensor product(const at::Tensor& left, const at::Tensor& right);
 /// The same written to `out`, or added to it; `out` may be float where the factors are bfloat16.
 void product_into(at::Tensor out, const at::Tensor& left, const at::Tensor& right);

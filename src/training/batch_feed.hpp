@@ -28,8 +28,8 @@ class BatchFeed {
     bool ahead = !device.is_cpu();
   };
   struct Ready {
-    tasks::Batch batch;        ///< on the device
-    std::int64_t counted = 0;  ///< targets that count
+    tasks::Batch batch;               ///< on the device
+    std::int64_t counted = 0;         ///< targets that count
     std::optional<double> unlearned;  ///< what it loses before anything is learned, of a series: where every value stays what it was
   };
 

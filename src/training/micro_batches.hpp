@@ -14,7 +14,8 @@ bool is_out_of_memory(const std::exception& error);
 class MicroBatches {
  public:
   /// Pieces of so many sequences, at least 1. make_room() is called before a batch is tried again, after begin().
-  explicit MicroBatches(std::int64_t sequences, std::function<void()> make_room = [] {})
+  explicit MicroBatches(
+      std::int64_t sequences, std::function<void()> make_room = [] {})
       : sequences_(sequences), make_room_(std::move(make_room)) {}
 
   /// Calls begin(), then piece(first, count) for a batch's sequences in order. Where memory runs out in one of them the pieces are halved,

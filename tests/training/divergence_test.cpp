@@ -59,7 +59,8 @@ TEST(Divergence, OfASeriesIsMeasuredByWhatItsBatchesLoseWhereNothingIsLearned) {
   Divergence healthy(0), worse(0);
   EXPECT_EQ(healthy.observe(0.001, 1, 0.001), std::nullopt) << "a quiet window first";
   EXPECT_EQ(worse.observe(0.001, 1, 0.001), std::nullopt);
-  for (int step = 2; step <= 60; ++step) EXPECT_EQ(healthy.observe(step % 2 == 0 ? 3 : 0, 1, step % 2 == 0 ? 2.9 : 0), std::nullopt) << step;
+  for (int step = 2; step <= 60; ++step)
+    EXPECT_EQ(healthy.observe(step % 2 == 0 ? 3 : 0, 1, step % 2 == 0 ? 2.9 : 0), std::nullopt) << step;
   for (int step = 2; step <= 19; ++step) EXPECT_EQ(worse.observe(3, 1, 2), std::nullopt);
   EXPECT_THAT(worse.observe(3, 1, 2).value_or(""), HasSubstr("above that of the last values there, 1.900, at step 20"));
 }

@@ -1,6 +1,5 @@
 #include "session.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <signal.h>
@@ -46,9 +45,7 @@ std::string host_name() {
 
 }  // namespace
 
-void prepare_process() {
-  signal(SIGPIPE, SIG_IGN);
-}
+void prepare_process() { signal(SIGPIPE, SIG_IGN); }
 
 void tell(const std::string& line) { std::fwrite(line.data(), 1, line.size(), stderr); }
 

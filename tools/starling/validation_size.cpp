@@ -34,7 +34,7 @@ std::vector<std::int64_t> rows_of_series(const experiment::Task& task) {
 }
 
 std::int64_t tokens_of_shards(const experiment::Task& task) {
-  const auto paths = tasks::find_files(task.files);
+  const auto paths = tasks::find_shards(task.files);
   const bool divided = tasks::index_of_shards(paths).has_value();
   tasks::TokenStream tokens;
   for (const auto& path : paths) {

@@ -167,7 +167,8 @@ class Bench {
 
   run::EvaluationRecorded test(const actors::Job& job, const std::atomic<bool>& stop) const {
     const auto begun = Clock::now();
-    const auto quality = training::evaluate(load_model(directory_ / job.test_of, device_, computes_in(experiment_)).model, *task_, tasks::Split::test, stop);
+    const auto quality =
+        training::evaluate(load_model(directory_ / job.test_of, device_, computes_in(experiment_)).model, *task_, tasks::Split::test, stop);
     run::EvaluationRecorded record;
     record.loss = quality.loss;
     record.bits_per_byte = quality.bits_per_byte;
