@@ -98,7 +98,9 @@ if code:
     passed, failed = passed - 1, 1
 rows = {'tests': passed + failed + skipped, 'failures': failed, 'disabled': 0, 'skipped': skipped}
 folder.write_text('<testsuite name="(empty)"\\n' + ''.join(f'\\t{k}="{v}"\\n' for k, v in rows.items()) + '\\t>\\n'
-                  '\\t<testcase name="a tests=&quot;7&quot;"/>\\n</testsuite>\\n')
+                  '\\t<testcase name="a tests=&quot;7&quot;"/>\\n'
+                  + ('\\t<testcase name="broken"><failure message=""/><system-out>early\\n' + 'late\\n' * 50 + '</system-out></testcase>\\n'
+                     if code else '') + '</testsuite>\\n')
 sys.exit(code)
 """,
     "debootstrap": """

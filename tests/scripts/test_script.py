@@ -56,6 +56,10 @@ class Test(Sandbox):
         self.assertEqual(self.steps()[-1], "test debug")
         self.assertEqual(result.stdout.splitlines()[-1], "5 passed, 1 failed, 1 skipped")
         self.assertIn("release", result.stderr.splitlines()[-1])
+        said = result.stdout[result.stdout.rindex("chatter of ctest"):]
+        self.assertIn("broken failed; the last 40 of 51 lines:\n    late\n", said, "whoever sees only the end of a log sees what failed")
+        self.assertNotIn("early", said)
+        self.assertNotIn("a tests", said)
 
     def test_tests_nothing_that_does_not_build(self):
         self.set("broken_build", "yes")
