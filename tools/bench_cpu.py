@@ -78,6 +78,7 @@ def main():
     parser.add_argument("genomes", nargs="+")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # as Starling does
     print(f"{'tokens/s':<21} {'starling':>10} {'pytorch':>10}   losses after {arguments.steps} steps", flush=True)
     rows = []
     for precision in arguments.precision:

@@ -349,6 +349,27 @@ void mutate_segments(const Space& space, const Genome& parent, Genome& mutant, d
   }
 }
 
+/// A LIV that begins to share takes another of its class that shares nothing into its group, with probability begun_group: else no single
+/// mutation could begin one.
+void find_partner(const Genome& parent, Genome& mutant, std::size_t liv, std::int16_t Liv::*group, std::int16_t Liv::*strategy, Stream& stream) {
+  const auto& own = mutant.livs[liv];
+  if (is_empty(own) || own.*strategy < 2 || parent.livs[liv].*strategy >= 2) return;
+  std::vector<Liv*> free;
+  for (std::size_t i = 0; i < mutant.depth(); ++i) {
+    auto& other = mutant.livs[i];
+    if (i == liv || other.liv_class != own.liv_class || other.segments != own.segments) continue;
+    if (other.*strategy < 2) {
+      if (parent.livs[i].*strategy < 2) free.push_back(&other);
+    } else if (other.*group == own.*group) {
+      return;
+    }
+  }
+  if (free.empty() || !stream.chance(begun_group)) return;
+  auto& partner = *free[stream.below(free.size())];
+  partner.*group = own.*group;
+  partner.*strategy = own.*strategy;
+}
+
 /// One draw per class of the catalogue.
 void sample_segments(const Space& space, Genome& genome, Stream& stream) {
   const SegmentVariation variation(space);
@@ -440,6 +461,10 @@ Genome mutate(const Space& space, const Genome& genome, double probability, Stre
     if (space.routes && stream.chance(probability)) liv.route = liv.route == 0 ? 1 : 0;
   }
   if (space.operators || space.featurizers) mutate_segments(space, genome, mutant, probability, stream);
+  for (std::size_t i = 0; i < mutant.depth(); ++i) {
+    find_partner(genome, mutant, i, &Liv::featurizer_group, &Liv::featurizer_strategy, stream);
+    find_partner(genome, mutant, i, &Liv::feature_group, &Liv::feature_strategy, stream);
+  }
   if (changed != nullptr) *changed = distance(genome, mutant);
   return mutant;
 }

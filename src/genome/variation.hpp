@@ -53,6 +53,10 @@ void require_searchable(const Space& space);
 
 inline constexpr double sampled_change = 0.05;
 
+/// How often a LIV that begins to share where nobody of its class does finds another. Without selection, sharing then stays about as frequent
+/// over generations as it is among sampled genomes (at depth 24; a third of that at 6); at 0 it dies out, at 1 it comes to five times that.
+inline constexpr double begun_group = 0.125;
+
 /// A random genome: every gene uniform over its legal values, then repaired (adds to `repairs`, which may be null). Of the
 /// paths those count that differ in what they mean: 0, its neighbours' and one that no neighbour has (empty LIVs are no
 /// neighbours). Segments start from the class: each of their genes is drawn anew with probability sampled_change, alike in all LIVs of a
@@ -65,7 +69,8 @@ Genome sample(const Space& space, Stream& stream, Repairs* repairs = nullptr);
 Genome crossover(const Space& space, const Genome& a, const Genome& b, int points, Stream& stream);
 
 /// Each gene is re-sampled with `probability` among its other legal values; a path among what else
-/// it can mean: alone, with the LIV before, with the LIV behind (which takes part where it was alone). Where segments vary, a LIV whose
+/// it can mean: alone, with the LIV before, with the LIV behind (which takes part where it was alone). A LIV that begins to share weights or
+/// features, in a group where none of its class is, takes one of its class that shares none into it with probability begun_group. Where segments vary, a LIV whose
 /// class is drawn anew has that of the catalogue, or in half of the cases what another LIV of the genome has; LIVs of one class change
 /// alike in half of the cases, and always if they share weights or features: else hardly any two could ever share. An integer of a segment
 /// is drawn among those that are legal behind the ones it depends on. May be invalid; pass the result through

@@ -61,6 +61,16 @@ bool looks_like_a_header(const Header& header) {
   return date && header[1] >= 0 && header[1] < 1000 && std::all_of(header.begin() + 8, header.end(), [](auto word) { return word == 0; });
 }
 
+/// Every second one is next to nothing: the upper halves of 32-bit tokens. Of true tokens so many in a row never are.
+bool looks_like_32_bit(std::span<const std::uint16_t> tokens) {
+  constexpr std::size_t enough = 64, looked_at = 4096;
+  if (tokens.size() < enough) return false;
+  for (std::size_t i = 1; i < std::min(tokens.size(), looked_at); i += 2) {
+    if (tokens[i] > 3) return false;
+  }
+  return std::ranges::any_of(tokens.first(std::min(tokens.size(), looked_at)), [](auto token) { return token > 3; });
+}
+
 }  // namespace
 
 void add_shard(const fs::path& path, const std::string& asked_by, TokenStream& stream) {
@@ -85,7 +95,9 @@ void add_shard(const fs::path& path, const std::string& asked_by, TokenStream& s
   } else if (size % 2 != 0) {
     throw wrong("has " + thousands(size) + " bytes, expected 16-bit tokens: an even number");
   }
-  stream.add({reinterpret_cast<const std::uint16_t*>(bytes.data()), bytes.size() / 2}, mapping, path.string());
+  const std::span tokens(reinterpret_cast<const std::uint16_t*>(bytes.data()), bytes.size() / 2);
+  if (header[0] != shard_magic && looks_like_32_bit(tokens)) throw wrong("seems to hold 32-bit tokens, as every second 16-bit number is near 0; expected 16-bit ones");
+  stream.add(tokens, mapping, path.string());
 }
 
 struct ShardWriter::File {

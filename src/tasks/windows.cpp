@@ -23,7 +23,7 @@ TrainingWindows::TrainingWindows(std::vector<std::int64_t> sizes, std::int64_t l
   std::int64_t windows = 0;
   for (const std::int64_t size : sizes_) {
     const std::int64_t here = size < 2 ? 0 : std::max<std::int64_t>(1, (size - length) / length);
-    phases_.push_back(size > length ? std::min(length, size - here * length) : 1);
+    phases_.push_back(size > length ? size - here * length : 1);
     ends_.push_back(windows += here);
   }
 }

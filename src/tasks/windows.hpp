@@ -18,8 +18,8 @@ struct Window {
 };
 
 /// An epoch is windows of length + 1 values that overlap by one, laid out in each recording from a phase that the epoch draws, in an order
-/// that is a stateless permutation of (seed, epoch); as many as fit whatever the phase, so that every epoch has the same number. A recording
-/// that is shorter than that is one short window; one of fewer than two values is none.
+/// that is a stateless permutation of (seed, epoch). Every epoch has the same number, and room for at least `length` phases; the last of them
+/// reaches the end of the recording. One that is shorter than a window is one short window; one of fewer than two values is none.
 class TrainingWindows {
  public:
   /// Values of each recording.

@@ -1,5 +1,6 @@
 #include <starling/training/process.hpp>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 #include <malloc.h>
@@ -32,6 +33,7 @@ Function* openblas(const char* name) {
 void tune_process(int threads) {
   if (has_avx512()) setenv("ATEN_CPU_CAPABILITY", "avx512", /*overwrite=*/0);
   at::set_num_threads(threads);
+  at::globalContext().setFlushDenormal(true);  // of this thread; those that it starts inherit it
   if (auto* set_threads = openblas<void(int)>("openblas_set_num_threads")) set_threads(threads);
 #if defined(__GLIBC__)
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());

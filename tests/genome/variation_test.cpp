@@ -322,21 +322,79 @@ TEST(Mutate, OfOnePathIsEnoughToBeginAGroup) {
   Space space;
   space.paths = true;
   const auto genome = parse_genome("11111-01111-81111-11111-81111-11111");
-  int parallel = 0;
+  int parallel = 0, lonely = 0;
   constexpr int draws = 20000;
   for (int i = 0; i < draws; ++i) {
     const auto mutant = mutate(space, genome, 0.002, stream);
     const bool any = std::any_of(mutant.livs.begin(), mutant.livs.end(), [](const Liv& liv) { return liv.path != 0; });
     parallel += any;
-    ASSERT_TRUE(!any || !has_lonely_path(mutant)) << to_text(mutant);
+    lonely += has_lonely_path(mutant);
   }
+  EXPECT_LE(lonely, 2) << "but where two LIVs of a group are drawn at once";
   EXPECT_NEAR(parallel / double{draws}, 5 * 0.002, 0.003);
+}
+
+TEST(Mutate, OfOneStrategyIsEnoughToBeginAGroup) {
+  Stream stream(19, Purpose::test);
+  const Space space;
+  const auto genome = parse_genome("11111-81111-11111-81111-11111-81111");
+  std::map<std::set<std::size_t>, int> groups;
+  constexpr int draws = 40000;
+  constexpr double probability = 0.016;
+  for (int i = 0; i < draws; ++i) {
+    const auto mutant = repair(space, mutate(space, genome, probability, stream), stream);
+    std::set<std::size_t> members;
+    for (std::size_t liv = 0; liv < 6; ++liv) {
+      if (mutant.livs[liv].feature_strategy < 2) continue;
+      members.insert(liv);
+      EXPECT_LE(mutant.livs[liv].feature_strategy, feature_strategies(liquid, mutant.livs[liv]));
+    }
+    ++groups[members];
+  }
+  constexpr double begun = probability * begun_group;
+  EXPECT_NEAR((draws - groups[{}]) / double{draws}, 6 * begun, 0.002);
+  // Each of the six takes one of the two others of its class.
+  for (const auto& pair : {std::set<std::size_t>{0, 2}, {0, 4}, {2, 4}, {1, 3}, {1, 5}, {3, 5}}) {
+    EXPECT_NEAR(groups[pair] / double{draws}, begun, 0.0009);
+  }
+}
+
+TEST(Mutate, KeepsSharingAboutAsFrequentAsItIsAmongSampledGenomes) {
+  Stream stream(21, Purpose::test);
+  Space space;
+  space.depth = 24;
+  std::vector<Genome> genomes;
+  const auto sharing = [&] {
+    int livs = 0;
+    for (const auto& genome : genomes) {
+      for (const auto& liv : genome.livs) livs += (liv.featurizer_strategy >= 2) + (liv.feature_strategy >= 2);
+    }
+    return livs / static_cast<double>(2 * genomes.size() * space.depth);
+  };
+  for (int i = 0; i < 500; ++i) genomes.push_back(canonical(liquid, sample(space, stream)));
+  const double sampled = sharing();
+  for (int generation = 0; generation < 40; ++generation) {
+    for (auto& genome : genomes) genome = canonical(liquid, repair(space, mutate(space, genome, 0.1, stream), stream));
+  }
+  EXPECT_GT(sharing(), 0.75 * sampled);
+  EXPECT_LT(sharing(), 2 * sampled);
+}
+
+TEST(Mutate, ThatBeginsToShareJoinsTheGroupThatIsThere) {
+  Stream stream(20, Purpose::test);
+  const Space space;
+  const auto genome = parse_genome("11112-11111-11112-81111-11111-81111");
+  for (int i = 0; i < 20000; ++i) {
+    const auto mutant = mutate(space, genome, 0.01, stream);
+    if (mutant.livs[1].feature_strategy < 2 || distance(genome, mutant) > 1) continue;
+    EXPECT_EQ(mutant.livs[4].feature_strategy, 1) << to_text(mutant);
+  }
 }
 
 TEST(Mutate, HitsEachGeneWithItsProbabilityAndEachOtherValueAlike) {
   Stream stream(9, Purpose::test);
   const Space space;
-  const auto genome = parse_genome("11111-31111-41111-61111-81111-81111");
+  const auto genome = parse_genome("11111-31111-41111-61111-81111-91111");
   constexpr int draws = 40000;
   std::vector<int> hits(30);
   std::map<int, int> classes;

@@ -238,6 +238,8 @@ class Runs(DataCase):
         self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.tokenizer=bytes"],
                             "'task.tokenizer' is \"bytes\", but the tokens in task.files are of a SentencePiece model")
         self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.separator=2"], "'task.separator' is 2")
+        self.assert_refused(["check", "tiny.toml", "task.files=['packed/*.bin']", "task.test_fraction=0.2"],
+                            "'task.test_fraction' is 0.2, but the tokens in task.files were divided when they were packed")
 
     def test_on_much_text_map_tokens_instead_of_holding_them(self):
         # Compressed text that may become more than 64 MB, and does not.

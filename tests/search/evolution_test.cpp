@@ -75,15 +75,15 @@ double searched(Algorithm algorithm, std::uint64_t seed, std::size_t in_flight =
 TEST(Evolution, BeatsRandomSearchAtEqualBudget) {
   int wins = 0;
   double evolved = 0, random = 0;
-  constexpr int seeds = 12;
+  constexpr int seeds = 100;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const double a = searched(Algorithm::nsga2, seed), b = searched(Algorithm::random, seed);
     wins += a > b;
     evolved += a / seeds;
     random += b / seeds;
   }
-  EXPECT_GE(wins, seeds - 1);
-  EXPECT_GT(evolved, 1.03 * random);
+  EXPECT_GE(wins, 0.95 * seeds);
+  EXPECT_GT(evolved, 1.04 * random);
 }
 
 TEST(Evolution, IsRepeatable) { EXPECT_EQ(searched(Algorithm::nsga2, 5), searched(Algorithm::nsga2, 5)); }

@@ -133,6 +133,16 @@ TEST_F(Shards, ThatAreDamagedAreRefused) {
   EXPECT_THAT(error_of(""), HasSubstr("is empty"));
 }
 
+TEST_F(Shards, Of32BitTokensAreRefused) {
+  Tokens halves = draw(1000);
+  for (std::size_t i = 1; i < halves.size(); i += 2) halves[i] = i % 3 == 0 ? 1 : 0;
+  EXPECT_THAT(error_of(bytes_of(halves)), HasSubstr("a.bin' seems to hold 32-bit tokens"));
+  EXPECT_EQ(error_of(llm_c(halves)), "no error") << "its header says how many of which there are";
+  halves[501] = 40;
+  EXPECT_EQ(error_of(bytes_of(halves)), "no error");
+  EXPECT_EQ(error_of(bytes_of(Tokens(200, 3))), "no error");
+}
+
 TEST_F(Shards, AreDividedAtSeparators) {
   // Documents 1 … n, each of its number repeated, with the separator before it; a shard ends inside of a document.
   constexpr std::uint16_t separator = 50'256;

@@ -47,6 +47,18 @@ TEST(TrainingWindows, OfAnEpochAreEachThereOnceInAnOrderOfItsOwn) {
   EXPECT_NE(orders[0], orders[1]);
 }
 
+TEST(TrainingWindows, PredictEveryValueButTheFirstInOneEpochOrAnother) {
+  for (const std::int64_t size : {2, 8, 9, 10, 15, 16, 17, 23, 24, 25, 31, 100}) {
+    const TrainingWindows windows({size}, 8);
+    std::set<std::int64_t> predicted;
+    for (const auto& window : windows_of(windows, 4, 0, 300 * windows.per_epoch())) {
+      for (std::int64_t i = 1; i < window.values; ++i) predicted.insert(window.begin + i);
+    }
+    EXPECT_EQ(predicted.size(), static_cast<std::size_t>(size - 1)) << size;
+    EXPECT_EQ(*predicted.rbegin(), size - 1);
+  }
+}
+
 TEST(TrainingWindows, OfABatchAreASliceOfOneEndlessOrder) {
   const TrainingWindows windows({40, 30}, 8);
   const auto same = [](const std::vector<Window>& a, const std::vector<Window>& b) {

@@ -1,9 +1,12 @@
 #include <starling/training/process.hpp>
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <limits>
+#include <thread>
 #include <vector>
 
 namespace starling::training {
@@ -19,6 +22,14 @@ TEST(Process, KeepsTheInstructionSetTheUserChose) {
   setenv("ATEN_CPU_CAPABILITY", "default", 1);
   tune_process(1);
   EXPECT_STREQ(getenv("ATEN_CPU_CAPABILITY"), "default");
+}
+
+TEST(Process, TakesDenormalNumbersForZeroInThreadsToo) {
+  tune_process(1);
+  volatile double smallest = std::numeric_limits<double>::min(), half = -1;
+  std::thread([&] { half = smallest / 2; }).join();
+  EXPECT_EQ(half, 0);
+  at::globalContext().setFlushDenormal(false);  // for the tests that follow
 }
 
 TEST(Process, PeakMemoryGrowsWithWhatIsTouched) {

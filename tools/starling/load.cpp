@@ -30,6 +30,13 @@ void resolve_tokenizer(experiment::Experiment& experiment) {
                               experiment.task.vocabulary));
 }
 
+/// The parts of packed tokens are what they are. A run's own file writes the default down.
+void require_undivided(const experiment::Experiment& experiment, std::string_view key, double share, double by_default) {
+  if (share == by_default) return;
+  throw UserError(fmt::format("{}: '{}' is {}, but the tokens in task.files were divided when they were packed: expected no such key",
+                              experiment.source, key, share));
+}
+
 void resolve_shards(experiment::Experiment& experiment) {
   auto& task = experiment.task;
   const auto shards = tasks::find_shards(task.files);
@@ -47,6 +54,8 @@ void resolve_shards(experiment::Experiment& experiment) {
       throw UserError(
           fmt::format("{}: 'task.separator' is {}, but that of task.files is {}", experiment.source, task.separator, index->separator));
     }
+    require_undivided(experiment, "task.validation_fraction", task.validation_fraction, experiment::Task().validation_fraction);
+    require_undivided(experiment, "task.test_fraction", task.test_fraction, experiment::Task().test_fraction);
     task.separator = index->separator;
     if (task.tokenizer == "none") {
       task.tokenizer = index->tokenizer == "bytes" ? "bytes" : (shards.front().parent_path() / index->tokenizer).string();
