@@ -361,7 +361,9 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
 std::int64_t Account::gradient_bytes() const { return 4 * (parameters.total() + (vocabulary > 0 ? 2 * parameters.embedding : 0)); }
 
 std::int64_t Account::logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const {
-  return vocabulary > 0 ? logit_chunk_rows(tokens, vocabulary, on_device) * vocabulary * element_bytes : 0;
+  if (vocabulary == 0) return 0;
+  const std::int64_t logits = logit_chunk_rows(tokens, vocabulary, on_device) * vocabulary;
+  return logits * element_bytes + (on_device || element_bytes == 4 ? 0 : element_bytes * (logits + parameters.embedding));
 }
 
 ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {
