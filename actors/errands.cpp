@@ -60,7 +60,8 @@ class ErrandsRole {
 
   void apply(const run::AttemptLost& record) {
     const auto errand = std::ranges::find(errands_, record.candidate_id, [](const Errand& each) { return each.job.id; });
-    if (errand == errands_.end()) return;
+    // A worker that ended right behind its result: the attempt that was lost is that of a training, which is over, and not of the test.
+    if (errand == errands_.end() || leases_.holds(record.candidate_id)) return;
     errand->is_out = false;
     ++errand->job.attempt;
     if (++errand->lost == settings_.attempts) {
@@ -80,6 +81,10 @@ class ErrandsRole {
     if (errand == errands_.end()) return;
     leases_.settle(record.outcome.id, record.attempt);
     leases_.took(record.duration_s);
+    killed_in_a_row_ = record.outcome.status == search::Status::killed ? killed_in_a_row_ + 1 : 0;
+    if (killed_in_a_row_ == settings_.give_up_after) {
+      finish(std::to_string(killed_in_a_row_) + " trainings in a row could not be done; the last: " + record.reason);
+    }
     if (settings_.test && !record.checkpoint.path.empty()) {
       auto& job = errand->job;
       job.attempt = 1;
@@ -123,10 +128,14 @@ class ErrandsRole {
       leases_.hand_out(errand.job);
     }
     if (errands_.empty()) {
-      if (!std::exchange(finished_, true)) self_->send(wiring_.control, finished_atom_v, std::string("done"));
+      finish("done");
     } else if (leases_.wanted()) {
       leases_.recall_for_the_idle();
     }
+  }
+
+  void finish(std::string reason) {
+    if (!std::exchange(finished_, true)) self_->send(wiring_.control, finished_atom_v, std::move(reason));
   }
 
   RoleCount count_;
@@ -135,6 +144,7 @@ class ErrandsRole {
   ErrandWiring wiring_;
   Leases leases_;
   Errands errands_;
+  std::uint32_t killed_in_a_row_ = 0;
   bool begun_ = false;
   bool finished_ = false;
 };

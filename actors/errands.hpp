@@ -2,7 +2,7 @@
 // list of trainings, and where their weights are kept measures them on the test part; there is no breeding.
 //
 // - A training that loses all its attempts is recorded as killed; a test that does is left out.
-// - `control` is told "done" when nothing is left.
+// - `control` is told "done" when nothing is left, and a reason when so many trainings in a row were killed that the next would be too.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,7 @@ namespace starling::actors {
 struct ErrandSettings {
   std::vector<Job> jobs;  ///< at most one per id; in this order, those that come back first. `attempt` is that of the first lease
   std::uint32_t attempts = 3;
+  std::uint32_t give_up_after = 5;  ///< trainings in a row that were killed
   std::chrono::milliseconds least_deadline{3'600'000};
   std::set<std::string> devices{};  ///< that they are trained on
   bool test = false;                ///< measure what was kept on the test part

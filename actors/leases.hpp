@@ -44,6 +44,7 @@ class Leases {
   bool wanted() const;
   /// Whether one waits that this may be handed out to.
   bool wanted(std::uint64_t id) const;
+  bool holds(std::uint64_t id) const { return leases_.contains(id); }
   /// To the evaluator that may have it and holds the fewest leases; there must be one.
   void hand_out(Job job);
   /// The result of `attempt` is durable: the lease is over. Where it came from an expired lease, a later attempt may be under way: nobody

@@ -59,6 +59,8 @@ class PopulationRole {
 
   void apply(const run::AttemptLost& record) {
     if (const auto test = tests_.find(record.candidate_id); test != tests_.end()) {
+      // A worker that ended right behind its result: what was lost is the training, which is over.
+      if (leases_.holds(record.candidate_id)) return;
       test->second.is_out = false;
       if (++test->second.lost == settings_.search.attempts) tests_.erase(test);
       return pump();

@@ -72,6 +72,7 @@ milliseconds least_deadline_of_errands(const EngineSetup& setup) {
 ErrandSettings errand_settings(const EngineSetup& setup) {
   return {.jobs = setup.extension->jobs,
           .attempts = static_cast<std::uint32_t>(setup.experiment.worker_options.attempts),
+          .give_up_after = static_cast<std::uint32_t>(setup.experiment.worker_options.give_up_after),
           .least_deadline = least_deadline_of_errands(setup),
           .devices = devices(setup),
           .test = setup.experiment.worker_options.test};
@@ -347,7 +348,7 @@ class Supervisor {
           std::make_unique<WorkerProcess>(setup_->worker_program, std::vector<std::string>{"worker", slot.name, "--device", slot.device},
                                           log_of(slot), std::to_string(port_) + " " + token_);
     } catch (const std::exception& error) {
-      end(error.what());
+      restart_later(slot, error.what());
     }
   }
 
@@ -358,14 +359,18 @@ class Supervisor {
     if (!slot.killed_for.empty()) how = slot.killed_for + ", " + *how;
     record(run::WorkerLeft{slot.name, slot.process->pid(), *how, run::now_utc()});
     slot.process.reset();
-    if (phase_ != Phase::running || slot.given_up) return;
+    if (phase_ == Phase::running && !slot.given_up) restart_later(slot, *how);
+  }
+
+  /// It ended, or could not even be started.
+  void restart_later(Slot& slot, const std::string& how) {
     slot.deaths_before_ready = slot.ready ? 0 : slot.deaths_before_ready + 1;
     if (slot.deaths_before_ready >= deaths_before_ready) {
       slot.given_up = true;
       const auto is_here = [&](const Slot& other) { return !other.given_up && other.device == slot.device; };
       if (std::any_of(slots_.begin(), slots_.end(), is_here)) return;
       return give_up(slot.device,
-                     "worker " + slot.name + " ended three times before it was ready (" + *how + "); see " + log_of(slot).string());
+                     "worker " + slot.name + " ended three times before it was ready (" + how + "); see " + log_of(slot).string());
     }
     slot.next_start = Clock::now() + std::min(longest_pause, first_pause * (1 << std::min(slot.restarts, 6)));
     ++slot.restarts;

@@ -134,6 +134,35 @@ TEST_F(ErrandsProtocol, ATrainingThatLosesAllItsAttemptsIsKilledAndTheOthersGoOn
   EXPECT_THAT(told_->finished, ElementsAre("done"));
 }
 
+TEST_F(ErrandsProtocol, TrainingsKilledInARowEndItAndAnyOtherResultBreaksTheRow) {
+  start_errands({.jobs = {job(3, 4000), job(4, 4000), job(5, 4000), job(6, 4000), job(7, 4000)}, .attempts = 1, .give_up_after = 2});
+  auto& a = add_worker("w0", 1);
+  lose(a, a.job(0));
+  finish_retraining(a, a.job(1));
+  lose(a, a.job(2));
+  EXPECT_TRUE(told_->finished.empty());
+  lose(a, a.job(3), "No space left on device");
+  EXPECT_THAT(told_->finished, ElementsAre("2 trainings in a row could not be done; the last: No space left on device"));
+}
+
+TEST_F(ErrandsProtocol, AWorkerThatEndsRightBehindItsResultCostsTheTestNoAttempt) {
+  start_errands({.jobs = {job(3)}, .attempts = 1, .test = true});
+  auto& a = add_worker("w0", 1);
+  const Job training = a.job(0);
+  begin_job(a, training);
+  finish_job(a, training, {1, 1}, Status::ok, "checkpoints/3");
+  ASSERT_EQ(a.job(1).test_of, "checkpoints/3");
+  run::AttemptLost lost;
+  lost.candidate_id = 3;
+  lost.attempt = training.attempt;
+  lost.worker = "w0";
+  caf::anon_send(recorder_, record_atom_v, std::make_shared<const run::Record>(lost));
+  run();
+  EXPECT_TRUE(told_->finished.empty()) << "the test is out";
+  finish_test(a, a.job(1));
+  EXPECT_THAT(told_->finished, ElementsAre("done"));
+}
+
 TEST_F(ErrandsProtocol, AResultFromAnExpiredLeaseCountsAndEndsTheNextAttempt) {
   start_errands({.jobs = {job(3, 4000)}, .least_deadline = std::chrono::minutes(1)});
   auto& a = add_worker("w0", 1);

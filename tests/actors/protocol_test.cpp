@@ -246,6 +246,23 @@ TEST_F(Protocol, ATestOnALostWorkerIsDoneByAnother) {
   EXPECT_TRUE(told_->finished.empty());
 }
 
+TEST_F(Protocol, AWorkerThatEndsRightBehindItsResultCostsTheTestNoAttempt) {
+  settings_.search.evaluations = 1;
+  settings_.search.attempts = 1;
+  settings_.test = true;
+  start();
+  auto& a = add_worker("w0", 1);
+  const Job training = a.job(0);
+  finish_job(a, training, {1, 1}, Status::ok, "checkpoints/1");
+  ASSERT_EQ(a.job(1).test_of, "checkpoints/1");
+  run::AttemptLost lost;
+  lost.candidate_id = training.id;
+  lost.attempt = training.attempt;
+  caf::anon_send(recorder_, record_atom_v, std::make_shared<const run::Record>(lost));
+  run();
+  EXPECT_TRUE(told_->finished.empty()) << "the test is out";
+}
+
 TEST_F(Protocol, AResultThatIsOnItsWayWhenItsWorkerIsLostCounts) {
   start();
   auto& a = add_worker("w0", 1);

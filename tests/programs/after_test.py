@@ -188,6 +188,19 @@ class After(unittest.TestCase):
         subprocess.run(["bash", "-c", command], cwd=self.cwd, timeout=300)
         self.assertIn("3,072 tokens", self.starling("show", "searched", "1").stdout)
 
+    def test_tables_that_are_gone_are_made_anew_where_nothing_is_left_to_train(self):
+        self.starling("retrain", "searched", "--baselines", "--tokens", "3072")
+        before = table(self.run_directory, "retrainings")
+        os.remove(self.path("searched", "run.h5"))
+        shutil.rmtree(self.path("searched", "logs"))
+        self.starling("retrain", "searched", "--baselines", "--tokens", "3072")
+        self.assertTrue(table(self.run_directory, "retrainings").equals(before))
+        os.remove(self.path("searched", "run.h5"))
+        self.starling("baselines", "searched")
+        self.assertTrue(table(self.run_directory, "retrainings").equals(before))
+        self.starling("retrain", "searched", "--baselines", "--tokens", "4096")
+        self.assertTrue(os.listdir(self.path("searched", "logs")))
+
     def test_text_that_has_changed_is_noticed(self):
         with open(self.path("text", "0.txt"), "a") as file:
             file.write("Nothing of this was there when the others were trained.\n" * 50)

@@ -46,6 +46,7 @@ class Compare(unittest.TestCase):
         for name, *overrides in (("evolved", "budget.evaluations=14", 'search.baselines=["transformer++"]'),
                                  ("random", "budget.evaluations=10", "search.algorithm=random"),
                                  ("other", "budget.evaluations=4", 'search.objectives=["quality"]'),
+                                 ("reversed", "budget.evaluations=8", 'search.objectives=["cache", "quality"]'),
                                  ("shorter", "budget.evaluations=4", "task.sequence_length=16"),
                                  ("elsewhere", "budget.evaluations=4", "task.validation_fraction=0.4")):
             result = starling(cls.cwd, "run", "tiny.toml", *overrides, "--quiet", "--out", name)
@@ -59,6 +60,10 @@ class Compare(unittest.TestCase):
         result = starling(self.cwd, "compare", *arguments)
         self.assertEqual(result.returncode, code, result.stderr + result.stdout)
         return result
+
+    def test_the_best_is_that_of_the_least_loss_whatever_comes_first_of_the_objectives(self):
+        best = json.loads(self.compare("reversed", "reversed", "--json").stdout)["runs"][0]["best"]
+        self.assertEqual(best["loss"], min(loss for loss, _ in self.points("reversed")))
 
     def points(self, name):
         """(loss, cache) of the candidates of a search, baselines left out, in the order of their results."""

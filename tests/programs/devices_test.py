@@ -216,6 +216,33 @@ class Devices(Case):
         said = self.search(ON_TWO, code=2).stderr
         self.assertRegex(said, r"the validation part that worker w[01] has read is not the one that this run is measured on: task\.files have changed")
 
+    def test_a_search_without_a_front_has_no_result_whatever_its_baselines_reach(self):
+        self.behave("cuda:0=diverge")
+        self.search('devices=["cuda:0"]', code=3)
+        evaluations = self.table("run", "evaluations").set_index("candidate_id")
+        self.assertEqual(sorted(evaluations.index[evaluations["obj_quality"].notna()]), [1, 2])
+
+    def test_a_worker_that_cannot_be_started_for_a_moment_is_started_later(self):
+        """The program removes itself, and its worker crashes. An attempt to start it shows in the log that it opens; then the program returns."""
+        worker = os.path.join(self.holder.name, "starling-worker")
+        kept = shutil.copy(worker, self.path("kept"))
+        self.addCleanup(shutil.copy, kept, worker)
+        os.remove(worker)
+        log, back = self.path("run", "logs", "w0.log"), self.path("back")
+        with open(worker, "w") as file:
+            file.write(f"""#!/bin/sh
+if [ "$1" = worker ]; then
+  rm '{worker}' '{log}'
+  (while [ ! -e '{log}' ]; do sleep 0.01; done; cp '{kept}' '{worker}.new'; mv '{worker}.new' '{worker}'; touch '{back}') </dev/null >/dev/null 2>&1 &
+fi
+exec '{kept}' "$@"
+""")
+        os.chmod(worker, 0o755)
+        self.behave("cuda:0=crash-once")
+        self.search('devices=["cuda:0"]')
+        self.assert_all_is_well({"w0"})
+        self.assertTrue(os.path.exists(back))
+
     def test_a_bad_candidate_costs_no_device(self):
         """With one device there is nowhere else to go: all attempts of a candidate are lost on it."""
         self.behave("cuda:0=full")

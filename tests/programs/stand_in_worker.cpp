@@ -9,6 +9,7 @@
 //   full                   an evaluation runs out of memory
 //   unready                ends before it is ready
 //   broken                 cannot begin
+//   diverge                all candidates diverge but the baselines
 //   elsewhere              finds another validation part than the others, and evaluates nothing
 //   after:KIND, after:KIND*3   evaluates nothing before the journal has a record of that kind, or three
 #include <signal.h>
@@ -92,7 +93,9 @@ actors::Workshop make_workshop(const std::string& experiment_toml, const std::st
   workshop.references.push_back({.name = "unigram", .loss = behaviour == "elsewhere" ? 3.0 : 2.0, .bits_per_byte = 1});
   workshop.evaluate = [=](const actors::Job& job, const std::atomic<bool>& stop, const std::function<void(const actors::Progress&)>&) {
     go_wrong(behaviour, run, device, stop);
-    return judge(job, objectives);
+    auto record = judge(job, objectives);
+    if (behaviour == "diverge" && job.id > 2) record.outcome = {.id = job.id, .status = search::Status::diverged, .objectives = {}};
+    return record;
   };
   return workshop;
 }

@@ -206,7 +206,12 @@ int train(OpenRun run, const BaselinesArguments& arguments) {
     }
   }
   auto additions = plan.take_additions();
-  const int signal = additions.jobs.empty() ? 0 : extend(std::move(run), std::move(additions), {arguments.on, arguments.quiet});
+  int signal = 0;
+  if (additions.jobs.empty()) {
+    republish(run);
+  } else {
+    signal = extend(std::move(run), std::move(additions), {arguments.on, arguments.quiet});
+  }
   const auto summary = run::summarise(directory);
   if (arguments.json) {
     auto object = front_json(summary);

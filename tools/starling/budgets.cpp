@@ -61,7 +61,7 @@ class Measure {
 
 /// Kendall's τ with what it was made from.
 std::string tau_text(const BudgetComparison& comparison) {
-  if (!comparison.tau) return fmt::format("Kendall τ –: {} candidates have no order", comparison.compared);
+  if (!comparison.tau) return fmt::format("Kendall τ –: {} candidate{} no order", comparison.compared, comparison.compared == 1 ? " has" : "s have");
   return fmt::format("Kendall τ {:.2f} between both orders of {} candidates (1: the same, 0: unrelated, -1: opposite)", *comparison.tau,
                      comparison.compared);
 }

@@ -34,7 +34,7 @@ struct Search {
   std::vector<std::size_t> after{};  ///< evaluations with which point i came
   std::vector<double> shares{};      ///< of the box, with points 0 to i
   std::size_t on_joint_front = 0;
-  const run::EvaluationRecorded* best = nullptr;  ///< by the first objective
+  const run::EvaluationRecorded* best = nullptr;  ///< by quality, whether or not that is an objective
 
   /// Share of the box after so many evaluations.
   double share(std::size_t count) const {
@@ -65,10 +65,15 @@ Search read(const std::filesystem::path& directory) {
       ++search.failed;
       continue;
     }
+    if (search.best == nullptr || Losses::to_minimise(evaluation) < Losses::to_minimise(*search.best)) search.best = &evaluation;
     search.points.add(values);
     search.after.push_back(search.evaluations);
   }
-  if (!search.summary.front.empty()) search.best = &search.summary.evaluations.at(search.summary.front.front());
+  // Of equals one of the front, which was tested.
+  for (const auto id : search.summary.front) {
+    const auto& member = search.summary.evaluations.at(id);
+    if (search.best != nullptr && Losses::to_minimise(member) == Losses::to_minimise(*search.best)) search.best = &member;
+  }
   return search;
 }
 

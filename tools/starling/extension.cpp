@@ -7,6 +7,7 @@
 #include <starling/base/error.hpp>
 #include <starling/base/random.hpp>
 #include <starling/experiment/placement.hpp>
+#include <starling/run/publisher.hpp>
 
 #include "devices.hpp"
 #include "session.hpp"
@@ -65,12 +66,23 @@ actors::Job job_for(const OpenRun& run, const run::CandidateAccepted& candidate,
   return job;
 }
 
+void republish(const OpenRun& run) {
+  try {
+    run::Publisher publisher(run.directory);
+    for (const auto& entry : *run.entries) publisher.add(entry);
+    publisher.publish();
+  } catch (const Failure& error) {
+    tell(fmt::format("run.h5 is behind the journal: {}\n", error.what()));
+  }
+}
+
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options) {
   prepare_process();
   require_files(run);
   auto experiment = on_devices(run.experiment, options.on);
   experiment::limit_workers(experiment, static_cast<std::int64_t>(additions.jobs.size()));
 
+  fs::create_directory(run.directory / "logs");  // a copy of a run may lack them
   Screen screen(experiment, screen_style(options.quiet));
   screen.expect(static_cast<std::int64_t>(additions.jobs.size()));
   for (const auto& entry : *run.entries) {

@@ -53,4 +53,7 @@ struct ExtensionOptions {
 /// UserError and Failure; what was finished is recorded in any case.
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options);
 
+/// run.h5 as the journal is, which it is not where the run was killed or the file is gone. Says what fails.
+void republish(const OpenRun& run);
+
 }  // namespace starling::tools

@@ -32,4 +32,8 @@ std::string Losses::quality(const run::EvaluationRecorded& evaluation) const {
   return squared_errors_ ? squared_error(evaluation.loss) : fmt::format("perplexity {:.3f}", perplexity(evaluation.loss));
 }
 
+double Losses::to_minimise(const run::EvaluationRecorded& evaluation) {
+  return std::isfinite(evaluation.accuracy) ? 1 - evaluation.accuracy : evaluation.loss;
+}
+
 }  // namespace starling::tools

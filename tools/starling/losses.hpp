@@ -23,6 +23,9 @@ class Losses {
   /// The first thing to know of a candidate: "accuracy 0.987", "perplexity 7.389" or "MSE 0.01234".
   std::string quality(const run::EvaluationRecorded& evaluation) const;
 
+  /// 1 − accuracy where the task has one, else the loss: the less the better.
+  static double to_minimise(const run::EvaluationRecorded& evaluation);
+
   static constexpr int squared_error_digits = 5;
 
  private:

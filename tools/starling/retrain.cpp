@@ -82,12 +82,17 @@ std::vector<actors::Job> missing(const OpenRun& run, const std::vector<std::uint
 
 int retrain(const RetrainArguments& arguments) {
   int signal = 0;
+  std::vector<std::uint64_t> ids;
   {
     OpenRun run(arguments.run);
     require_tokens(run, arguments);
-    const auto ids = asked_for(run.summary, arguments);
+    ids = asked_for(run.summary, arguments);
     auto jobs = missing(run, ids, arguments.tokens);
-    if (!jobs.empty()) signal = extend(std::move(run), {{}, std::move(jobs)}, {arguments.on, arguments.quiet});
+    if (jobs.empty()) {
+      republish(run);
+    } else {
+      signal = extend(std::move(run), {{}, std::move(jobs)}, {arguments.on, arguments.quiet});
+    }
   }
   const auto summary = run::summarise(arguments.run);
   const auto comparison = compare_budgets(summary, arguments.tokens);
@@ -99,7 +104,10 @@ int retrain(const RetrainArguments& arguments) {
     fmt::print("{}", render_budgets(summary, comparison));
   }
   if (signal != 0) return exit_code_of(signal);
-  const bool any = std::ranges::any_of(comparison.rows, [](const BudgetRow& row) { return row.other->outcome.status == Status::ok; });
+  const bool any = std::ranges::any_of(ids, [&](std::uint64_t id) {
+    const auto found = summary.retrainings.find({id, arguments.tokens});
+    return found != summary.retrainings.end() && found->second.outcome.status == Status::ok;
+  });
   return any ? exit_code::done : exit_code::no_valid_result;
 }
 

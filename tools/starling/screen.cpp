@@ -92,7 +92,7 @@ void Screen::evaluated(const run::EvaluationRecorded& evaluation, std::int64_t r
   const bool ok = evaluation.outcome.status == search::Status::ok;
   if (ok && !baseline && searches_) {
     points_.add(evaluation.outcome.objectives);
-    if (!best_ || evaluation.outcome.objectives.front() < best_->outcome.objectives.front()) best_ = evaluation;
+    if (!best_ || Losses::to_minimise(evaluation) < Losses::to_minimise(*best_)) best_ = evaluation;
   }
   if (style_ != Style::lines) return;
   const auto what = ok ? fmt::format("{}  {} parameters  cache {} B", losses_.quality(evaluation), grouped(evaluation.parameters),

@@ -20,13 +20,6 @@
 namespace starling::tools {
 namespace {
 
-bool has_result(const run::RunSummary& summary) {
-  for (const auto& [id, evaluation] : summary.evaluations) {
-    if (evaluation.outcome.status == search::Status::ok) return true;
-  }
-  return false;
-}
-
 std::string occupancy(const run::RunSummary& summary, std::size_t workers) {
   if (!summary.ended || summary.ended->worker_s <= 0) return {};
   const auto& ended = *summary.ended;
@@ -78,7 +71,7 @@ int search(experiment::Experiment experiment, const RunArguments& arguments) {
   }
   if (!arguments.quiet) tell(fmt::format("run directory: {}\n", directory.string()));
   if (!result.complete) return exit_code_of(ending.signal);
-  return has_result(summary) ? exit_code::done : exit_code::no_valid_result;
+  return summary.front.empty() ? exit_code::no_valid_result : exit_code::done;
 }
 
 }  // namespace starling::tools

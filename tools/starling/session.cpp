@@ -98,9 +98,14 @@ NewRun::NewRun(const experiment::Experiment& experiment, const std::optional<fs:
   } else {
     directory_ = fs::absolute(run::next_run_directory("runs", experiment.name));
   }
-  fs::create_directory(directory_ / "checkpoints");
-  fs::create_directory(directory_ / "logs");
-  run::write_durably(directory_ / "experiment.toml", experiment::to_toml(experiment));
+  try {
+    fs::create_directory(directory_ / "checkpoints");
+    fs::create_directory(directory_ / "logs");
+    run::write_durably(directory_ / "experiment.toml", experiment::to_toml(experiment));
+  } catch (...) {
+    discard();
+    throw;
+  }
 }
 
 int NewRun::prepare_data(const experiment::Experiment& experiment, Screen& screen) {

@@ -232,7 +232,7 @@ void print_retrainings(const RunSummary& summary, std::uint64_t id) {
   const Losses losses(summary);
   for (const auto& [key, e] : summary.retrainings) {
     if (key.first != id) continue;
-    fmt::print("retrained   {} tokens, {}{}: {}; checkpoint {}\n", grouped(e.tokens), search::to_string(e.outcome.status),
+    fmt::print("retrained   {} tokens, {}{}: {}; checkpoint {}\n", grouped(key.second), search::to_string(e.outcome.status),
                e.reason.empty() ? "" : ": " + e.reason, losses.measures(e.loss, e.bits_per_byte, e.accuracy),
                e.checkpoint.path.empty() ? "not kept" : e.checkpoint.path);
     if (const auto test = summary.retraining_tests.find(key); test != summary.retraining_tests.end()) {
