@@ -86,16 +86,32 @@ class ClassAccount {
     return projection_flops(computes) + (keeps_tokens() ? mixing_flops(length) : 0);
   }
 
+  /// Elements per token of all its features that are functions of the token.
+  std::int64_t feature_channels() const {
+    std::int64_t sum = 0;
+    for (const auto& group : groups_) {
+      const auto of = group.parametrisation;
+      if (of == Parametrisation::input || of == Parametrisation::decay) sum += channels(group);
+      if (of == Parametrisation::selective) sum += width_;
+    }
+    return sum;
+  }
+
+  /// Channels that go into W_o.
+  std::int64_t mixed_channels() const {
+    const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
+    return channels(value) * value.repeat;
+  }
+
   Activations activations(GroupMask computes) const {
     Activations kept{.working = width_ + mixed_channels()};
     for (const auto* group : selected(computes)) {
       switch (group->parametrisation) {
         case Parametrisation::input:
-        case Parametrisation::decay: {
-          const bool is_monarch = group->channel_mixing == ChannelMixing::monarch;
-          kept.working += channels(*group) * (1 + (is_convolved(*group) ? 1 : 0) + (is_monarch ? 1 : 0));
+        case Parametrisation::decay:
+          kept.working += channels(*group) * (1 + (is_convolved(*group) ? 1 : 0) + (keeps_inputs(*group) ? 1 : 0) +
+                                              (group->channel_mixing == ChannelMixing::monarch ? 1 : 0));
           break;
-        }
         case Parametrisation::selective:
           kept.working += width_ + (width_ + 15) / 16;
           break;
@@ -111,7 +127,7 @@ class ClassAccount {
     switch (class_.family) {
       case Family::attention:
         for (const auto& group : groups_) {
-          if (!is_linear() && (is_one_of(group, "q") || is_one_of(group, "k"))) kept.working += channels(group);
+          if (is_one_of(group, "q") || is_one_of(group, "k")) kept.working += channels(group) * (is_linear() ? 0 : has_feature_map() ? 3 : 1);
         }
         break;
       case Family::recurrence:
@@ -120,6 +136,11 @@ class ClassAccount {
         break;
       case Family::gated_convolution:
         kept.working += 2 * maps() * width_;
+        // The last block is filled up: B, C and v exist in that length too.
+        if (class_.op.sparsity == Sparsity::block_diagonal && length_ > band_ && length_ % band_ != 0) {
+          const auto filled = (length_ + band_ - 1) / band_ * band_;
+          kept.working += (3 * maps() * width_ * filled + length_ - 1) / length_;
+        }
         break;
       case Family::memoryless:
         break;
@@ -131,11 +152,13 @@ class ClassAccount {
  private:
   std::int64_t channels(const FeatureGroup& group) const { return group_channels(group, width_); }
 
-  /// Channels that go into W_o.
-  std::int64_t mixed_channels() const {
-    const auto& value = named(class_.family == Family::memoryless ? "value" : "v");
-    return channels(value) * value.repeat;
+  /// What its nonlinearity is taken of is needed once more for the gradient; a convolution takes that of SiLU along.
+  static bool keeps_inputs(const FeatureGroup& group) {
+    return group.nonlinearity == Nonlinearity::gelu || (group.nonlinearity == Nonlinearity::silu && !is_convolved(group));
   }
+
+  /// Attention with φ(q) φ(k)ᵀ in place of a softmax, over a band.
+  bool has_feature_map() const { return class_.op.nonlinearity == Nonlinearity::none; }
 
   bool is_sparse() const { return class_.op.sparsity != Sparsity::none; }
 
@@ -296,6 +319,8 @@ class ClassAccount {
   std::int64_t band_;
 };
 
+bool is_composed(const LivPlan& part) { return part.path_size > 1 || part.routed; }
+
 /// What path and route add to LIV i.
 void add_composition(const LivPlan& part, std::size_t i, std::int64_t width, LivAccount& liv) {
   const bool parallel = part.path_size > 1;
@@ -326,6 +351,10 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
   }
   std::int64_t products = forward;
   const auto plan = make_plan(catalogue, genome);
+  std::vector<bool> is_read(plan.livs.size());
+  for (const auto& part : plan.livs) {
+    if (part.reads != 0) is_read[part.feature_owner] = true;
+  }
   for (const auto& part : plan.livs) {
     require_fit(*part.liv_class, *part.featurizer, dimensions.width);
     const ClassAccount numbers(*part.liv_class, *part.featurizer, dimensions);
@@ -339,6 +368,9 @@ Account account(const Catalogue& catalogue, const Genome& genome, const Dimensio
     liv.activations = numbers.activations(part.computes);
     liv.product_flops = numbers.product_flops(part.computes, dimensions.length);
     add_composition(part, account.livs.size(), dimensions.width, liv);
+    if (is_composed(part)) liv.activations.working += numbers.mixed_channels();  // before the weight or gate that it is multiplied by
+    liv.path_first = part.path_first;
+    if (is_read[account.livs.size()]) liv.left_per_token = numbers.feature_channels();
 
     account.parameters.matrices += liv.parameters.matrices;
     account.parameters.vectors += liv.parameters.vectors;
@@ -369,14 +401,17 @@ std::int64_t Account::logit_bytes(std::int64_t tokens, std::int64_t element_byte
 ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {
   // Behind the last LIV: the stream, its norm, and their gradients.
   ActivationBytes bytes{.per_token = (2 * 4 + 2 * element_bytes) * width};
-  std::int64_t largest = 0;
-  for (const auto& liv : livs) {
+  std::int64_t largest = 0, group = 0, largest_group = 0;
+  for (std::size_t i = 0; i < livs.size(); ++i) {
+    const auto& liv = livs[i];
     const auto own = liv.activations.bytes_per_token(element_bytes);
     largest = std::max(largest, own);
-    bytes.per_token += 4 * width + (recomputed ? 0 : own);
+    group = liv.path_first == i ? own : group + own;
+    largest_group = std::max(largest_group, group);
+    bytes.per_token += 4 * width + (recomputed ? element_bytes * liv.left_per_token : own);
     bytes.fixed += 4 * liv.activations.shared;
   }
-  bytes.per_token += (recomputed ? 3 : 2) * largest;
+  bytes.per_token += 2 * largest + (recomputed ? largest_group : 0);
   return bytes;
 }
 

@@ -95,6 +95,8 @@ struct LivAccount {
   std::int64_t forward_flops = 0;  ///< per token, averaged over a sequence of `length` tokens
   std::int64_t product_flops = 0;  ///< the part of them that is products of matrices
   Activations activations;
+  std::int64_t left_per_token = 0;  ///< elements of its features, per token, where other LIVs read any of them: they are kept until then
+  std::size_t path_first = 0;       ///< first LIV of its path group; itself where it is sequential
 };
 
 /// What the activations of a training step take, the logits aside.
@@ -118,9 +120,9 @@ struct Account {
   /// The logits that exist at once where the loss of so many tokens is made; see base/logit_chunk.hpp. In bfloat16 on a CPU as much again, and
   /// the embedding: oneDNN copies what it multiplies where the processor has no such products.
   std::int64_t logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const;
-  /// The float residual stream between the LIVs, the activations of all of them (of one, the largest, where they are `recomputed` in the
-  /// backward pass), and for the gradients inside a LIV twice as much as its activations. An upper bound: tensors take at least half
-  /// of it, a quarter where LIVs are recomputed.
+  /// The float residual stream between the LIVs, the activations of all of them (where they are `recomputed` in the backward pass those of one
+  /// path group, the largest, and all features that others read), and for the gradients inside a LIV twice as much as its activations. An upper
+  /// bound: tensors take at least half of it, a quarter where LIVs are recomputed.
   ActivationBytes activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const;
 };
 

@@ -319,16 +319,39 @@ TEST(Account, BoundsWhatALargeVocabularyTakes) {
   }
 }
 
-TEST(Account, BoundsWhatActivationsTakeThatAreShared) {
+/// That the account is no less than what each further token takes in a pass, and not far more.
+void expect_bound(const std::string& text, const genome::Dimensions& dimensions, at::ScalarType type, bool recompute) {
   const auto& catalogue = genome::Catalogue::liquid();
-  for (const auto* const text : {"11112-11113-11112-11114-61112-61113-61112", "4111110-6111110-8111110-11211-81112-81112-81112",
-                                 "2111210-2111310-2111410-71112-7111220-8111120"}) {
-    const auto genome = genome::parse_genome(text);
-    const genome::Dimensions dimensions{.width = 32, .length = 128, .vocabulary = 11};
-    const auto bytes = genome::account(catalogue, genome, dimensions).activation_bytes(32, 4, false);
-    const double more = (peak_of(genome, dimensions, at::kFloat, false, 8) - peak_of(genome, dimensions, at::kFloat, false, 4)) / (4 * 128);
-    EXPECT_LE(more, static_cast<double>(bytes.per_token)) << text;
-    EXPECT_GE(more, 0.5 * static_cast<double>(bytes.per_token)) << text;
+  const auto genome = genome::parse_genome(text);
+  const auto bytes = genome::account(catalogue, genome, dimensions).activation_bytes(dimensions.width, type == at::kFloat ? 4 : 2, recompute);
+  const double more = (peak_of(genome, dimensions, type, recompute, 8) - peak_of(genome, dimensions, type, recompute, 4)) /
+                      static_cast<double>(4 * dimensions.length);
+  const auto where = text + " " + c10::toString(type) + (recompute ? " again" : "");
+  EXPECT_LE(more, static_cast<double>(bytes.per_token)) << where;
+  EXPECT_GE(more, (recompute ? 0.25 : 0.5) * static_cast<double>(bytes.per_token)) << where;
+}
+
+TEST(Account, BoundsWhatActivationsTakeThatAreShared) {
+  const genome::Dimensions dimensions{.width = 32, .length = 128, .vocabulary = 11};
+  for (const auto* const text :
+       {"11112-11113-11112-11114-61112-61113-61112", "4111110-6111110-8111110-11211-81112-81112-81112",
+        "2111210-2111310-2111410-71112-7111220-8111120", "4111110-4111110-4111110-4111110-4111110-4111110-4111110-4111110",
+        "1111210-8111110-1111210-8111110-1111210-8111110", "11112-11122-11132-11112-11122-11132", "1111101-8111101-4111101-7111101"}) {
+    for (const bool recompute : {false, true}) {
+      for (const auto type : {at::kFloat, at::kBFloat16}) expect_bound(text, dimensions, type, recompute);
+    }
+  }
+}
+
+TEST(Account, BoundsWhatActivationsOfEvolvedClassesTake) {
+  for (const auto* const segment :
+       {"61111:00300", "71111:00300", "6111101:00300", "81111::004000:004000", "81111::005000:005000", "21111:00200", "21111:00300", "11111:00200"}) {
+    std::string text = segment;
+    for (int i = 1; i < 4; ++i) text += std::string("-") + segment;
+    for (const std::int64_t band : {127, 96, 40, 32}) {
+      const genome::Dimensions dimensions{.width = 32, .length = 128, .vocabulary = 11, .band = band};
+      for (const auto type : {at::kFloat, at::kBFloat16}) expect_bound(text, dimensions, type, false);
+    }
   }
 }
 
