@@ -151,6 +151,23 @@ class ErrandsRole {
 
 }  // namespace
 
+std::chrono::milliseconds least_deadline_of_errands(std::chrono::milliseconds of_search, std::int64_t tokens_of_search,
+                                                    const std::vector<Job>& jobs, const std::vector<run::JournalEntry>& earlier) {
+  constexpr double most = 1e6 * 60'000;
+  double total_s = 0, count = 0;
+  for (const auto& entry : earlier) {
+    const auto* evaluation = std::get_if<run::EvaluationRecorded>(&entry.record);
+    if (evaluation == nullptr || evaluation->outcome.status != search::Status::ok) continue;
+    total_s += evaluation->duration_s;
+    ++count;
+  }
+  double longer = 1;
+  for (const auto& job : jobs) longer = std::max(longer, static_cast<double>(job.tokens) / static_cast<double>(tokens_of_search));
+  const auto least = static_cast<double>(of_search.count());
+  const auto needed = std::max(least, count > 0 ? 4000 * total_s / count : 0);
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(longer * needed, std::max(most, least))));
+}
+
 PopulationActor::behavior_type errands(PopulationActor::pointer self, ErrandSettings settings, ErrandWiring wiring) {
   return leasing_behavior(std::make_shared<ErrandsRole>(self, std::move(settings), std::move(wiring)));
 }

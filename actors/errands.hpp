@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <starling/actors/interfaces.hpp>
+#include <starling/run/journal.hpp>
 
 namespace starling::actors {
 
@@ -28,6 +29,11 @@ struct ErrandWiring {
   RecorderActor recorder;
   ControlActor control;
 };
+
+/// The deadline of these trainings: `of_search`, or four times the mean of the search's own where that is longer, and for a training on more
+/// tokens than the search's as much longer.
+std::chrono::milliseconds least_deadline_of_errands(std::chrono::milliseconds of_search, std::int64_t tokens_of_search,
+                                                    const std::vector<Job>& jobs, const std::vector<run::JournalEntry>& earlier);
 
 PopulationActor::behavior_type errands(PopulationActor::pointer self, ErrandSettings settings, ErrandWiring wiring);
 

@@ -58,22 +58,12 @@ std::set<std::string> devices(const EngineSetup& setup) {
   return {places.begin(), places.end()};
 }
 
-/// The experiment's is that of its own trainings: one on more tokens takes as much longer.
-milliseconds least_deadline_of_errands(const EngineSetup& setup) {
-  constexpr double most = 1e6 * 60'000;
-  double longer = 1;
-  for (const auto& job : setup.extension->jobs) {
-    longer = std::max(longer, static_cast<double>(job.tokens) / static_cast<double>(setup.experiment.training.tokens));
-  }
-  const auto least = static_cast<double>(least_deadline(setup.experiment).count());
-  return milliseconds(static_cast<std::int64_t>(std::min(longer * least, std::max(most, least))));
-}
-
 ErrandSettings errand_settings(const EngineSetup& setup) {
   return {.jobs = setup.extension->jobs,
           .attempts = static_cast<std::uint32_t>(setup.experiment.worker_options.attempts),
           .give_up_after = static_cast<std::uint32_t>(setup.experiment.worker_options.give_up_after),
-          .least_deadline = least_deadline_of_errands(setup),
+          .least_deadline = least_deadline_of_errands(least_deadline(setup.experiment), setup.experiment.training.tokens,
+                                                      setup.extension->jobs, *setup.extension->earlier),
           .devices = devices(setup),
           .test = setup.experiment.worker_options.test};
 }

@@ -163,6 +163,30 @@ TEST_F(ErrandsProtocol, AWorkerThatEndsRightBehindItsResultCostsTheTestNoAttempt
   EXPECT_THAT(told_->finished, ElementsAre("done"));
 }
 
+TEST(ErrandDeadline, IsFourTimesWhatTheSearchTookAndAsMuchLongerAsItsTokensAre) {
+  using std::chrono::milliseconds;
+  using std::chrono::minutes;
+  const auto deadline = [](const std::vector<Job>& jobs, const std::vector<double>& durations_s) {
+    std::vector<run::JournalEntry> earlier;
+    for (const double duration : durations_s) {
+      run::EvaluationRecorded evaluation;
+      evaluation.duration_s = duration;
+      earlier.push_back({earlier.size(), evaluation});
+    }
+    run::EvaluationRecorded killed;
+    killed.outcome.status = Status::killed;
+    killed.duration_s = 1e9;
+    earlier.push_back({earlier.size(), killed});
+    return least_deadline_of_errands(minutes(3), 1000, jobs, earlier);
+  };
+  EXPECT_EQ(deadline({job(3)}, {}), minutes(3)) << "a baseline: the tokens of the search";
+  EXPECT_EQ(deadline({job(3, 500)}, {10, 20}), minutes(3));
+  EXPECT_EQ(deadline({job(3, 4000), job(4, 8000)}, {10}), minutes(24));
+  EXPECT_EQ(deadline({job(3)}, {60, 120}), minutes(6));
+  EXPECT_EQ(deadline({job(3, 2000)}, {60, 120}), minutes(12));
+  EXPECT_EQ(deadline({job(3, std::int64_t{1} << 62)}, {}), minutes(1'000'000)) << "no overflow";
+}
+
 TEST_F(ErrandsProtocol, AResultFromAnExpiredLeaseCountsAndEndsTheNextAttempt) {
   start_errands({.jobs = {job(3, 4000)}, .least_deadline = std::chrono::minutes(1)});
   auto& a = add_worker("w0", 1);

@@ -215,6 +215,14 @@ class Runs(DataCase):
         predicted = validation["tokens"] - 1
         self.assertAlmostEqual(from_text["loss"] * predicted / 0.6931471805599453 / validation["bytes"], from_text["bits_per_byte"], places=9)
 
+    def test_can_be_added_to_when_their_text_is_gone_if_they_hold_its_tokens(self):
+        self.train()
+        self.run_on("a", "task.tokenizer=words.model")
+        os.rename(self.path("text"), self.path("moved"))
+        os.remove(self.path("words.model"))
+        rows = self.json("retrain", "a", "--ids", "1", "--tokens", "4096")["candidates"]
+        self.assertEqual([row["retraining"]["status"] for row in rows], ["ok"])
+
     def test_check_plan_and_workers_agree_on_the_vocabulary(self):
         self.train()
         self.output("data", "pack", "text/*.txt", "--tokenizer", "words.model", "--out", "packed")

@@ -104,7 +104,8 @@ std::string difference_of_data(const Search& first, const Search& other) {
   for (const auto& reference : first.summary.references) {
     const auto& theirs = other.summary.references;
     const auto found = std::ranges::find(theirs, reference.name, &run::ReferenceLoss::name);
-    if (found == theirs.end() || found->loss == reference.loss) continue;
+    // What another processor rounds otherwise is no other data.
+    if (found == theirs.end() || std::abs(found->loss - reference.loss) <= 1e-9 * std::abs(reference.loss)) continue;
     return fmt::format("were not validated on the same data ({} loses {} and {})", reference.name, fixed(reference.loss, 5),
                        fixed(found->loss, 5));
   }
