@@ -96,6 +96,35 @@ TEST(Engine, LeavesNoActorBehind) {
   }
 }
 
+TEST(Engine, TriesAgainWhatAnEvaluationInItsOwnProcessThrewOver) {
+  TemporaryFolder directory;
+  auto shaky = setup(directory.path(), 12, 1);
+  std::mutex mutex;
+  std::set<std::uint64_t> failed;
+  shaky.evaluate = [&](const Job& job, const std::atomic<bool>&, const std::function<void(const Progress&)>&) {
+    const std::lock_guard lock(mutex);
+    if (failed.insert(job.id).second) throw std::runtime_error("once for each");
+    return judge(job);
+  };
+  Engine engine(std::move(shaky));
+  EXPECT_EQ(run_to_the_end(engine).reason, "budget");
+  const auto summary = run::summarise(directory.path());
+  EXPECT_EQ(summary.evaluations.size(), 14u);
+  for (const auto& [id, evaluation] : summary.evaluations) EXPECT_EQ(evaluation.attempt, 2u) << id;
+}
+
+TEST(Engine, GivesUpWhereEveryEvaluationInItsOwnProcessThrows) {
+  TemporaryFolder directory;
+  auto broken = setup(directory.path(), 40, 2);
+  broken.evaluate = [](const Job&, const std::atomic<bool>&, const std::function<void(const Progress&)>&) -> run::EvaluationRecorded {
+    throw std::runtime_error("always");
+  };
+  Engine engine(std::move(broken));
+  const auto result = run_to_the_end(engine);
+  EXPECT_EQ(result.reason, "5 candidates in a row could not be evaluated; the last: always");
+  EXPECT_FALSE(result.complete);
+}
+
 TEST(Engine, EndsWhenItIsDestroyedWhileEvaluationsBlock) {
   TemporaryFolder directory;
   auto blocking = setup(directory.path(), 20, 2);
