@@ -395,7 +395,7 @@ std::int64_t Account::gradient_bytes() const { return 4 * (parameters.total() + 
 std::int64_t Account::logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const {
   if (vocabulary == 0) return 0;
   const std::int64_t logits = logit_chunk_rows(tokens, vocabulary, on_device) * vocabulary;
-  return logits * element_bytes + (on_device || element_bytes == 4 ? 0 : element_bytes * (logits + parameters.embedding));
+  return logits * element_bytes + (on_device || element_bytes == 4 ? 0 : 4 * (logits + parameters.embedding));
 }
 
 ActivationBytes Account::activation_bytes(std::int64_t width, std::int64_t element_bytes, bool recomputed) const {

@@ -117,8 +117,8 @@ struct Account {
   std::int64_t gradient_bytes() const;
   /// The two float moments that AdamW keeps of every weight.
   std::int64_t moment_bytes() const { return 8 * parameters.total(); }
-  /// The logits that exist at once where the loss of so many tokens is made; see base/logit_chunk.hpp. In bfloat16 on a CPU as much again, and
-  /// the embedding: oneDNN copies what it multiplies where the processor has no such products.
+  /// The logits that exist at once where the loss of so many tokens is made; see base/logit_chunk.hpp. In bfloat16 on a CPU also the
+  /// logits and the embedding in float: so they are multiplied where the processor has no such products.
   std::int64_t logit_bytes(std::int64_t tokens, std::int64_t element_bytes, bool on_device) const;
   /// The float residual stream between the LIVs, the activations of all of them (where they are `recomputed` in the backward pass those of one
   /// path group, the largest, and all features that others read), and for the gradients inside a LIV twice as much as its activations. An upper

@@ -55,7 +55,7 @@ EngineSetup setup(const std::filesystem::path& directory, std::int64_t evaluatio
 }
 
 RunResult run_to_the_end(Engine& engine) {
-  for (int i = 0; i < 600; ++i) {
+  for (int i = 0; i < 2400; ++i) {
     if (auto result = engine.wait_for(std::chrono::milliseconds(100))) return *result;
   }
   throw std::runtime_error("the engine does not end");

@@ -18,7 +18,7 @@ from tiny import EXPERIMENT, make_text
 
 
 def starling(cwd, *arguments):
-    return subprocess.run([STARLING, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    return subprocess.run([STARLING, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=300)
 
 
 def dominated_area(points, reference):
@@ -109,7 +109,8 @@ class Compare(unittest.TestCase):
         self.assertRegex(text, r"HV 2 +HV 5 +HV 7 +HV 10 +HV end")
         self.assertRegex(text, r"(?m)^evolved +nsga2 +2,048 +14 ")
         self.assertRegex(text, r"(?m)^random +random +2,048 +10 ")
-        shares = {line.split()[0]: float(line.split()[-1]) for line in text.splitlines()[2:4]}
+        runs = json.loads(self.compare("evolved", "random", "--json").stdout)["runs"]
+        shares = {os.path.basename(run["run"]): run["hypervolume"][-1]["share"] for run in runs}
         sooner, later = sorted(shares, key=shares.get, reverse=True)
         self.assertRegex(text, rf"{sooner} was after \d+ evaluations where {later} ended after {'14' if later == 'evolved' else '10'}\.")
 

@@ -76,7 +76,11 @@ void go_wrong(const std::string& behaviour, const std::filesystem::path& run, co
   constexpr std::string_view after = "after:";
   const bool once = behaviour.ends_with("-once");
   if (once && !is_first(run, device)) return;
-  if (behaviour.starts_with("crash")) kill(getpid(), SIGKILL);
+  if (behaviour.starts_with("crash")) {
+    // Another thread still sends that the evaluation has begun: what has not costs no attempt.
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    kill(getpid(), SIGKILL);
+  }
   if (behaviour.starts_with("error")) throw actors::DeviceError("CUDA error: an illegal memory access was encountered");
   if (behaviour == "full") throw std::runtime_error("CUDA out of memory");
   while (behaviour == "elsewhere" && !stop) std::this_thread::sleep_for(std::chrono::milliseconds(10));

@@ -119,7 +119,7 @@ class Scratch(unittest.TestCase):
 
     def process(self, *command):
         return subprocess.run(command, cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
-                              env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, timeout=120)
+                              env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}, timeout=600)
 
     def shell(self, lines):
         """Ends at the first command that fails, in a pipe too, and traces how far it came."""
