@@ -164,7 +164,7 @@ std::chrono::milliseconds least_deadline_of_errands(std::chrono::milliseconds of
   double longer = 1;
   for (const auto& job : jobs) longer = std::max(longer, static_cast<double>(job.tokens) / static_cast<double>(tokens_of_search));
   const auto least = static_cast<double>(of_search.count());
-  const auto needed = std::max(least, count > 0 ? 4000 * total_s / count : 0);
+  const auto needed = std::max(least, count > 0 ? deadline_factor * 1000 * total_s / count : 0);
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(longer * needed, std::max(most, least))));
 }
 

@@ -175,7 +175,7 @@ void Leases::lose(Table::iterator lease, const std::string& reason) {
 std::chrono::milliseconds Leases::deadline() const {
   if (durations_ == 0) return least_deadline_;
   const auto mean_ms = static_cast<std::int64_t>(1000.0 * total_duration_s_ / static_cast<double>(durations_));
-  return std::max(least_deadline_, std::chrono::milliseconds(4 * mean_ms));
+  return std::max(least_deadline_, std::chrono::milliseconds(deadline_factor * mean_ms));
 }
 
 }  // namespace starling::actors

@@ -17,6 +17,9 @@
 
 namespace starling::actors {
 
+/// A deadline is so many times what a training takes on the average.
+inline constexpr int deadline_factor = 4;
+
 class Leases {
  public:
   struct Owner {
@@ -29,7 +32,7 @@ class Leases {
     std::set<std::string> devices;  ///< that evaluators have come from or will come from
   };
 
-  /// Takes the down handler of `self`. A deadline is max(`least_deadline`, 4 × the mean of what was noted by took()).
+  /// Takes the down handler of `self`. A deadline is max(`least_deadline`, deadline_factor × the mean of what was noted by took()).
   Leases(PopulationActor::pointer self, Wiring wiring, std::chrono::milliseconds least_deadline, Owner owner);
 
   // --- messages of evaluators, and deadlines

@@ -12,7 +12,9 @@ struct HeadStrides {
   std::int64_t head = 0;
 
   // Inlined always: what is compiled for several instruction sets must leave no function that the linker may take for all of them.
-  [[gnu::always_inline]] constexpr std::int64_t at(std::int64_t sequence, std::int64_t of_head) const { return sequence * batch + of_head * head; }
+  [[gnu::always_inline]] constexpr std::int64_t at(std::int64_t sequence, std::int64_t of_head) const {
+    return sequence * batch + of_head * head;
+  }
 };
 
 /// Strides of a contiguous (batch, tokens, heads, width).

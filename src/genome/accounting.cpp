@@ -127,7 +127,8 @@ class ClassAccount {
     switch (class_.family) {
       case Family::attention:
         for (const auto& group : groups_) {
-          if (is_one_of(group, "q") || is_one_of(group, "k")) kept.working += channels(group) * (is_linear() ? 0 : has_feature_map() ? 3 : 1);
+          if (is_linear() || !(is_one_of(group, "q") || is_one_of(group, "k"))) continue;
+          kept.working += channels(group) * (has_feature_map() ? 3 : 1);
         }
         break;
       case Family::recurrence:

@@ -351,7 +351,8 @@ void mutate_segments(const Space& space, const Genome& parent, Genome& mutant, d
 
 /// A LIV that begins to share takes another of its class that shares nothing into its group, with probability begun_group: else no single
 /// mutation could begin one.
-void find_partner(const Genome& parent, Genome& mutant, std::size_t liv, std::int16_t Liv::*group, std::int16_t Liv::*strategy, Stream& stream) {
+void find_partner(const Genome& parent, Genome& mutant, std::size_t liv, std::int16_t Liv::*group, std::int16_t Liv::*strategy,
+                  Stream& stream) {
   const auto& own = mutant.livs[liv];
   if (is_empty(own) || own.*strategy < 2 || parent.livs[liv].*strategy >= 2) return;
   std::vector<Liv*> free;

@@ -96,7 +96,9 @@ void add_shard(const fs::path& path, const std::string& asked_by, TokenStream& s
     throw wrong("has " + thousands(size) + " bytes, expected 16-bit tokens: an even number");
   }
   const std::span tokens(reinterpret_cast<const std::uint16_t*>(bytes.data()), bytes.size() / 2);
-  if (header[0] != shard_magic && looks_like_32_bit(tokens)) throw wrong("seems to hold 32-bit tokens, as every second 16-bit number is near 0; expected 16-bit ones");
+  if (header[0] != shard_magic && looks_like_32_bit(tokens)) {
+    throw wrong("seems to hold 32-bit tokens, as every second 16-bit number is near 0; expected 16-bit ones");
+  }
   stream.add(tokens, mapping, path.string());
 }
 

@@ -152,10 +152,7 @@ TEST_F(ErrandsProtocol, AWorkerThatEndsRightBehindItsResultCostsTheTestNoAttempt
   begin_job(a, training);
   finish_job(a, training, {1, 1}, Status::ok, "checkpoints/3");
   ASSERT_EQ(a.job(1).test_of, "checkpoints/3");
-  run::AttemptLost lost;
-  lost.candidate_id = 3;
-  lost.attempt = training.attempt;
-  lost.worker = "w0";
+  const run::AttemptLost lost{.candidate_id = 3, .attempt = training.attempt, .worker = "w0", .reason = {}, .time_utc = {}};
   caf::anon_send(recorder_, record_atom_v, std::make_shared<const run::Record>(lost));
   run();
   EXPECT_TRUE(told_->finished.empty()) << "the test is out";

@@ -255,9 +255,7 @@ TEST_F(Protocol, AWorkerThatEndsRightBehindItsResultCostsTheTestNoAttempt) {
   const Job training = a.job(0);
   finish_job(a, training, {1, 1}, Status::ok, "checkpoints/1");
   ASSERT_EQ(a.job(1).test_of, "checkpoints/1");
-  run::AttemptLost lost;
-  lost.candidate_id = training.id;
-  lost.attempt = training.attempt;
+  const run::AttemptLost lost{.candidate_id = training.id, .attempt = training.attempt, .worker = "w0", .reason = {}, .time_utc = {}};
   caf::anon_send(recorder_, record_atom_v, std::make_shared<const run::Record>(lost));
   run();
   EXPECT_TRUE(told_->finished.empty()) << "the test is out";

@@ -243,6 +243,13 @@ exec '{kept}' "$@"
         self.assert_all_is_well({"w0"})
         self.assertTrue(os.path.exists(back))
 
+    def test_a_retraining_that_was_killed_is_no_result_whatever_an_earlier_one_was(self):
+        self.search('devices=["cuda:0"]')
+        self.output("retrain", "run", "--ids", "3", "--tokens", "4096")
+        self.behave("cuda:0=full")
+        result = self.starling("retrain", "run", "--ids", "4", "--tokens", "4096")
+        self.assertEqual(result.returncode, 3, result.stderr)
+
     def test_a_bad_candidate_costs_no_device(self):
         """With one device there is nowhere else to go: all attempts of a candidate are lost on it."""
         self.behave("cuda:0=full")

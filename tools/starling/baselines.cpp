@@ -206,12 +206,7 @@ int train(OpenRun run, const BaselinesArguments& arguments) {
     }
   }
   auto additions = plan.take_additions();
-  int signal = 0;
-  if (additions.jobs.empty()) {
-    republish(run);
-  } else {
-    signal = extend(std::move(run), std::move(additions), {arguments.on, arguments.quiet});
-  }
+  const int signal = extend(std::move(run), std::move(additions), {arguments.on, arguments.quiet});
   const auto summary = run::summarise(directory);
   if (arguments.json) {
     auto object = front_json(summary);

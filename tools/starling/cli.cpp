@@ -454,10 +454,6 @@ int flushed(int code) {
   return exit_code::failed;
 }
 
-}  // namespace
-
-namespace {
-
 /// Where a standard stream is closed the next file that is opened, a journal, would become it, and messages be written into that. Reads
 /// find the end, writes fail as before.
 void occupy_standard_streams() {

@@ -39,6 +39,16 @@ void require_files(const OpenRun& run) {
   }
 }
 
+void republish(const OpenRun& run) {
+  try {
+    run::Publisher publisher(run.directory);
+    for (const auto& entry : *run.entries) publisher.add(entry);
+    publisher.publish();
+  } catch (const Failure& error) {
+    tell(fmt::format("run.h5 is behind the journal: {}\n", error.what()));
+  }
+}
+
 }  // namespace
 
 OpenRun::OpenRun(const fs::path& run) : directory(fs::absolute(run)) {
@@ -67,17 +77,11 @@ actors::Job job_for(const OpenRun& run, const run::CandidateAccepted& candidate,
   return job;
 }
 
-void republish(const OpenRun& run) {
-  try {
-    run::Publisher publisher(run.directory);
-    for (const auto& entry : *run.entries) publisher.add(entry);
-    publisher.publish();
-  } catch (const Failure& error) {
-    tell(fmt::format("run.h5 is behind the journal: {}\n", error.what()));
-  }
-}
-
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options) {
+  if (additions.jobs.empty()) {
+    republish(run);
+    return 0;
+  }
   prepare_process();
   require_files(run);
   auto experiment = on_devices(run.experiment, options.on);

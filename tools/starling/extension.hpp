@@ -49,11 +49,9 @@ struct ExtensionOptions {
   bool quiet = false;
 };
 
-/// Does the jobs, on the devices of the experiment where nothing else is said. The signal that ended it early, or 0. Throws
-/// UserError and Failure; what was finished is recorded in any case.
+/// Does the jobs, on the devices of the experiment where nothing else is said; without any it makes run.h5 what the journal is, which it is
+/// not where the run was killed or the file is gone. The signal that ended it early, or 0. Throws UserError and Failure; what was finished is
+/// recorded in any case.
 int extend(OpenRun run, Additions additions, const ExtensionOptions& options);
-
-/// run.h5 as the journal is, which it is not where the run was killed or the file is gone. Says what fails.
-void republish(const OpenRun& run);
 
 }  // namespace starling::tools

@@ -88,11 +88,7 @@ int retrain(const RetrainArguments& arguments) {
     require_tokens(run, arguments);
     ids = asked_for(run.summary, arguments);
     auto jobs = missing(run, ids, arguments.tokens);
-    if (jobs.empty()) {
-      republish(run);
-    } else {
-      signal = extend(std::move(run), {{}, std::move(jobs)}, {arguments.on, arguments.quiet});
-    }
+    signal = extend(std::move(run), {{}, std::move(jobs)}, {arguments.on, arguments.quiet});
   }
   const auto summary = run::summarise(arguments.run);
   const auto comparison = compare_budgets(summary, arguments.tokens);
